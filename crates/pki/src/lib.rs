@@ -1,1 +1,17 @@
-//! pki
+//! Keys, certificates and tokens of a cluster: its own authority, the leaves it issues, TLS settings and the signer of service-account tokens.
+//!
+//! Never decides who may do what, and never talks to a cluster. Keeps true: private keys are files of mode 0600, written whole or not at all.
+
+mod authority;
+mod error;
+mod file;
+mod identity;
+mod tls;
+mod token;
+
+pub use authority::{Authority, Issued, Leaf};
+pub use error::Error;
+pub use file::write_private;
+pub use identity::peer_identity;
+pub use tls::{CertSlot, ClientAuth, client_config, server_config};
+pub use token::TokenSigner;

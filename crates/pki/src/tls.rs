@@ -1,0 +1,146 @@
+//! TLS settings for servers and clients of the cluster, on rustls with ring.
+//!
+//! Never reads files. Keeps true: a certificate can be exchanged while the server runs ([`CertSlot`]).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::{Error, Issued};
+
+/// The certificate a server shows, exchangeable at any time.
+#[derive(Debug)]
+pub struct CertSlot(ArcSwap<CertifiedKey>);
+
+impl CertSlot {
+    pub fn new(issued: &Issued) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self(ArcSwap::from_pointee(certified(issued)?))))
+    }
+
+    /// New connections see the new certificate; running ones keep theirs.
+    pub fn replace(&self, issued: &Issued) -> Result<(), Error> {
+        self.0.store(Arc::new(certified(issued)?));
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for CertSlot {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// What a server asks of its clients.
+#[derive(Debug, Clone, Copy)]
+pub enum ClientAuth<'a> {
+    None,
+    /// A certificate is verified against these authorities when one is shown.
+    Optional { ca_pem: &'a str },
+}
+
+/// TLS 1.2 and 1.3 with HTTP/2 before HTTP/1.1.
+pub fn server_config(slot: Arc<CertSlot>, auth: ClientAuth<'_>) -> Result<Arc<ServerConfig>, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().map_err(Error::tls)?;
+    let builder = match auth {
+        ClientAuth::None => builder.with_no_client_auth(),
+        ClientAuth::Optional { ca_pem } => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca_pem)?), provider)
+                .allow_unauthenticated()
+                .build()
+                .map_err(Error::tls)?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(slot);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// A client that trusts `ca_pem` only and shows `identity` when it has one. ALPN is left to the caller.
+pub fn client_config(ca_pem: &str, identity: Option<&Issued>) -> Result<ClientConfig, Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::tls)?
+        .with_root_certificates(roots(ca_pem)?);
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(issued) => builder.with_client_auth_cert(chain(&issued.cert_pem)?, key(&issued.key_pem)?).map_err(Error::tls),
+    }
+}
+
+fn certified(issued: &Issued) -> Result<CertifiedKey, Error> {
+    let signer = rustls::crypto::ring::sign::any_supported_type(&key(&issued.key_pem)?).map_err(Error::tls)?;
+    let certified = CertifiedKey::new(chain(&issued.cert_pem)?, signer);
+    certified.keys_match().map_err(Error::tls)?;
+    Ok(certified)
+}
+
+fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(Error::tls)?;
+    if chain.is_empty() {
+        return Err(Error::Tls("no certificate in the PEM text".into()));
+    }
+    Ok(chain)
+}
+
+fn key(pem: &str) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(Error::tls)
+}
+
+fn roots(ca_pem: &str) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in chain(ca_pem)? {
+        roots.add(certificate).map_err(Error::tls)?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Authority, Leaf, peer_identity};
+
+    /// Moves bytes between two connections in memory until both are done with the handshake.
+    fn shake(client: &mut rustls::ClientConnection, server: &mut rustls::ServerConnection) -> Result<(), rustls::Error> {
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut bytes = Vec::new();
+            client.write_tls(&mut bytes).unwrap();
+            server.read_tls(&mut bytes.as_slice()).unwrap();
+            server.process_new_packets()?;
+            let mut bytes = Vec::new();
+            server.write_tls(&mut bytes).unwrap();
+            client.read_tls(&mut bytes.as_slice()).unwrap();
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn clients_are_known_by_certificate_and_strangers_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = Authority::load_or_create(dir.path(), "ours").unwrap();
+        let theirs = Authority::load_or_create(dir.path(), "theirs").unwrap();
+        let server = Leaf { common_name: "api".into(), dns_names: vec!["localhost".into()], server: true, ..Leaf::default() };
+        let person = Leaf { common_name: "eva".into(), organizations: vec!["system:masters".into()], client: true, ..Leaf::default() };
+        let slot = CertSlot::new(&ours.issue(&server).unwrap()).unwrap();
+        let config = server_config(slot, ClientAuth::Optional { ca_pem: ours.cert_pem() }).unwrap();
+        for (identity, expected) in [
+            (None, Ok(None)),
+            (Some(ours.issue(&person).unwrap()), Ok(Some(("eva".to_owned(), vec!["system:masters".to_owned()])))),
+            (Some(theirs.issue(&person).unwrap()), Err(())),
+        ] {
+            let client = client_config(ours.cert_pem(), identity.as_ref()).unwrap();
+            let mut client = rustls::ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap();
+            let mut server = rustls::ServerConnection::new(config.clone()).unwrap();
+            let seen = shake(&mut client, &mut server).map_err(|_| ());
+            let seen = seen.map(|()| server.peer_certificates().map(|c| peer_identity(&c[0]).unwrap()));
+            assert_eq!(seen, expected);
+        }
+    }
+}
