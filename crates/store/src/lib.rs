@@ -1,1 +1,93 @@
-//! store
+//! The store: one global revision, compare-and-set writes, consistent snapshots, resumable watches.
+//!
+//! It promises what etcd promises: an acknowledged write is durable and visible; writes are strictly serialisable;
+//! watches are ordered, unique, reliable and resumable, and end with [`Expired`] once history no longer reaches back.
+//! It knows nothing of Kubernetes: keys and values are text and bytes.
+//!
+//! One write thread drains all waiting writes, makes them durable with one fsync, puts them where readers see them
+//! and only then answers. Readers never take a lock that a writer holds for longer than a pointer swap.
+
+mod chunks;
+mod commit;
+mod disk;
+mod frame;
+mod history;
+mod log;
+mod record;
+mod snapshot;
+mod state;
+
+pub use commit::{Expect, Write, WriteError};
+pub use disk::{DiskOptions, OpenError};
+pub use history::{Expired, Watch};
+pub use record::{Change, Event, Index, Record, Stamped};
+pub use state::{Range, TableId, View};
+
+use std::path::Path;
+use std::sync::Arc;
+
+/// How much a store holds back in memory for watchers that resume, per table.
+pub const DEFAULT_HISTORY_BYTES: usize = 4 << 20;
+
+/// A handle on a store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<state::Shared>,
+    writer: commit::Writer,
+}
+
+impl Store {
+    /// A store that forgets everything when the last handle is dropped.
+    pub fn in_memory() -> Self {
+        let shared = Arc::new(state::Shared::new(state::FIRST_REVISION, DEFAULT_HISTORY_BYTES));
+        let writer = commit::Writer::start(shared.clone(), None);
+        Self { shared, writer }
+    }
+
+    /// Opens or creates the store of a folder. Only one process can have it open.
+    pub fn open(folder: &Path, options: DiskOptions) -> Result<Self, OpenError> {
+        let (shared, disk) = disk::open(folder, options)?;
+        let writer = commit::Writer::start(shared.clone(), Some(disk));
+        Ok(Self { shared, writer })
+    }
+
+    /// The table of that name, made on first use.
+    pub fn table(&self, name: &str) -> TableId {
+        self.shared.table(name)
+    }
+
+    /// Names of all tables that were ever used.
+    pub fn table_names(&self) -> Vec<String> {
+        self.shared.table_names()
+    }
+
+    /// The newest revision that readers see.
+    pub fn revision(&self) -> u64 {
+        self.shared.view().revision()
+    }
+
+    /// A consistent view of everything, now.
+    pub fn view(&self) -> View {
+        self.shared.view()
+    }
+
+    /// The view of one table as it was at an older revision, while history reaches back that far.
+    pub fn table_at(&self, table: TableId, revision: u64) -> Result<Range, Expired> {
+        self.shared.table_at(table, revision)
+    }
+
+    /// Applies one write; returns once it is durable and visible.
+    pub async fn write(&self, write: Write) -> Result<Arc<Record>, WriteError> {
+        self.writer.write(write).await
+    }
+
+    /// Watches one table: every change after `revision`, in order.
+    pub fn watch(&self, table: TableId, revision: u64) -> Result<Watch, Expired> {
+        self.shared.watch(table, revision)
+    }
+
+    /// Forgets history up to a revision, as a compaction from outside would.
+    pub fn compact(&self, revision: u64) {
+        self.shared.compact(revision);
+    }
+}

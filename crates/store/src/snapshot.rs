@@ -1,0 +1,106 @@
+//! A snapshot: everything at one revision, in one file that is either whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::frame::{self, Fields, Found};
+use crate::log::{self, Named};
+use crate::record::Record;
+use crate::state::{Shared, State, TableId};
+
+const HEAD: u8 = 10;
+const FOOT: u8 = 11;
+const STRETCH: usize = 1 << 20;
+
+/// Writes `state` beside `path` and renames it into place once it is durable.
+pub fn write(path: &Path, shared: &Shared, state: &State) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    let mut named = Named::default();
+    let mut buffer = Vec::with_capacity(STRETCH + (1 << 16));
+    let start = frame::begin(&mut buffer);
+    buffer.push(HEAD);
+    frame::put_u64(&mut buffer, state.revision);
+    frame::end(&mut buffer, start);
+    let mut count = 0u64;
+    let mut start = frame::begin(&mut buffer);
+    for (table, chunks) in state.tables.iter().enumerate() {
+        for record in chunks.iter() {
+            log::put_record(&mut buffer, shared, &mut named, TableId(table as u32), record);
+            count += 1;
+            if buffer.len() >= STRETCH {
+                frame::end(&mut buffer, start);
+                file.write_all(&buffer)?;
+                buffer.clear();
+                start = frame::begin(&mut buffer);
+                named = Named::default();
+            }
+        }
+    }
+    frame::end(&mut buffer, start);
+    let start = frame::begin(&mut buffer);
+    buffer.push(FOOT);
+    frame::put_u64(&mut buffer, count);
+    frame::end(&mut buffer, start);
+    file.write_all(&buffer)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    sync_folder(path)
+}
+
+/// Makes a rename or a new file durable.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Reads a snapshot; the state is whole or the error says at which byte it is not.
+pub fn read(path: &Path, shared_of: impl FnOnce(u64) -> Arc<Shared>) -> io::Result<(Arc<Shared>, State)> {
+    let bytes = fs::read(path)?;
+    let bad = |at: usize, why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{why} at byte {at}"));
+    let Found::Frame(head, mut at) = frame::read(&bytes, 0) else { return Err(bad(0, "no good head")) };
+    let mut fields = Fields(head);
+    if fields.byte()? != HEAD {
+        return Err(bad(0, "not a snapshot"));
+    }
+    let revision = fields.u64()?;
+    let shared = shared_of(revision);
+    let mut state = State { revision, tables: Vec::new() };
+    let mut count = 0u64;
+    loop {
+        let Found::Frame(payload, next) = frame::read(&bytes, at) else { return Err(bad(at, "a bad stretch")) };
+        if payload.first() == Some(&FOOT) {
+            let expected = Fields(&payload[1..]).u64()?;
+            return if expected == count { Ok((shared, state)) } else { Err(bad(at, "records are missing")) };
+        }
+        let mut fields = Fields(payload);
+        let mut tables = Vec::new();
+        while !fields.is_empty() {
+            count += read_entry(&mut fields, &shared, &mut tables, &mut state).map_err(|e| bad(at, &e.to_string()))?;
+        }
+        at = next;
+    }
+}
+
+fn read_entry(fields: &mut Fields, shared: &Shared, tables: &mut Vec<TableId>, state: &mut State) -> io::Result<u64> {
+    if fields.byte()? == log::TABLE {
+        tables.push(shared.table(fields.text()?));
+        return Ok(0);
+    }
+    let table = *tables.get(fields.u64()? as usize).ok_or(io::ErrorKind::InvalidData)?;
+    let (revision, created) = (fields.u64()?, fields.u64()?);
+    let stamp = (fields.u64()? as u32, fields.u64()? as u32);
+    let key = fields.text()?.into();
+    let value = Bytes::copy_from_slice(fields.bytes()?);
+    if (stamp.0 as usize).saturating_add(stamp.1 as usize) > value.len() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    state.table_mut(table).insert(Arc::new(Record::stamped(key, value, created, revision, stamp, None)));
+    Ok(1)
+}
