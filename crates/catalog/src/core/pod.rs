@@ -1,0 +1,82 @@
+//! Pods and pod templates.
+
+use serde_json::Value;
+
+use super::pod_columns;
+use crate::columns::{age, columns, containers, labels, name};
+use crate::resource::{Resource, Subresource, Verbs};
+use crate::walk;
+
+pub fn resource() -> Resource {
+    let stream = Verbs { get: true, create: true, ..Verbs::NONE };
+    let proxy = Verbs { create: true, delete: true, ..Verbs::PART };
+    let mut pod = Resource::new("", "v1", "Pod", "pods", true)
+        .short(&["po"])
+        .in_all()
+        .sub(Subresource::of_kind("attach", "v1", "PodAttachOptions", stream))
+        .sub(Subresource::of_kind("binding", "v1", "Binding", Verbs::CREATE))
+        .sub(Subresource::part("ephemeralcontainers"))
+        .sub(Subresource::of_kind("eviction", "policy/v1", "Eviction", Verbs::CREATE))
+        .sub(Subresource::of_kind("exec", "v1", "PodExecOptions", stream))
+        .sub(Subresource { verbs: Verbs::GET, ..Subresource::part("log") })
+        .sub(Subresource::of_kind("portforward", "v1", "PodPortForwardOptions", stream))
+        .sub(Subresource::of_kind("proxy", "v1", "PodProxyOptions", proxy))
+        .sub(Subresource::part("resize"))
+        .status()
+        .select(&[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ])
+        .columns(pod_columns::pod_columns(), pod_columns::cells);
+    pod.rules.prepare = prepare;
+    pod
+}
+
+fn prepare(object: &mut Value, old: Option<&Value>) {
+    walk::keep(object, old, "status");
+    if old.is_none() {
+        let class = qos_class(&object["spec"]);
+        object["status"] = serde_json::json!({"phase": "Pending", "qosClass": class});
+    }
+}
+
+/// Upstream: `pkg/apis/core/v1/helper/qos`: only cpu and memory count.
+pub fn qos_class(spec: &Value) -> &'static str {
+    let all = || ["initContainers", "containers"].into_iter().flat_map(|key| walk::list(spec, key));
+    let amount = |container: &Value, list: &str, resource: &str| {
+        let text = match walk::at(container, list).get(resource) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => return None,
+        };
+        text.parse::<quantity::Quantity>().ok().filter(|q| !q.is_zero())
+    };
+    let (mut any, mut guaranteed) = (false, true);
+    for container in all() {
+        for resource in ["cpu", "memory"] {
+            let (request, limit) = (amount(container, "resources.requests", resource), amount(container, "resources.limits", resource));
+            any |= request.is_some() || limit.is_some();
+            guaranteed &= limit.is_some() && (request.is_none() || request == limit);
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+pub fn template() -> Resource {
+    Resource::new("", "v1", "PodTemplate", "podtemplates", true).columns(columns(&["Name", "Containers", "Images", "Pod Labels"]), |object, now| {
+        let _ = age(object, now);
+        let [names, images] = containers(walk::at(object, "template.spec"));
+        vec![name(object), names, images, labels(walk::at(object, "template.metadata.labels"))]
+    })
+}

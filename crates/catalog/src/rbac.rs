@@ -1,0 +1,45 @@
+//! The `rbac.authorization.k8s.io` group.
+
+use serde_json::Value;
+
+use crate::columns::{age, columns, name};
+use crate::resource::{Column, Resource};
+use crate::walk;
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+pub fn resources() -> Vec<Resource> {
+    vec![
+        role("ClusterRoleBinding", "clusterrolebindings", false).columns(binding_columns(), binding_cells),
+        role("ClusterRole", "clusterroles", false),
+        role("RoleBinding", "rolebindings", true).columns(binding_columns(), binding_cells),
+        role("Role", "roles", true),
+    ]
+}
+
+fn role(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource {
+    let mut resource = Resource::new(GROUP, "v1", kind, plural, namespaced);
+    resource.table = format!("/registry/{plural}").into();
+    // Upstream: RBAC names may be anything that fits a path.
+    resource.rules.name = api::names::path_segment;
+    if kind.ends_with("Role") {
+        let mut shown = columns(&["Name", "Created At"]);
+        shown[1].kind = "date".into();
+        resource.rules.columns = shown;
+    }
+    resource
+}
+
+fn binding_columns() -> Vec<Column> {
+    columns(&["Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts"])
+}
+
+fn binding_cells(object: &Value, now: jiff::Timestamp) -> Vec<Value> {
+    let of_kind = |kind: &str| {
+        let subjects = walk::list(object, "subjects").iter().filter(|s| walk::text(s, "kind") == kind);
+        let shown = subjects.map(|s| if kind == "ServiceAccount" { format!("{}/{}", walk::text(s, "namespace"), walk::text(s, "name")) } else { walk::text(s, "name").to_owned() });
+        Value::from(shown.collect::<Vec<_>>().join(", "))
+    };
+    let role = format!("{}/{}", walk::text(object, "roleRef.kind"), walk::text(object, "roleRef.name"));
+    vec![name(object), role.into(), age(object, now), of_kind("User"), of_kind("Group"), of_kind("ServiceAccount")]
+}

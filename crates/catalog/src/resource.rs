@@ -1,0 +1,265 @@
+//! The value that describes one resource at one version.
+
+use std::borrow::Cow;
+
+use api::field::FieldErrors;
+use api::names;
+use api::{GroupResource, GroupVersionKind};
+use jiff::Timestamp;
+use serde_json::Value;
+
+type Text = Cow<'static, str>;
+
+/// What can be done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verbs {
+    pub get: bool,
+    pub list: bool,
+    pub watch: bool,
+    pub create: bool,
+    pub update: bool,
+    pub patch: bool,
+    pub delete: bool,
+    pub deletecollection: bool,
+}
+
+impl Verbs {
+    pub const ALL: Self = Self { get: true, list: true, watch: true, create: true, update: true, patch: true, delete: true, deletecollection: true };
+    pub const NONE: Self = Self { get: false, list: false, watch: false, create: false, update: false, patch: false, delete: false, deletecollection: false };
+    /// Reviews, bindings, tokens.
+    pub const CREATE: Self = Self { create: true, ..Self::NONE };
+    pub const GET: Self = Self { get: true, ..Self::NONE };
+    /// Subresources that share the object: `status`, `scale`.
+    pub const PART: Self = Self { get: true, update: true, patch: true, ..Self::NONE };
+
+    /// In the order discovery lists them.
+    pub fn names(self) -> Vec<&'static str> {
+        [
+            ("create", self.create),
+            ("delete", self.delete),
+            ("deletecollection", self.deletecollection),
+            ("get", self.get),
+            ("list", self.list),
+            ("patch", self.patch),
+            ("update", self.update),
+            ("watch", self.watch),
+        ]
+        .into_iter()
+        .filter_map(|(name, has)| has.then_some(name))
+        .collect()
+    }
+}
+
+/// A part of an object with a path of its own, or an action on it.
+#[derive(Debug, Clone)]
+pub struct Subresource {
+    pub name: Text,
+    /// The kind it speaks, when it is not the resource's own.
+    pub kind: Option<GroupVersionKind>,
+    pub verbs: Verbs,
+}
+
+impl Subresource {
+    pub const fn part(name: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), kind: None, verbs: Verbs::PART }
+    }
+
+    pub fn of_kind(name: &'static str, api_version: &str, kind: &str, verbs: Verbs) -> Self {
+        Self { name: Cow::Borrowed(name), kind: Some(GroupVersionKind::from_api_version(api_version, kind)), verbs }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: Text,
+    /// `string`, `integer`, `date` ...
+    pub kind: Text,
+    pub format: Text,
+    pub description: Text,
+    /// 0 shows always, 1 only in wide tables.
+    pub priority: i32,
+}
+
+/// Reads an object of this version from the stored one, and back.
+#[derive(Clone, Copy)]
+pub struct Conversion {
+    pub from_stored: fn(Value) -> Value,
+    pub to_stored: fn(Value) -> Value,
+}
+
+/// What makes an object of this kind right. Plain functions; none does IO.
+#[derive(Clone)]
+pub struct Rules {
+    /// Fills what the user left out.
+    pub default: fn(&mut Value),
+    /// Sets or clears what a create or update may not say: `old` is none on create.
+    pub prepare: fn(&mut Value, Option<&Value>),
+    /// All faults at once; `old` is none on create. Metadata is checked elsewhere.
+    pub validate: fn(&Value, Option<&Value>) -> FieldErrors,
+    /// Faults of a write to `status`.
+    pub validate_status: fn(&Value, &Value) -> FieldErrors,
+    /// Syntax of names.
+    pub name: fn(&str) -> names::Faults,
+    pub columns: Vec<Column>,
+    /// One cell per column.
+    pub cells: fn(&Value, Timestamp) -> Vec<Value>,
+    /// Whether updates count up `metadata.generation`.
+    pub generation: bool,
+    /// Whether a PUT of an absent object creates it.
+    pub create_on_update: bool,
+    /// Whether a PUT without resourceVersion overwrites.
+    pub unconditional_update: bool,
+}
+
+fn no_change(_: &mut Value) {}
+fn no_prepare(_: &mut Value, _: Option<&Value>) {}
+fn no_fault(_: &Value, _: Option<&Value>) -> FieldErrors {
+    FieldErrors::new()
+}
+fn no_status_fault(_: &Value, _: &Value) -> FieldErrors {
+    FieldErrors::new()
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            default: no_change,
+            prepare: no_prepare,
+            validate: no_fault,
+            validate_status: no_status_fault,
+            name: names::dns1123_subdomain,
+            columns: crate::columns::name_and_age(),
+            cells: crate::columns::name_and_age_cells,
+            generation: false,
+            create_on_update: false,
+            unconditional_update: true,
+        }
+    }
+}
+
+/// One resource at one version.
+#[derive(Clone)]
+pub struct Resource {
+    pub group: Text,
+    pub version: Text,
+    pub kind: Text,
+    /// The kind of its list; empty where there is none.
+    pub list_kind: Text,
+    pub plural: Text,
+    pub singular: Text,
+    pub short_names: Vec<Text>,
+    pub categories: Vec<Text>,
+    pub namespaced: bool,
+    pub verbs: Verbs,
+    pub subresources: Vec<Subresource>,
+    /// Fields a field selector may name besides `metadata.name` and `metadata.namespace`.
+    pub selectable: Vec<Text>,
+    /// Where objects lie in the store; shared by all versions of a resource.
+    pub table: Text,
+    /// The version whose form is stored.
+    pub stored_version: Text,
+    /// The group whose form is stored, where two groups share one table.
+    pub stored_group: Text,
+    pub conversion: Option<Conversion>,
+    pub rules: Rules,
+}
+
+impl Resource {
+    /// A resource with all verbs and no rules of its own yet.
+    pub fn new(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Self {
+        let table = format!("/registry/{}{plural}", if group.contains('.') { format!("{group}/") } else { String::new() });
+        Self {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+            list_kind: format!("{kind}List").into(),
+            plural: plural.into(),
+            singular: kind.to_lowercase().into(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            namespaced,
+            verbs: Verbs::ALL,
+            subresources: Vec::new(),
+            selectable: Vec::new(),
+            table: table.into(),
+            stored_version: version.into(),
+            stored_group: group.into(),
+            conversion: None,
+            rules: Rules::default(),
+        }
+    }
+
+    /// A kind that is only ever posted: reviews.
+    pub fn review(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Self {
+        Self { verbs: Verbs::CREATE, list_kind: "".into(), ..Self::new(group, version, kind, plural, namespaced) }
+    }
+
+    pub fn short(mut self, names: &[&'static str]) -> Self {
+        self.short_names = names.iter().map(|n| Cow::Borrowed(*n)).collect();
+        self
+    }
+
+    pub fn in_all(mut self) -> Self {
+        self.categories.push("all".into());
+        self
+    }
+
+    pub fn status(mut self) -> Self {
+        self.subresources.push(Subresource::part("status"));
+        self.rules.generation = true;
+        self
+    }
+
+    /// Status without a generation that counts. Upstream: pods before 1.33, nodes, services and others.
+    pub fn status_only(mut self) -> Self {
+        self.subresources.push(Subresource::part("status"));
+        self
+    }
+
+    pub fn scale(mut self) -> Self {
+        self.subresources.push(Subresource::of_kind("scale", "autoscaling/v1", "Scale", Verbs::PART));
+        self
+    }
+
+    pub fn sub(mut self, subresource: Subresource) -> Self {
+        self.subresources.push(subresource);
+        self
+    }
+
+    pub fn select(mut self, fields: &[&'static str]) -> Self {
+        self.selectable = fields.iter().map(|n| Cow::Borrowed(*n)).collect();
+        self
+    }
+
+    pub fn rules(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        change(&mut self.rules);
+        self
+    }
+
+    pub fn columns(mut self, columns: Vec<Column>, cells: fn(&Value, Timestamp) -> Vec<Value>) -> Self {
+        self.rules.columns = columns;
+        self.rules.cells = cells;
+        self
+    }
+
+    pub fn api_version(&self) -> String {
+        api::resource::api_version(&self.group, &self.version)
+    }
+
+    pub fn gvk(&self) -> GroupVersionKind {
+        GroupVersionKind { group: self.group.to_string(), version: self.version.to_string(), kind: self.kind.to_string() }
+    }
+
+    pub fn group_resource(&self) -> GroupResource {
+        GroupResource::new(self.group.clone(), self.plural.clone())
+    }
+
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|s| s.name == name)
+    }
+
+    pub fn has_status(&self) -> bool {
+        self.subresource("status").is_some()
+    }
+}

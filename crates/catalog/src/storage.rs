@@ -1,0 +1,77 @@
+//! The `storage.k8s.io` group.
+
+use serde_json::Value;
+
+use crate::columns::{age, columns, name};
+use crate::resource::Resource;
+use crate::walk;
+
+const GROUP: &str = "storage.k8s.io";
+
+fn resource(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource {
+    let mut resource = Resource::new(GROUP, "v1", kind, plural, namespaced);
+    resource.table = format!("/registry/{plural}").into();
+    resource
+}
+
+fn truth(object: &Value, path: &str) -> Value {
+    walk::flag(object, path).to_string().into()
+}
+
+pub fn resources() -> Vec<Resource> {
+    vec![
+        resource("CSIDriver", "csidrivers", false).columns(
+            columns(&["Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"]),
+            |object, now| {
+                let modes: Vec<_> = walk::list(object, "spec.volumeLifecycleModes").iter().filter_map(Value::as_str).collect();
+                let tokens: Vec<_> = walk::list(object, "spec.tokenRequests").iter().map(|t| walk::text(t, "audience")).collect();
+                let tokens = if tokens.is_empty() { "<unset>".to_owned() } else { tokens.join(",") };
+                vec![
+                    name(object),
+                    truth(object, "spec.attachRequired"),
+                    truth(object, "spec.podInfoOnMount"),
+                    truth(object, "spec.storageCapacity"),
+                    tokens.into(),
+                    truth(object, "spec.requiresRepublish"),
+                    modes.join(",").into(),
+                    age(object, now),
+                ]
+            },
+        ),
+        resource("CSINode", "csinodes", false).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
+        resource("CSIStorageCapacity", "csistoragecapacities", true)
+            .columns(columns(&["Name", "StorageClassName", "Capacity"]), |object, _| vec![name(object), walk::text(object, "storageClassName").into(), walk::text(object, "capacity").into()]),
+        storage_class(),
+        resource("VolumeAttachment", "volumeattachments", false).status_only().columns(columns(&["Name", "Attacher", "PV", "Node", "Attached", "Age"]), |object, now| {
+            vec![
+                name(object),
+                walk::text(object, "spec.attacher").into(),
+                walk::text(object, "spec.source.persistentVolumeName").into(),
+                walk::text(object, "spec.nodeName").into(),
+                truth(object, "status.attached"),
+                age(object, now),
+            ]
+        }),
+        resource("VolumeAttributesClass", "volumeattributesclasses", false)
+            .short(&["vac"])
+            .columns(columns(&["Name", "DriverName", "Age"]), |object, now| vec![name(object), walk::text(object, "driverName").into(), age(object, now)]),
+    ]
+}
+
+fn storage_class() -> Resource {
+    resource("StorageClass", "storageclasses", false).short(&["sc"]).columns(
+        columns(&["Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"]),
+        |object, now| {
+            let default = api::meta::annotation(object, "storageclass.kubernetes.io/is-default-class") == Some("true");
+            let shown = if default { format!("{} (default)", api::meta::name(object)) } else { api::meta::name(object).to_owned() };
+            vec![
+                shown.into(),
+                walk::text(object, "provisioner").into(),
+                walk::text(object, "reclaimPolicy").into(),
+                walk::text(object, "volumeBindingMode").into(),
+                truth(object, "allowVolumeExpansion"),
+                age(object, now),
+            ]
+        },
+    )
+}
