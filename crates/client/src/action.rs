@@ -106,6 +106,8 @@ pub enum Action {
     Patch { target: Target, subresource: Subresource, body: Value, announce: Option<Box<Announce>> },
     /// Removes the target; one that is gone already is no failure.
     Delete { target: Target, propagation: Option<Propagation>, grace: Option<u32>, announce: Option<Box<Announce>> },
+    /// A request that is no plain object write (a collection's deletion, a subresource). Not found is no failure.
+    Call { kind: Kind, method: &'static str, path: String, body: Value },
     /// Tells the world.
     Event { regarding: ObjectReference, kind: EventType, reason: Cow<'static, str>, message: String },
 }
@@ -181,6 +183,7 @@ impl Action {
                 let how = propagation.map(|p| format!(" {p:?}")).unwrap_or_default();
                 format!("delete {} {}/{}{how}", target.kind.kind, target.namespace, target.name)
             }
+            Self::Call { method, path, body, .. } => format!("{} {path} {body}", method.to_lowercase()),
             Self::Event { kind, reason, message, .. } => format!("event {} {reason}: {message}", kind.as_str()),
         }
     }

@@ -84,6 +84,12 @@ impl Executor {
         Self { client, recorder, manager: manager.into() }
     }
 
+    /// The same with events told under another component's name.
+    #[must_use]
+    pub fn named(&self, component: &str) -> Self {
+        Self { recorder: self.recorder.named(component), ..self.clone() }
+    }
+
     pub fn client(&self) -> &kube::Client {
         &self.client
     }
@@ -143,6 +149,7 @@ impl Executor {
             }
             Action::Create { kind, namespace, object, exists_ok, announce } => (self.create(kind, namespace, object, *exists_ok).await, announce),
             Action::Patch { target, subresource, body, announce } => (self.patch(target, *subresource, body).await, announce),
+            Action::Call { kind, method, path, body } => (self.call(kind, method, path, body).await, &None),
             Action::Delete { target, propagation, grace, announce } => (self.delete(target, *propagation, *grace).await, announce),
         };
         match result {
@@ -190,6 +197,17 @@ impl Executor {
         };
         let brief: Brief = self.client.request(request.map_err(build)?).await?;
         Ok((brief.metadata.name.clone(), revision(&target.kind, &brief)))
+    }
+
+    async fn call(&self, kind: &Kind, method: &str, path: &str, body: &Value) -> Result<(String, Option<Written>), Error> {
+        match request_json(&self.client, method, path, Some(body)).await {
+            Ok(answer) => {
+                let brief: Brief = serde_json::from_value(answer).unwrap_or_default();
+                Ok((brief.metadata.name.clone(), if brief.kind == kind.kind { revision(kind, &brief) } else { None }))
+            }
+            Err(error) if is_not_found(&error) => Ok((String::new(), None)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn delete(&self, target: &Target, propagation: Option<Propagation>, grace: Option<u32>) -> Result<(String, Option<Written>), Error> {

@@ -46,8 +46,13 @@ pub struct Shell {
 
 type Expectations<K> = Mutex<HashMap<K, Vec<Written>>>;
 
-/// Runs `workers` workers over the queue until shutdown. The caches must be filled before.
+/// Waits for the caches asked for so far, then runs `workers` workers over the queue until shutdown.
 pub async fn run_controller<C: Controller>(controller: C, queue: WorkQueue<C::Key>, shell: Shell, workers: usize) {
+    // A plan on a cache half full would create what is there already.
+    if let Err(error) = shell.informers.wait_synced().await {
+        tracing::debug!(controller = C::NAME, %error, "controller did not start");
+        return;
+    }
     let controller = Arc::new(controller);
     let expectations: Arc<Expectations<C::Key>> = Arc::default();
     let tasks: Vec<_> = (0..workers.max(1))

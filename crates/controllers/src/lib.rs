@@ -1,1 +1,23 @@
-//! controllers
+//! The controllers: each makes one kind of promise true, over and over, through the API alone.
+//!
+//! They never touch the store, the node (but for the folders of local volumes) or each other. Each is a folder of
+//! `observe` (caches and wiring) and `plan` (the decision, pure); the shell of crate `client` does the rest.
+
+mod caches;
+mod config;
+mod deployment;
+mod discovery;
+mod endpoints;
+mod error;
+mod load_balancer;
+mod namespace;
+mod ownership;
+mod pods;
+mod replicaset;
+mod root_ca;
+mod run;
+mod serviceaccount;
+
+pub use config::Config;
+pub use error::Error;
+pub use run::run;

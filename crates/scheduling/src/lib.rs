@@ -1,1 +1,3 @@
-//! scheduling
+//! The pure core of scheduling: what fits where and why not.
+
+pub mod labels;

@@ -1,0 +1,42 @@
+//! Starts every controller over one set of shared caches and waits for the end.
+
+use client::{Executor, Informers, Recorder, Shell};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::caches::Caches;
+use crate::{Config, Error};
+
+/// Runs all controllers until `shutdown`.
+pub async fn run(config: Config, client: kube::Client, shutdown: CancellationToken) -> Result<(), Error> {
+    if config.leader_identity.is_empty() {
+        return lead(config, client, shutdown).await;
+    }
+    let elector = client::LeaderElector::new(client.clone(), "kube-system", "kube-controller-manager", &config.leader_identity, client::LeaseTimings::default());
+    let work = |leading| lead(config, client, leading);
+    elector.lead(shutdown, work).await.unwrap_or(Ok(()))
+}
+
+async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken) -> Result<(), Error> {
+    let _ending = shutdown.clone().drop_guard();
+    let informers = Informers::new(client.clone(), shutdown.clone());
+    let informers = if config.paged_lists { informers.paged() } else { informers };
+    let recorder = Recorder::new(client.clone(), "controllermanager", "", shutdown.clone());
+    let executor = Executor::new(client, recorder, "kube-controller-manager");
+    let shell = Shell { informers: informers.clone(), executor, shutdown: shutdown.clone() };
+    let caches = Caches::new(informers.clone());
+    let mut tasks = JoinSet::new();
+    crate::replicaset::start(&caches, &shell, &mut tasks);
+    crate::deployment::start(&caches, &shell, &mut tasks);
+    crate::namespace::start(&caches, &shell, &mut tasks);
+    crate::serviceaccount::start(&caches, &shell, &mut tasks);
+    crate::endpoints::start(&caches, &shell, &mut tasks);
+    if !config.cluster_ca_pem.is_empty() {
+        crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
+    }
+    if config.load_balancer {
+        crate::load_balancer::start(&caches, &shell, &mut tasks);
+    }
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
