@@ -1,1 +1,14 @@
-//! patch
+//! The four ways to change an object: JSON patch, merge patch, strategic merge patch, server-side apply.
+//!
+//! Pure functions over values and schema types; the API server decodes, calls one of them, and conforms the result.
+
+mod apply;
+mod json_patch;
+mod merge_patch;
+mod strategic;
+mod strategic_list;
+
+pub use apply::{ApplyError, Conflict, Conflicts, ManagedEntry, Operation, Set, Write, apply, decode_managed, encode_managed, track_update};
+pub use json_patch::{JsonPatchError, apply_json_patch};
+pub use merge_patch::apply_merge_patch;
+pub use strategic::{StrategicError, apply_strategic};
