@@ -5,6 +5,7 @@
 //! the same [`Type`] at run time.
 
 mod describe;
+pub mod openapi;
 mod table;
 mod types;
 

@@ -1,0 +1,213 @@
+//! OpenAPI v2 and v3 documents of a list of resources, for `kubectl explain`, validation and client-side patches.
+//!
+//! Never holds a rendered document: each is written straight into gzip, on demand, and kept packed until the list changes.
+//! Invariant: the same list of resources gives the same bytes and the same etag.
+
+mod gnostic;
+mod parameters;
+mod paths;
+mod schemas;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use schemas::Definitions;
+
+/// A resource as the documents need to know it.
+#[derive(Clone, Debug, Default)]
+pub struct Resource {
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    pub plural: String,
+    pub namespaced: bool,
+    /// `create`, `delete`, `deletecollection`, `get`, `list`, `patch`, `update`, `watch`
+    pub verbs: Vec<String>,
+    pub subresources: Vec<Subresource>,
+    /// The `openAPIV3Schema` of a custom resource; built-in kinds are looked up in the table.
+    pub custom: Option<Arc<Value>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Subresource {
+    pub name: String,
+    /// What it takes and gives; may be of another group.
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    pub verbs: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    V2,
+    V3,
+}
+
+/// A document as it is sent: gzip bytes and their etag.
+#[derive(Debug)]
+pub struct Packed {
+    pub gzip: Vec<u8>,
+    pub etag: String,
+}
+
+impl Packed {
+    /// The document itself, for clients that take no gzip.
+    pub fn plain(&self) -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        GzDecoder::new(&self.gzip[..]).read_to_end(&mut out)?;
+        Ok(out)
+    }
+}
+
+/// The documents of one list of resources. Replace the whole when the list changes.
+#[derive(Debug)]
+pub struct Documents {
+    resources: Vec<Resource>,
+    kept: Mutex<HashMap<String, Arc<Packed>>>,
+}
+
+const TITLE: &str = "Kubernetes";
+const VERSION: &str = "v1.37.0";
+
+impl Documents {
+    pub fn new(resources: Vec<Resource>) -> Self {
+        Self { resources, kept: Mutex::default() }
+    }
+
+    /// `/openapi/v2` as JSON.
+    pub fn v2(&self) -> std::io::Result<Arc<Packed>> {
+        self.keep("v2", |out| self.write_v2(out))
+    }
+
+    /// `/openapi/v2` as `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`.
+    pub fn v2_proto(&self) -> std::io::Result<Arc<Packed>> {
+        self.keep("v2.pb", |out| {
+            let mut definitions = Definitions::new(Dialect::V2, &self.resources);
+            let paths = self.path_items(Dialect::V2, &self.resources.iter().collect::<Vec<_>>(), &mut definitions);
+            let schemas = definitions.take_next();
+            out.write_all(&gnostic::document(TITLE, VERSION, paths.into_iter(), schemas, &mut definitions))
+        })
+    }
+
+    /// The index at `/openapi/v3`.
+    pub fn v3_index(&self) -> Value {
+        let paths: serde_json::Map<String, Value> = self
+            .group_versions()
+            .into_iter()
+            .map(|path| {
+                let url = format!("/openapi/v3/{path}?hash={}", self.hash(&path));
+                (path, json!({ "serverRelativeURL": url }))
+            })
+            .collect();
+        json!({ "paths": paths })
+    }
+
+    /// The document at `/openapi/v3/{path}`, such as `api/v1` or `apis/apps/v1`.
+    pub fn v3(&self, path: &str) -> std::io::Result<Option<Arc<Packed>>> {
+        if !self.group_versions().contains(path) {
+            return Ok(None);
+        }
+        self.keep(path, |out| self.write_v3(path, out)).map(Some)
+    }
+
+    fn group_versions(&self) -> BTreeSet<String> {
+        self.resources.iter().map(paths::group_version).collect()
+    }
+
+    fn keep(&self, key: &str, write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> std::io::Result<()>) -> std::io::Result<Arc<Packed>> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = kept().get(key) {
+            return Ok(found.clone());
+        }
+        let mut out = GzEncoder::new(Vec::new(), Compression::default());
+        write(&mut out)?;
+        let packed = Arc::new(Packed { gzip: out.finish()?, etag: self.hash(key) });
+        kept().insert(key.to_owned(), packed.clone());
+        Ok(packed)
+    }
+
+    /// Changes whenever what the document is made of changes.
+    fn hash(&self, key: &str) -> String {
+        let mut hash = Fnv::default();
+        hash.add(VERSION.as_bytes());
+        hash.add(env!("CARGO_PKG_VERSION").as_bytes());
+        hash.add(key.as_bytes());
+        let all = key.starts_with("v2");
+        for resource in self.resources.iter().filter(|r| all || paths::group_version(r) == key) {
+            hash.add(format!("{resource:?}").as_bytes());
+        }
+        hash.text()
+    }
+
+    fn path_items(&self, dialect: Dialect, resources: &[&Resource], definitions: &mut Definitions) -> BTreeMap<String, Value> {
+        resources.iter().flat_map(|resource| paths::of_resource(resource, dialect, definitions)).collect()
+    }
+
+    fn write_v2(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let mut definitions = Definitions::new(Dialect::V2, &self.resources);
+        let items = self.path_items(Dialect::V2, &self.resources.iter().collect::<Vec<_>>(), &mut definitions);
+        write!(out, r#"{{"swagger":"2.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
+        serde_json::to_writer(&mut *out, &items)?;
+        drop(items);
+        out.write_all(br#","definitions":"#)?;
+        write_definitions(out, &mut definitions)?;
+        write!(out, r#","securityDefinitions":{},"security":[{{"BearerToken":[]}}]}}"#, bearer())
+    }
+
+    fn write_v3(&self, path: &str, out: &mut impl Write) -> std::io::Result<()> {
+        let resources: Vec<&Resource> = self.resources.iter().filter(|r| paths::group_version(r) == path).collect();
+        let mut definitions = Definitions::new(Dialect::V3, &self.resources);
+        let items = self.path_items(Dialect::V3, &resources, &mut definitions);
+        write!(out, r#"{{"openapi":"3.0.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
+        serde_json::to_writer(&mut *out, &items)?;
+        drop(items);
+        out.write_all(br#","components":{"schemas":"#)?;
+        write_definitions(out, &mut definitions)?;
+        write!(out, r#","securitySchemes":{}}}}}"#, bearer())
+    }
+}
+
+fn bearer() -> Value {
+    json!({ "BearerToken": { "type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication" } })
+}
+
+/// One definition after the other, so that no more than one is ever in memory as a value.
+fn write_definitions(out: &mut impl Write, definitions: &mut Definitions) -> std::io::Result<()> {
+    let mut separator = "{";
+    let mut next = definitions.take_next();
+    while let Some((name, schema)) = next {
+        write!(out, "{separator}{}:", Value::from(name))?;
+        serde_json::to_writer(&mut *out, &schema)?;
+        separator = ",";
+        next = definitions.take_next();
+    }
+    out.write_all(if separator == "{" { b"{}" } else { b"}" })
+}
+
+/// FNV-1a in 128 bits: stable across builds, and all an etag needs.
+struct Fnv(u128);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0x6c62272e07bb014262b821756295c58d)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().chain(&[0xff]) {
+            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(0x0000000001000000000000000000013b);
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{:032X}", self.0)
+    }
+}

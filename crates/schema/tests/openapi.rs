@@ -1,0 +1,91 @@
+//! The documents hang together: every reference resolves, the facts clients lean on are there, protobuf says the same.
+
+use std::collections::BTreeSet;
+
+use schema::openapi::{Documents, Resource, Subresource};
+use serde_json::{Value, json};
+
+fn words(list: &str) -> Vec<String> {
+    list.split(' ').map(str::to_owned).collect()
+}
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bool) -> Resource {
+    Resource {
+        group: group.into(),
+        version: version.into(),
+        kind: kind.into(),
+        plural: plural.into(),
+        namespaced,
+        verbs: words("create delete deletecollection get list patch update watch"),
+        subresources: vec![Subresource { name: "status".into(), group: group.into(), version: version.into(), kind: kind.into(), verbs: words("get patch update") }],
+        custom: None,
+    }
+}
+
+fn documents() -> Documents {
+    let mut custom = resource("stable.example.com", "v1", "CronTab", "crontabs", true);
+    custom.custom = Some(json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "nullable": true}}}}}).into());
+    Documents::new(vec![resource("", "v1", "Pod", "pods", true), resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom])
+}
+
+fn references(value: &Value, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            out.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            map.values().for_each(|v| references(v, out));
+        }
+        Value::Array(items) => items.iter().for_each(|v| references(v, out)),
+        _ => {}
+    }
+}
+
+fn check(document: &Value, prefix: &str, definitions: &Value) {
+    let mut found = BTreeSet::new();
+    references(document, &mut found);
+    assert!(found.len() > 50, "{}", found.len());
+    for reference in found {
+        let name = reference.strip_prefix(prefix).unwrap_or_else(|| panic!("{reference}"));
+        assert!(definitions.get(name).is_some(), "{name} is missing");
+    }
+}
+
+#[test]
+fn version_2_hangs_together() {
+    let packed = documents().v2().expect("renders");
+    let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
+    check(&document, "#/definitions/", &document["definitions"]);
+    let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+    assert_eq!(patch["operationId"], "patchAppsV1NamespacedDeployment");
+    assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "apps", "version": "v1", "kind": "Deployment"}));
+    assert!(patch["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "fieldValidation")));
+    let containers = &document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
+    assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
+    assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));
+    assert!(document["definitions"]["com.example.stable.v1.CronTab"]["properties"]["spec"]["properties"]["n"].get("type").is_none());
+}
+
+#[test]
+fn version_3_has_one_document_for_each_group_version() {
+    let documents = documents();
+    let index = documents.v3_index();
+    assert_eq!(index["paths"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()), Some(vec!["api/v1".into(), "apis/apps/v1".into(), "apis/stable.example.com/v1".into()]));
+    let packed = documents.v3("apis/apps/v1").expect("renders").expect("exists");
+    assert!(index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().is_some_and(|u| u.ends_with(&packed.etag)));
+    let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
+    check(&document, "#/components/schemas/", &document["components"]["schemas"]);
+    let spec = &document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"];
+    assert_eq!(spec["properties"]["spec"]["allOf"][0]["$ref"], "#/components/schemas/io.k8s.api.apps.v1.DeploymentSpec");
+    assert!(document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]["requestBody"]["content"].get("application/strategic-merge-patch+json").is_some());
+    assert!(documents.v3("apis/none/v1").expect("renders").is_none());
+}
+
+#[test]
+fn the_protobuf_form_holds_every_definition() {
+    let documents = documents();
+    let json: Value = serde_json::from_slice(&documents.v2().expect("renders").plain().expect("gzip")).expect("JSON");
+    let wire = documents.v2_proto().expect("renders").plain().expect("gzip");
+    for name in json["definitions"].as_object().expect("definitions").keys() {
+        assert!(wire.windows(name.len()).any(|w| w == name.as_bytes()), "{name}");
+    }
+    assert_eq!(&wire[..5], b"\x0a\x032.0");
+}
