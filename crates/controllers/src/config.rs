@@ -30,7 +30,7 @@ impl Default for Config {
             cluster_ca_pem: String::new(),
             local_path_dir: PathBuf::from("/var/lib/knarr/storage"),
             node_name: String::new(),
-            node_grace: Duration::from_secs(50),
+            node_grace: Duration::from_secs(40),
             terminated_pods: 12_500,
             load_balancer: true,
             leader_identity: String::new(),

@@ -31,6 +31,10 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::namespace::start(&caches, &shell, &mut tasks);
     crate::serviceaccount::start(&caches, &shell, &mut tasks);
     crate::endpoints::start(&caches, &shell, &mut tasks);
+    crate::garbage::start(&shell, config.paged_lists, &mut tasks);
+    crate::nodes::start_lifecycle(&caches, &shell, config.node_grace, config.paged_lists, &mut tasks);
+    crate::nodes::start_eviction(&caches, &shell, &mut tasks);
+    crate::pod_gc::start(&caches, &shell, config.terminated_pods, &mut tasks);
     if !config.cluster_ca_pem.is_empty() {
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
