@@ -142,3 +142,82 @@ fn fit(mut response: Message, request: &Message, by_stream: bool) -> Option<Vec<
     response.metadata.truncation = true;
     response.to_vec().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::str::FromStr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hickory_proto::rr::rdata::A;
+    use hickory_proto::rr::{Name, RData, Record};
+    use tokio::net::UdpSocket;
+
+    use crate::zone::{Endpoint, Entry};
+
+    /// A resolver that knows one name, and counts.
+    async fn resolver() -> (SocketAddr, Arc<AtomicUsize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (address, asked) = (socket.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = asked.clone();
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let request = Message::from_vec(&buffer[..length]).unwrap();
+                let mut response = blank(&request, ResponseCode::NoError);
+                response.answers.push(Record::from_rdata(request.queries[0].name.clone(), 60, RData::A(A([192, 0, 2, 7].into()))));
+                let _ = socket.send_to(&response.to_vec().unwrap(), from).await;
+            }
+        });
+        (address, asked)
+    }
+
+    fn zone() -> Zone {
+        let mut zone = Zone { domain: "cluster.local".into(), ..Zone::default() };
+        let external = Entry { external_name: Some("example.com".into()), ..Entry::default() };
+        zone.services.insert(("a".into(), "away".into()), external);
+        let endpoints = (0..200).map(|n| Endpoint { address: [10, 42, 1, n].into(), name: format!("e{n}"), ports: vec![] });
+        zone.services.insert(("a".into(), "wide".into()), Entry { endpoints: endpoints.collect(), ..Entry::default() });
+        zone
+    }
+
+    async fn ask(responder: &Responder, name: &str, by_stream: bool) -> Message {
+        let mut question = Message::query();
+        question.metadata.id = 77;
+        question.add_query(Query::query(Name::from_str(name).unwrap(), RecordType::A));
+        let answer = Message::from_vec(&responder.respond(&question.to_vec().unwrap(), by_stream).await.unwrap()).unwrap();
+        assert_eq!((answer.metadata.id, &answer.queries), (77, &question.queries));
+        answer
+    }
+
+    #[tokio::test]
+    async fn own_names_are_answered_others_are_asked_once_and_what_does_not_fit_is_cut() {
+        let (address, asked) = resolver().await;
+        let (_keep, zone) = watch::channel(Arc::new(zone()));
+        let responder = Responder { zone, forwarder: Forwarder::new(vec![address]) };
+        let missing = ask(&responder, "gone.a.svc.cluster.local.", false).await;
+        assert_eq!((missing.metadata.response_code, missing.metadata.authoritative, missing.authorities.len()), (ResponseCode::NXDomain, true, 1));
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "own names never leave");
+        for _ in 0..3 {
+            assert_eq!(ask(&responder, "example.com.", false).await.answers.len(), 1);
+        }
+        assert_eq!(ask(&responder, "away.a.svc.cluster.local.", false).await.answers.len(), 2, "the alias and its address");
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "remembered");
+        let cut = ask(&responder, "wide.a.svc.cluster.local.", false).await;
+        assert!(cut.metadata.truncation && cut.answers.is_empty());
+        assert_eq!(ask(&responder, "wide.a.svc.cluster.local.", true).await.answers.len(), 200);
+    }
+
+    #[tokio::test]
+    async fn noise_is_refused_and_never_answered_twice() {
+        let (_keep, zone) = watch::channel(Arc::new(zone()));
+        let responder = Responder { zone, forwarder: Forwarder::new(vec![]) };
+        assert_eq!(responder.respond(&[], false).await, None);
+        assert_eq!(responder.respond(&[1, 2, 0x80, 0, 9, 9], false).await, None, "a response is never answered");
+        let refused = responder.respond(&[1, 2, 0, 0, 9, 9], false).await.unwrap();
+        assert_eq!(Message::from_vec(&refused).unwrap().metadata.response_code, ResponseCode::FormErr);
+        assert_eq!(ask(&responder, "example.com.", false).await.metadata.response_code, ResponseCode::ServFail, "nobody to ask");
+    }
+}

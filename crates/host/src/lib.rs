@@ -20,5 +20,5 @@ pub use error::Error;
 pub use layout::Layout;
 pub use network::{Network, node_address};
 pub use ports::{Holder, port_holder};
-pub use process::{Process, Waited};
+pub use process::{Process, Waited, may_lower_oom_score};
 pub use sweep::{Swept, purge, sweep};

@@ -117,3 +117,11 @@ pub(crate) fn all() -> Vec<(Process, Vec<String>)> {
         })
         .collect()
 }
+
+/// Whether this process may lower oom scores (CAP_SYS_RESOURCE), and with it its children.
+pub fn may_lower_oom_score() -> bool {
+    const CAP_SYS_RESOURCE: u64 = 1 << 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    effective.is_some_and(|set| set & CAP_SYS_RESOURCE != 0)
+}
