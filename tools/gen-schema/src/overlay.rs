@@ -207,12 +207,17 @@ fn prose(docs: &[String]) -> String {
 
 fn go_facts(name: &str, def: &mut Def, go: &Go) {
     let mut facts = BTreeMap::new();
-    collect_facts(&norm(name), go, &mut facts, 0);
+    let key = norm(name);
+    let sibling = || go.types.iter().find(|(_, (n, _))| short(n) == short(name) && package(package(n)) == package(package(name))).map(|(k, _)| k.clone());
+    // A version younger than the facts took its fields over from an older one.
+    let key = if go.types.contains_key(&key) { key } else { sibling().unwrap_or(key) };
+    collect_facts(&key, go, &mut facts, 0);
     for (json, fld) in &mut def.fields {
         let Some(fact) = facts.get(json) else {
             let scalar = matches!(fld.ty, Some(Ty::Scalar('b' | 'i' | 'l' | 'd' | 'f')));
             fld.pointer = scalar && !fld.required;
-            fld.always = fld.required;
+            let metadata = json == "metadata" && matches!(&fld.ty, Some(Ty::Ref(r)) if r.ends_with("Meta"));
+            fld.always = fld.required || metadata;
             continue;
         };
         fld.go_known = true;
