@@ -1,0 +1,104 @@
+//! The server as a process of its own: one per data folder, started detached, found again by its file.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context;
+use host::{Layout, Process};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::cli::ClusterArgs;
+use crate::failure::failure;
+
+const LOG_MAX: u64 = 10 << 20;
+
+pub fn log_path(layout: &Layout) -> PathBuf {
+    layout.logs().join("knarr.log")
+}
+
+/// The server of this data folder, if it runs.
+pub fn running(layout: &Layout) -> Option<Process> {
+    Process::from_file(&layout.server_pid())
+}
+
+/// Held for as long as a server runs: a second one on the same data is refused.
+pub struct Claim {
+    _lock: Flock<File>,
+    pid_file: PathBuf,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.pid_file);
+    }
+}
+
+pub fn claim(layout: &Layout) -> anyhow::Result<Claim> {
+    for folder in [&layout.data, &layout.run, &layout.logs()] {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let path = layout.data.join("server.lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).with_context(|| path.display().to_string())?;
+    let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+        let who = running(layout).map_or_else(|| "another process".to_owned(), |p| format!("process {}", p.pid));
+        return Err(failure(format!("a server runs on {} already ({who})", layout.data.display()), "`knarr status` shows it; `knarr down` ends it; --data-dir gives a second cluster"));
+    };
+    let pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let own = Process::of(pid).context("reading this process's own entry in /proc")?;
+    own.write(&layout.server_pid())?;
+    Ok(Claim { _lock: lock, pid_file: layout.server_pid() })
+}
+
+/// Starts `knarr server` in a session of its own. Its progress comes on its standard output, its log goes to the log file.
+pub fn spawn(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<Child> {
+    std::fs::create_dir_all(layout.logs()).with_context(|| layout.logs().display().to_string())?;
+    let path = log_path(layout);
+    if std::fs::metadata(&path).is_ok_and(|facts| facts.len() > LOG_MAX) {
+        let _ = std::fs::rename(&path, path.with_extension("log.1"));
+    }
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).with_context(|| path.display().to_string())?;
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    let mut command = Command::new(program);
+    command.arg("--data-dir").arg(&layout.data).arg("server").arg("--machine");
+    let mut flag = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            command.arg(format!("--{name}={value}"));
+        }
+    };
+    flag("name", args.name.clone());
+    flag("port", args.port.map(|p| p.to_string()));
+    flag("kubelet-port", args.kubelet_port.map(|p| p.to_string()));
+    flag("node-name", args.node_name.clone());
+    flag("node-ip", args.node_ip.map(|ip| ip.to_string()));
+    flag("pod-cidr", args.pod_cidr.clone());
+    flag("service-cidr", args.service_cidr.clone());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir("/");
+    // SAFETY: setsid is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            nix::unistd::setsid()?;
+            Ok(())
+        });
+    }
+    command.spawn().context("starting the server in the background")
+}
+
+/// Cuts the log of a server in the background when it is too long; it is written in append mode, so cutting is safe.
+pub fn bound_log(layout: &Layout) {
+    let path = log_path(layout);
+    if std::fs::metadata(&path).is_ok_and(|facts| facts.len() > LOG_MAX) {
+        let _ = std::fs::copy(&path, path.with_extension("log.1"));
+        let _ = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(0));
+    }
+}
+
+/// The last lines of the log.
+pub fn log_tail(layout: &Layout, count: usize) -> String {
+    let bytes = std::fs::read(log_path(layout)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(16 * 1024)..]).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

@@ -1,0 +1,116 @@
+//! What one cluster was started with. Kept beside its data, so that later commands need only the data folder.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use host::Layout;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::ClusterArgs;
+use crate::failure::failure;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub name: String,
+    pub port: u16,
+    pub kubelet_port: u16,
+    pub node_name: String,
+    /// None: the address of the default route.
+    #[serde(default)]
+    pub node_ip: Option<IpAddr>,
+    pub pod_cidr: String,
+    pub service_cidr: String,
+}
+
+impl Settings {
+    /// The flags, then what the last start had, then the defaults.
+    pub fn resolve(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<Self> {
+        let saved = Self::load(layout)?;
+        let mut settings = match saved {
+            Some(saved) => saved,
+            None => Self::fresh(layout)?,
+        };
+        fn take<T: Clone>(into: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *into = value.clone();
+            }
+        }
+        take(&mut settings.name, &args.name);
+        take(&mut settings.port, &args.port);
+        take(&mut settings.kubelet_port, &args.kubelet_port);
+        take(&mut settings.node_name, &args.node_name);
+        take(&mut settings.pod_cidr, &args.pod_cidr);
+        take(&mut settings.service_cidr, &args.service_cidr);
+        settings.node_ip = args.node_ip.or(settings.node_ip);
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    fn fresh(layout: &Layout) -> anyhow::Result<Self> {
+        let hostname = nix::unistd::gethostname().context("reading this machine's name")?.to_string_lossy().to_ascii_lowercase();
+        let name = if layout.data == Path::new(Layout::DEFAULT_DATA) { "knarr".to_owned() } else { layout.tag.clone() };
+        Ok(Self {
+            name,
+            port: 6443,
+            kubelet_port: 10250,
+            node_name: hostname,
+            node_ip: None,
+            pod_cidr: "10.42.0.0/24".into(),
+            service_cidr: "10.43.0.0/16".into(),
+        })
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || self.name.len() > 40 || !self.name.chars().all(label) {
+            return Err(failure(format!("the name {:?} does not serve", self.name), "use up to 40 lower-case letters, digits and dashes"));
+        }
+        let node_fits = !self.node_name.is_empty() && self.node_name.len() <= 253 && self.node_name.chars().all(|c| label(c) || c == '.');
+        if !node_fits || self.node_name.starts_with(['-', '.']) || self.node_name.ends_with(['-', '.']) {
+            return Err(failure(
+                format!("{:?} cannot be the name of a node", self.node_name),
+                "give --node-name of lower-case letters, digits, dashes and dots",
+            ));
+        }
+        if self.port == self.kubelet_port {
+            return Err(failure("the API server and the kubelet cannot share one port", "give another --port or --kubelet-port"));
+        }
+        self.network()?;
+        Ok(())
+    }
+
+    pub fn load(layout: &Layout) -> anyhow::Result<Option<Self>> {
+        let path = layout.settings();
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is not readable as settings", path.display()))?)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).with_context(|| path.display().to_string()),
+        }
+    }
+
+    pub fn save(&self, layout: &Layout) -> anyhow::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        Ok(pki::write_private(&layout.settings(), &text)?)
+    }
+
+    /// Where clients on this machine reach the API server.
+    pub fn server_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    pub fn network(&self) -> anyhow::Result<host::Network> {
+        Ok(host::Network::new(&self.pod_cidr, &self.service_cidr)?)
+    }
+
+    /// The tenth address of the service range, as everywhere.
+    pub fn dns_ip(&self) -> anyhow::Result<std::net::Ipv4Addr> {
+        Ok(std::net::Ipv4Addr::from_bits(self.network()?.service_base.to_bits() + 10))
+    }
+}
+
+/// The layout of the data folder given, or of the default one.
+pub fn layout(data_dir: Option<&PathBuf>) -> anyhow::Result<Layout> {
+    let folder = data_dir.map_or(Path::new(Layout::DEFAULT_DATA), PathBuf::as_path);
+    Layout::new(folder).with_context(|| folder.display().to_string())
+}
