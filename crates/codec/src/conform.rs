@@ -206,8 +206,8 @@ fn omitted(value: &Value, field: &Field) -> bool {
         return false;
     }
     match (value, &field.of) {
-        (Value::Array(items), _) => items.is_empty(),
-        (Value::Object(map), Of::Map(_)) => map.is_empty(),
+        (Value::Array(items), _) => !field.pointer && items.is_empty(),
+        (Value::Object(map), Of::Map(_)) => !field.pointer && map.is_empty(),
         (Value::String(s), Of::Str | Of::Bytes) => !field.pointer && s.is_empty(),
         (Value::Bool(b), Of::Bool) => !field.pointer && !b,
         (Value::Number(n), Of::Int32 | Of::Int64 | Of::Double | Of::Float) => !field.pointer && n.as_f64() == Some(0.0),

@@ -120,3 +120,18 @@ fn json_patch_bounds() {
     let copies: Vec<Value> = (0..40).map(|i| serde_json::json!({"op": "copy", "from": "", "path": format!("/{i}")})).collect();
     assert!(apply_json_patch(&serde_json::json!({"a": "x".repeat(1000)}), Value::Array(copies).to_string().as_bytes()).is_err_and(|e| e.to_string().contains("accumulated size")));
 }
+
+#[test]
+fn custom_resources_merge_by_their_own_schema() {
+    let schema = serde_json::json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "parts": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"], "items": {"type": "object", "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}},
+        "free": {"x-kubernetes-preserve-unknown-fields": true}}}}});
+    let of = schema::custom_type("com.example.v1.Thing", Some(&schema));
+    let write = |manager| Write { manager, api_version: "example.com/v1", subresource: "", now: "2026-01-01T00:00:00Z", of: &of, reset: None };
+    let thing = |spec: Value| serde_json::json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec});
+    let live = apply(None, thing(serde_json::json!({"parts": [{"id": "a", "n": 1}], "free": {"x": {"y": 1}}})), false, &write("one")).expect("creates");
+    let live = apply(Some(&live), thing(serde_json::json!({"parts": [{"id": "b", "n": 2}], "free": {"z": 1}})), false, &write("two")).expect("merges");
+    assert_eq!(live["spec"], serde_json::json!({"parts": [{"id": "a", "n": 1}, {"id": "b", "n": 2}], "free": {"x": {"y": 1}, "z": 1}}));
+    let refused = apply(Some(&live), thing(serde_json::json!({"part": 1})), false, &write("two"));
+    assert!(refused.is_err_and(|e| e.to_string().ends_with(".spec.part: field not declared in schema")));
+}

@@ -6,9 +6,11 @@
 
 mod describe;
 pub mod openapi;
+mod structural;
 mod table;
 mod types;
 
 pub use describe::{Descriptions, descriptions};
+pub use structural::custom_type;
 pub use table::{Kind, by_kind, by_name, kinds, names};
 pub use types::{Field, List, ListKind, Map, Of, Special, Text, Type, TypeRef, Unknown, WireField, WireTarget};

@@ -67,8 +67,11 @@ pub fn by_kind(group: &str, version: &str, kind: &str) -> Option<&'static Type> 
 
 /// The type of an OpenAPI definition name.
 pub fn by_name(name: &str) -> Option<&'static Type> {
-    let at = index().types.binary_search_by(|(n, _)| (*n).cmp(name)).ok()?;
-    lookup(at as u16)
+    lookup(id_of(name)?)
+}
+
+pub(crate) fn id_of(name: &str) -> Option<u16> {
+    index().types.binary_search_by(|(n, _)| (*n).cmp(name)).ok().map(|at| at as u16)
 }
 
 pub fn kinds() -> &'static [Kind] {
