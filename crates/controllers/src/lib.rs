@@ -10,6 +10,7 @@ mod discovery;
 mod endpoints;
 mod error;
 mod garbage;
+mod job;
 mod load_balancer;
 mod namespace;
 mod nodes;
@@ -20,6 +21,7 @@ mod replicaset;
 mod root_ca;
 mod run;
 mod serviceaccount;
+mod volumes;
 
 pub use config::Config;
 pub use error::Error;

@@ -35,6 +35,12 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::nodes::start_lifecycle(&caches, &shell, config.node_grace, config.paged_lists, &mut tasks);
     crate::nodes::start_eviction(&caches, &shell, &mut tasks);
     crate::pod_gc::start(&caches, &shell, config.terminated_pods, &mut tasks);
+    crate::job::start(&caches, &shell, &mut tasks);
+    crate::volumes::start_binder(&caches, &shell, &mut tasks);
+    crate::volumes::start_protection(&caches, &shell, &mut tasks);
+    if !config.node_name.is_empty() {
+        crate::volumes::start_local_path(&caches, &shell, &config.local_path_dir, &config.node_name, &mut tasks);
+    }
     if !config.cluster_ca_pem.is_empty() {
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
