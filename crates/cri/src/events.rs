@@ -56,7 +56,7 @@ struct TaskNamed {
 impl Cri {
     /// Subscribes to task events of the namespace that the CRI plugin uses.
     pub async fn subscribe(&self) -> Result<EventStream, Error> {
-        let filters = ["exit", "oom", "start", "delete"].map(|t| format!("namespace==k8s.io,topic==/tasks/{t}")).to_vec();
+        let filters = ["exit", "oom", "start", "delete"].map(|t| format!("namespace==k8s.io,topic==\"/tasks/{t}\"")).to_vec();
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|e| Error::Unavailable(e.to_string()))?;
         let mut request = tonic::Request::new(SubscribeRequest { filters });
