@@ -1,1 +1,31 @@
-//! apiserver
+//! The API server: every request is read, authenticated, authorized, admitted and answered here.
+//!
+//! It alone touches the store. Components of the same process talk to it through [`Server::local_client`], with the same
+//! identities and checks as on the wire.
+
+mod admission;
+mod auth;
+mod bootstrap;
+mod budgets;
+mod config;
+mod derived;
+mod discovery;
+mod handler;
+mod health;
+mod info;
+mod local;
+mod object;
+mod query;
+mod registry;
+mod respond;
+mod rest;
+mod serve;
+mod server;
+mod sweep;
+mod upstream;
+mod user;
+mod wire;
+
+pub use config::Config;
+pub use server::{Server, StartError};
+pub use user::User;

@@ -4,6 +4,7 @@
 //! here does IO or knows the time but through arguments. A CustomResourceDefinition builds the same value at run time.
 
 pub mod columns;
+pub mod metadata;
 pub mod resource;
 pub mod walk;
 

@@ -135,8 +135,10 @@ impl Watch {
         self.cursor
     }
 
-    /// Moves on to a revision up to which the table is known to have no other change.
-    pub fn advance(&mut self, revision: u64) {
-        self.cursor = self.cursor.max(revision);
+    /// Moves on to a revision that readers see already, where there is no change left up to it; else gives the changes.
+    pub fn advance(&mut self, revision: u64, max: usize) -> Result<Vec<Arc<Event>>, Expired> {
+        let events = self.history.after(self.cursor, revision, max)?;
+        self.cursor = events.last().map_or(self.cursor.max(revision), |last| last.revision());
+        Ok(events)
     }
 }

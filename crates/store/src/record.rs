@@ -55,6 +55,11 @@ impl Record {
         Self::stamped(key, bytes.into(), created, revision, (at as u32, digits.len() as u32), index)
     }
 
+    /// A record that no store holds: what a dry run shows.
+    pub fn dry(key: Arc<str>, value: &Stamped, revision: u64) -> Self {
+        Self::new(key, value, revision, revision, None)
+    }
+
     pub(crate) fn stamped(key: Arc<str>, value: Bytes, created: u64, revision: u64, stamp: (u32, u32), index: Option<Index>) -> Self {
         let slot = OnceLock::new();
         if let Some(index) = index {
@@ -112,5 +117,10 @@ pub struct Event {
 impl Event {
     pub fn revision(&self) -> u64 {
         self.record.revision
+    }
+
+    /// The record before the change, under the revision of the change: what a watcher is told whose selector it left.
+    pub fn left(&self) -> Option<Record> {
+        self.previous.as_ref().map(|previous| previous.deleted(self.revision()))
     }
 }

@@ -1,7 +1,7 @@
 //! What readers see: all tables at one revision, swapped as a whole.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -28,7 +28,7 @@ impl State {
     pub fn table_mut(&mut self, table: TableId) -> &mut Chunks {
         let at = table.0 as usize;
         if self.tables.len() <= at {
-            self.tables.resize_with(at + 1, Default::default);
+            self.tables.resize_with(at + 1, empty);
         }
         Arc::make_mut(&mut self.tables[at])
     }
@@ -51,8 +51,14 @@ impl View {
     }
 
     pub fn table(&self, table: TableId) -> Range {
-        Range { revision: self.0.revision, chunks: self.0.tables.get(table.0 as usize).cloned().unwrap_or_default() }
+        Range { revision: self.0.revision, chunks: self.0.tables.get(table.0 as usize).cloned().unwrap_or_else(empty) }
     }
+}
+
+/// The table that nothing was ever written to: one value, so that it equals itself.
+fn empty() -> Arc<Chunks> {
+    static EMPTY: OnceLock<Arc<Chunks>> = OnceLock::new();
+    EMPTY.get_or_init(Arc::default).clone()
 }
 
 /// One table at one revision.
@@ -77,6 +83,11 @@ impl Range {
 
     pub fn get(&self, key: &str) -> Option<&Arc<Record>> {
         self.chunks.get(key)
+    }
+
+    /// Whether both are the very same state of the table: what was derived from one holds for the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.chunks, &other.chunks)
     }
 
     /// Records with keys of at least `start` that begin with `prefix`, in order of keys.

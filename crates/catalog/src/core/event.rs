@@ -9,6 +9,7 @@ use crate::walk;
 pub fn resource() -> Resource {
     Resource::new("", "v1", "Event", "events", true)
         .short(&["ev"])
+        // `events.k8s.io` selects by position in this list: new names go to its end.
         .select(&[
             "involvedObject.kind",
             "involvedObject.namespace",
@@ -19,8 +20,8 @@ pub fn resource() -> Resource {
             "involvedObject.fieldPath",
             "reason",
             "reportingComponent",
-            "source",
             "type",
+            "source",
         ])
         .columns(event_columns(), cells)
 }

@@ -1,0 +1,60 @@
+//! Built-in admission: what the server adds to requests and what it refuses.
+//!
+//! Each plug-in is a file. Those that mutate run first, in upstream's order, then those that only look.
+
+mod namespace;
+mod pod;
+mod rbac;
+pub mod service;
+mod storage;
+
+use api::ApiError;
+use serde_json::Value;
+
+use crate::rest::Call;
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+/// Whether the request is about this resource itself.
+fn is(call: &Call, group: &str, plural: &str) -> bool {
+    call.served.resource.group == group && call.served.resource.plural == plural
+}
+
+/// Lets every plug-in fill or change the object. What it reserves is settled once the write is known.
+pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<service::Reserved, ApiError> {
+    if operation == Operation::Create {
+        namespace::check(call, object)?;
+    }
+    if !call.info.subresource.is_empty() {
+        return Ok(service::Reserved::default());
+    }
+    if is(call, "", "pods") && operation == Operation::Create {
+        pod::mutate(call, object)?;
+    }
+    if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
+        storage::mutate(call, operation, object);
+    }
+    if is(call, "", "services") {
+        return service::mutate(call, object, old);
+    }
+    Ok(service::Reserved::default())
+}
+
+/// Lets every plug-in refuse.
+pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
+    if operation == Operation::Delete {
+        namespace::check_deletion(call)?;
+    }
+    if call.served.resource.group == "rbac.authorization.k8s.io"
+        && let Some(object) = object
+    {
+        rbac::check(call, object, old)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! NamespaceLifecycle: nothing is created where there is no namespace or one that ends; some namespaces stay.
+
+use api::{ApiError, GroupResource, meta};
+use catalog::walk;
+use serde_json::Value;
+
+use super::is;
+use crate::object;
+use crate::rest::Call;
+
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+pub fn check(call: &Call, created: &Value) -> Result<(), ApiError> {
+    let namespace = call.namespace();
+    if namespace.is_empty() || call.served.resource.group == "authorization.k8s.io" {
+        return Ok(());
+    }
+    let table = call.server.store.table("/registry/namespaces");
+    let Some(record) = call.server.store.view().get(table, namespace) else {
+        return Err(ApiError::not_found(&GroupResource::new("", "namespaces"), namespace));
+    };
+    let found = object::parse(&record.value);
+    if walk::text(&found, "status.phase") == "Terminating" || meta::is_deleting(&found) {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let message = format!("namespace {namespace} is being terminated");
+        return Err(ApiError::forbidden(&call.resource(), meta::name(created), why).with_cause("NamespaceTerminating", &message, "metadata.namespace"));
+    }
+    Ok(())
+}
+
+pub fn check_deletion(call: &Call) -> Result<(), ApiError> {
+    if is(call, "", "namespaces") && IMMORTAL.contains(&call.info.name.as_str()) {
+        return Err(ApiError::forbidden(&call.resource(), &call.info.name, "this namespace may not be deleted"));
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Who asks, and whether they may.
+
+pub mod authenticate;
+pub mod authorize;
+pub mod node;

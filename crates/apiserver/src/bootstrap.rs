@@ -1,0 +1,132 @@
+//! What every cluster begins with: namespaces, roles, priority classes, the `kubernetes` service.
+
+use std::sync::Arc;
+
+use api::{ApiError, Reason, meta};
+use bytes::Bytes;
+use catalog::walk;
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use crate::info::Info;
+use crate::query::Query;
+use crate::respond::Accept;
+use crate::rest::{Call, create, update};
+use crate::server::Server;
+use crate::user::User;
+
+/// Upstream: roles with this annotation are brought up to date at each start.
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+
+pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
+    for name in ["kube-system", "kube-public", "kube-node-lease", "default"] {
+        ensure(server, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await?;
+    }
+    for object in policy::bootstrap::objects() {
+        ensure(server, object).await?;
+    }
+    for (name, value, description) in [
+        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+    ] {
+        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value, "description": description, "preemptionPolicy": "PreemptLowerPriority"});
+        ensure(server, class).await?;
+    }
+    ensure(
+        server,
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "knarr.io/local-path", "volumeBindingMode": "WaitForFirstConsumer", "reclaimPolicy": "Delete",
+            "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
+    )
+    .await?;
+    kubernetes_service(server).await
+}
+
+/// The service through which pods reach this server, with its endpoints.
+async fn kubernetes_service(server: &Arc<Server>) -> Result<(), ApiError> {
+    let (Some(listen), Some(ip)) = (server.config.listen, server.config.kubernetes_ip()) else { return Ok(()) };
+    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+    ensure(
+        server,
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+            "spec": {"clusterIP": ip.to_string(), "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": listen.port()}], "type": "ClusterIP", "sessionAffinity": "None"}}),
+    )
+    .await?;
+    let address = server.config.advertise.to_string();
+    let ports = json!([{"name": "https", "port": listen.port(), "protocol": "TCP"}]);
+    let skip = "endpointslice.kubernetes.io/skip-mirror";
+    replace(
+        server,
+        json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {skip: "true"}},
+            "subsets": [{"addresses": [{"ip": address}], "ports": ports}]}),
+    )
+    .await?;
+    replace(
+        server,
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [address], "conditions": {"ready": true}}]}),
+    )
+    .await
+}
+
+/// A request of the server itself about an object.
+fn call_about(server: &Arc<Server>, object: &Value, verb: &'static str) -> Result<Call, ApiError> {
+    let gvk = api::GroupVersionKind::from_api_version(walk::text(object, "apiVersion"), walk::text(object, "kind"));
+    let registry = server.registry();
+    let served = registry.by_kind(&gvk.group, &gvk.version, &gvk.kind).cloned().ok_or_else(|| ApiError::internal(format!("{gvk} is not registered")))?;
+    let info = Info {
+        is_resource: true,
+        verb,
+        group: gvk.group,
+        version: gvk.version,
+        namespace: meta::namespace(object).to_owned(),
+        resource: served.resource.plural.to_string(),
+        name: meta::name(object).to_owned(),
+        ..Info::default()
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static("kube-apiserver"));
+    Ok(Call {
+        server: server.clone(),
+        user: User::new("system:apiserver", &["system:masters"]),
+        method: Method::POST,
+        info,
+        query: Query::default(),
+        headers,
+        accept: Accept::default(),
+        served,
+        body: Bytes::new(),
+    })
+}
+
+/// Creates what is absent; brings roles that follow the release up to date.
+async fn ensure(server: &Arc<Server>, object: Value) -> Result<(), ApiError> {
+    let call = call_about(server, &object, "create")?;
+    let Ok(record) = call.record() else {
+        return match create::create(&call, object).await {
+            Err(error) if error.reason != Reason::AlreadyExists => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let found = call.read(&record);
+    let follows = meta::annotation(&found, AUTOUPDATE) == Some("true");
+    if !follows || ["rules", "subjects"].iter().all(|key| found.get(*key) == object.get(*key)) {
+        return Ok(());
+    }
+    replace(server, object).await
+}
+
+/// Creates an object, or brings all but its metadata to the given state.
+async fn replace(server: &Arc<Server>, object: Value) -> Result<(), ApiError> {
+    let call = call_about(server, &object, "update")?;
+    if call.record().is_err() {
+        return create::create(&call, object).await.map(|_| ());
+    }
+    let change = |old: &Value| {
+        let mut new = old.clone();
+        for (key, value) in object.as_object().into_iter().flatten().filter(|(key, _)| *key != "metadata") {
+            new[key] = value.clone();
+        }
+        Ok(new)
+    };
+    update::update(&call, &change).await.map(|_| ())
+}

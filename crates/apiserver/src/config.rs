@@ -1,0 +1,47 @@
+//! What the API server is told at its start.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Settings of one API server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of the store; none keeps everything in memory.
+    pub store_dir: Option<PathBuf>,
+    /// Folder of the cluster's authority, certificates and token keys.
+    pub pki_dir: PathBuf,
+    /// Where HTTPS is served; none serves only this process.
+    pub listen: Option<SocketAddr>,
+    /// The address that clients and pods reach the server at; goes into certificates and the `kubernetes` endpoints.
+    pub advertise: IpAddr,
+    /// Further names and addresses of the serving certificate.
+    pub extra_names: Vec<String>,
+    /// Addresses of services.
+    pub service_cidr: String,
+    /// Issuer and default audience of service-account tokens.
+    pub issuer: String,
+    /// The cluster's name in messages and certificates.
+    pub cluster_name: String,
+}
+
+impl Config {
+    /// A server with its files below one folder.
+    pub fn below(folder: &std::path::Path) -> Self {
+        Self {
+            store_dir: Some(folder.join("store")),
+            pki_dir: folder.join("pki"),
+            listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 6443))),
+            advertise: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            extra_names: Vec::new(),
+            service_cidr: "10.43.0.0/16".into(),
+            issuer: "https://kubernetes.default.svc.cluster.local".into(),
+            cluster_name: "knarr".into(),
+        }
+    }
+
+    /// The first address of the service range: the `kubernetes` service.
+    pub fn kubernetes_ip(&self) -> Option<Ipv4Addr> {
+        let network: Ipv4Addr = self.service_cidr.split('/').next()?.parse().ok()?;
+        Some(Ipv4Addr::from(u32::from(network) + 1))
+    }
+}

@@ -1,0 +1,226 @@
+//! The way of every request: read, authenticate, authorize, serve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{ApiError, GroupResource, Reason};
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::BodyExt;
+
+use crate::auth::authenticate::Peer;
+use crate::auth::authorize::{Attributes, Decision};
+use crate::info::Info;
+use crate::query::Query;
+use crate::respond::{self, Accept, Body};
+use crate::rest::{self, Call, connect, review};
+use crate::server::Server;
+use crate::user::User;
+use crate::{discovery, health};
+
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// The body of a request.
+pub type Incoming = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Upstream: 3 MiB, twice etcd's limit, because JSON is about twice as long.
+const MAX_BODY: usize = 3 << 20;
+/// Upstream: `--request-timeout`.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Boxed, so that the compiler proves once and here that requests can move between threads.
+pub fn handle(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
+    Box::pin(answer(server, peer, request))
+}
+
+async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    let audit_id = request.headers().get("audit-id").cloned();
+    let accept = Accept::negotiate(request.headers());
+    let shown = accept.clone().unwrap_or_default();
+    let mut response = match serve(server, peer, request, accept).await {
+        Ok(response) => response,
+        Err(error) => {
+            if error.reason == Reason::InternalError {
+                tracing::warn!(error = %error.message, "request failed");
+            }
+            // Upstream: errors of watches, tables and the like are plain Status objects.
+            respond::error(&error, &shown)
+        }
+    };
+    let headers = response.headers_mut();
+    let id = audit_id.or_else(|| http::HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
+    if let Some(id) = id {
+        headers.insert("audit-id", id);
+    }
+    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, accept: Result<Accept, ApiError>) -> Result<Response<Body>, ApiError> {
+    let path = request.uri().path().to_owned();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let info = Info::parse(request.method(), &path, &query);
+    if path.split('/').any(|part| part == ".." || part == ".") {
+        return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
+    }
+    let user = identify(&server, &peer, request.headers(), &path)?;
+    let user = impersonated(&server, user, request.headers())?;
+    authorize(&server, &user, &info)?;
+    if !info.is_resource {
+        return discovery::serve(&server, &request, &path, &query);
+    }
+    let registry = server.registry();
+    let Some(served) = registry.find(&info.group, &info.version, &info.resource).cloned() else { return Ok(not_found()) };
+    if served.resource.namespaced && info.namespace.is_empty() && (!info.name.is_empty() && !request.uri().query().unwrap_or_default().contains("fieldSelector") || info.verb == "create") && served.resource.verbs.get {
+        return Ok(not_found());
+    }
+    // A cluster-scoped object has no path below a namespace (CVE-2019-11247).
+    if !served.resource.namespaced && !info.namespace.is_empty() && info.resource != "namespaces" {
+        return Ok(not_found());
+    }
+    let (parts, body) = request.into_parts();
+    let mut call = Call { server, user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new() };
+    if connect::is_stream(&call) {
+        let streamed: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(connect::serve(call, Request::from_parts(parts, body)));
+        return streamed.await;
+    }
+    call.accept = accept?;
+    call.body = read_body(body).await?;
+    if call.info.verb == "watch" || call.info.subresource == "log" {
+        let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(rest::serve(call));
+        return served.await;
+    }
+    let is_review = call.served.resource.verbs == catalog::Verbs::CREATE && call.info.subresource.is_empty() && call.served.resource.kind != "Binding";
+    let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = match (is_review, call.info.verb) {
+        (true, "create") => Box::pin(answer_review(call)),
+        (true, _) => return Err(ApiError::method_not_allowed()),
+        (false, "create") if call.served.resource.kind == "Binding" => Box::pin(bind_by_body(call)),
+        _ => Box::pin(rest::serve(call)),
+    };
+    tokio::time::timeout(TIMEOUT, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+}
+
+async fn answer_review(call: Call) -> Result<Response<Body>, ApiError> {
+    review::serve(&call).await
+}
+
+/// The old way to bind: a Binding posted to the namespace, named after its pod.
+async fn bind_by_body(mut call: Call) -> Result<Response<Body>, ApiError> {
+    let expected = api::GroupVersionKind::from_api_version("v1", "Binding");
+    let binding = crate::wire::decode_object(&call, expected)?.value;
+    let registry = call.server.registry();
+    call.served = registry.find("", "v1", "pods").cloned().ok_or_else(ApiError::no_such_path)?;
+    call.info.name = api::meta::name(&binding).to_owned();
+    call.info.subresource = "binding".into();
+    rest::subresource::bind(&call).await
+}
+
+/// Upstream: Go's plain answer where no route is.
+pub fn not_found() -> Response<Body> {
+    respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+fn read_body(body: Incoming) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+    Box::pin(collect(body))
+}
+
+async fn collect(mut body: Incoming) -> Result<Bytes, ApiError> {
+    let ends = tokio::time::Instant::now() + TIMEOUT;
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = match tokio::time::timeout_at(ends, body.frame()).await {
+            Ok(None) => return Ok(bytes.freeze()),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
+            Err(_) => return Err(ApiError::timeout("the body did not arrive in time", 0)),
+        };
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > MAX_BODY {
+                return Err(ApiError::too_large(&format!("limit is {MAX_BODY}")));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+/// The identity behind a request. Without credentials only health, version and public facts are served.
+fn identify(server: &Server, peer: &Peer, headers: &HeaderMap, path: &str) -> Result<User, ApiError> {
+    match server.authenticator.request(&server.store, peer, headers) {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) if health::is_public(path) => Ok(User::anonymous()),
+        Ok(None) => Err(ApiError::unauthorized()),
+        Err(why) => {
+            tracing::debug!(why, "credentials were refused");
+            Err(ApiError::unauthorized())
+        }
+    }
+}
+
+fn authorize(server: &Server, user: &User, info: &Info) -> Result<(), ApiError> {
+    if !info.is_resource && health::is_public(&info.path) {
+        return Ok(());
+    }
+    let attributes = Attributes::of(info);
+    match server.authorizer.decide(&server.store, user, &attributes) {
+        Decision::Allow(_) => Ok(()),
+        Decision::Deny(reason) => Err(forbidden(user, &attributes, &reason)),
+    }
+}
+
+fn forbidden(user: &User, attributes: &Attributes, reason: &str) -> ApiError {
+    let mut why = attributes.refusal(user);
+    if !reason.is_empty() {
+        why = format!("{why}: {reason}");
+    }
+    let mut error = ApiError::forbidden(&GroupResource::new(attributes.group.clone(), attributes.resource.clone()), &attributes.name, why);
+    if error.details.is_null() {
+        error.details = serde_json::json!({});
+    }
+    error
+}
+
+/// Acting as somebody else, for those who may `impersonate` him.
+fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
+    let text = |name: &str| headers.get_all(name).iter().filter_map(|v| v.to_str().ok().map(str::to_owned)).collect::<Vec<_>>();
+    let (names, groups, uids) = (text("impersonate-user"), text("impersonate-group"), text("impersonate-uid"));
+    let Some(name) = names.into_iter().next() else {
+        if groups.is_empty() && uids.is_empty() {
+            return Ok(user);
+        }
+        return Err(ApiError::internal("requested impersonation without impersonating a user"));
+    };
+    let may = |resource: &str, namespace: &str, name: &str, group: &str| {
+        let attributes = Attributes { is_resource: true, verb: "impersonate".into(), group: group.into(), resource: resource.into(), namespace: namespace.into(), name: name.into(), ..Attributes::default() };
+        if server.authorizer.allows(&server.store, &user, &attributes) { Ok(()) } else { Err(forbidden(&user, &attributes, "")) }
+    };
+    let mut other = User { name: name.clone(), ..User::default() };
+    match other.service_account().map(|(n, s)| (n.to_owned(), s.to_owned())) {
+        Some((namespace, account)) => {
+            may("serviceaccounts", &namespace, &account, "")?;
+            other.groups = vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
+        }
+        None => may("users", "", &name, "")?,
+    }
+    for group in &groups {
+        may("groups", "", group, "")?;
+    }
+    for uid in &uids {
+        may("uids", "", uid, "authentication.k8s.io")?;
+    }
+    if !groups.is_empty() {
+        other.groups = groups;
+    }
+    other.uid = uids.into_iter().next().unwrap_or_default();
+    for (header, value) in headers {
+        if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
+            may("userextras", "", value.to_str().unwrap_or_default(), "authentication.k8s.io")?;
+            other.extra.entry(crate::query::decode(key, false)).or_default().push(value.to_str().unwrap_or_default().to_owned());
+        }
+    }
+    let group = if other.name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+    if !other.is_in(group) {
+        other.groups.push(group.into());
+    }
+    Ok(other)
+}

@@ -1,0 +1,197 @@
+//! Lists: a header, the stored slices, a footer.
+
+use api::ApiError;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use store::{Range, Record};
+use std::sync::Arc;
+
+use super::selection::Selection;
+use super::{Call, partial, table};
+use crate::object;
+use crate::respond::{self, Body, Form, View};
+
+/// Bytes of one part of a streamed list.
+const PART: usize = 64 << 10;
+
+/// The page of a list: its records and what the list's metadata says.
+pub struct Page {
+    pub records: Vec<Arc<Record>>,
+    pub metadata: Map<String, Value>,
+}
+
+pub fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
+    let page = page(call)?;
+    match call.accept.view {
+        View::Table => Ok(respond::encoded(StatusCode::OK, &table_of(call, &page), if call.accept.form == Form::Yaml { Form::Yaml } else { Form::Json })),
+        View::Partial => {
+            let items: Vec<Value> = page.records.iter().map(|r| partial::object(&call.read(r))).collect();
+            let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata, "items": items});
+            Ok(respond::encoded(StatusCode::OK, &list, call.accept.form))
+        }
+        View::Object if call.accept.form == Form::Json => Ok(stream(call, page)),
+        View::Object if call.accept.form == Form::Protobuf && call.served.resource.conversion.is_none() => protobuf(call, &page),
+        View::Object => Ok(respond::encoded(StatusCode::OK, &whole(call, &page), call.accept.form)),
+    }
+}
+
+fn table_of(call: &Call, page: &Page) -> Value {
+    let objects: Vec<Value> = page.records.iter().map(|r| call.read(r)).collect();
+    let mut table = table::of_objects(call, &objects, "", true);
+    table["metadata"] = Value::Object(page.metadata.clone());
+    table
+}
+
+/// The list as one value, for forms that are not streamed.
+pub fn whole(call: &Call, page: &Page) -> Value {
+    let resource = &call.served.resource;
+    let items: Vec<Value> = page.records.iter().map(|r| call.read(r)).collect();
+    json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": page.metadata, "items": items})
+}
+
+/// Upstream: a revision that does not exist yet is waited for shortly, then refused.
+pub fn check_revision(call: &Call) -> Result<Option<u64>, ApiError> {
+    let asked = call.query.get("resourceVersion");
+    if asked.is_empty() || asked == "0" {
+        return Ok(None);
+    }
+    let revision = parse_revision(asked)?;
+    let current = call.server.store.revision();
+    if revision > current {
+        return Err(ApiError::too_large_resource_version(revision, current, 1));
+    }
+    Ok(Some(revision))
+}
+
+pub fn parse_revision(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| {
+        let error = api::FieldError::invalid(&api::Path::new("resourceVersion"), text, format!("strconv.ParseUint: parsing {text:?}: invalid syntax"));
+        ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error])
+    })
+}
+
+fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
+    let store = &call.server.store;
+    let token = call.query.get("continue");
+    if !token.is_empty() {
+        if !matches!(call.query.get("resourceVersion"), "" | "0") {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let (revision, start) = parse_token(token)?;
+        if revision == 0 {
+            return Ok((store.view().table(call.served.table), Some(start)));
+        }
+        let range = store.table_at(call.served.table, revision).map_err(|_| {
+            // Upstream: the answer carries a token that goes on, inconsistently, from the same place.
+            let mut error = ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+            error.details = Value::Null;
+            error
+        })?;
+        return Ok((range, Some(start)));
+    }
+    let revision = check_revision(call)?;
+    match (call.query.get("resourceVersionMatch"), revision) {
+        ("Exact", Some(revision)) => {
+            let range = store.table_at(call.served.table, revision).map_err(|e| ApiError::expired(format!("The resourceVersion for the provided list is too old: {e}")))?;
+            Ok((range, None))
+        }
+        ("Exact" | "NotOlderThan", None) if call.query.get("resourceVersion").is_empty() => {
+            let error = api::FieldError::forbidden(&api::Path::new("resourceVersionMatch"), "resourceVersionMatch is forbidden unless resourceVersion is provided");
+            Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error]))
+        }
+        ("Exact", None) => {
+            let error = api::FieldError::forbidden(&api::Path::new("resourceVersionMatch"), "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+            Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error]))
+        }
+        ("" | "NotOlderThan", _) => Ok((store.view().table(call.served.table), None)),
+        (other, _) => {
+            let error = api::FieldError::not_supported(&api::Path::new("resourceVersionMatch"), other, &["Exact", "NotOlderThan", ""]);
+            Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error]))
+        }
+    }
+}
+
+/// The records that a list shows.
+pub fn page(call: &Call) -> Result<Page, ApiError> {
+    let selection = Selection::of(call)?;
+    let limit = call.query.number("limit")?.filter(|l| *l > 0).map_or(usize::MAX, |l| l as usize);
+    let (range, start) = range(call)?;
+    let mut matching = range.scan(&selection.prefix, start.as_deref().unwrap_or_default()).filter(|r| selection.matches(&call.served, r));
+    let records: Vec<_> = matching.by_ref().take(limit).cloned().collect();
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), range.revision().to_string().into());
+    if let Some(next) = matching.next() {
+        metadata.insert("continue".into(), token(range.revision(), &next.key).into());
+        if selection.is_everything() {
+            metadata.insert("remainingItemCount".into(), (1 + matching.count()).into());
+        }
+    }
+    Ok(Page { records, metadata })
+}
+
+fn protobuf(call: &Call, page: &Page) -> Result<Response<Body>, ApiError> {
+    let resource = &call.served.resource;
+    let items = page.records.iter().map(|r| &crate::wire::record_message(r)[..]);
+    let bytes = codec::list_envelope(&resource.api_version(), &resource.list_kind, &Value::Object(page.metadata.clone()), items).map_err(ApiError::internal)?;
+    Ok(respond::respond(StatusCode::OK, respond::PROTOBUF, respond::full(bytes)))
+}
+
+fn token(revision: u64, start: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
+}
+
+fn parse_token(token: &str) -> Result<(u64, String), ApiError> {
+    let bad = || ApiError::bad_request("continue key is not valid");
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| bad())?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
+    let start = value["start"].as_str().filter(|s| !s.is_empty() && !s.contains("..")).ok_or_else(bad)?;
+    Ok((value["rv"].as_u64().ok_or_else(bad)?, start.to_owned()))
+}
+
+fn stream(call: &Call, page: Page) -> Response<Body> {
+    let resource = &call.served.resource;
+    let head = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", resource.list_kind, resource.api_version(), Value::Object(page.metadata));
+    let convert = resource.conversion.map(|c| c.from_stored);
+    let head_len = call.served.head_len;
+    let state = (page.records.into_iter(), Some(head), true);
+    let parts = futures::stream::unfold(state, move |(mut records, mut head, open)| async move {
+        if !open {
+            return None;
+        }
+        let mut part = BytesMut::with_capacity(PART);
+        let mut first = head.is_some();
+        if let Some(head) = head.take() {
+            part.extend_from_slice(head.as_bytes());
+        }
+        while part.len() < PART {
+            let Some(record) = records.next() else {
+                part.extend_from_slice(b"]}\n");
+                return Some((part.freeze(), (records, None, false)));
+            };
+            if !std::mem::take(&mut first) {
+                part.extend_from_slice(b",");
+            }
+            put_item(&mut part, &record, head_len, convert);
+        }
+        Some((part.freeze(), (records, None, true)))
+    });
+    respond::respond(StatusCode::OK, respond::JSON, respond::stream(parts))
+}
+
+/// An item of a list carries no kind and apiVersion of its own, as upstream's typed lists.
+fn put_item(part: &mut BytesMut, record: &Record, head_len: usize, convert: Option<fn(Value) -> Value>) {
+    match convert {
+        None => {
+            part.extend_from_slice(b"{");
+            part.extend_from_slice(record.value.get(head_len..).unwrap_or_default());
+        }
+        Some(convert) => {
+            let value = convert(object::parse(&record.value));
+            let bytes: Bytes = object::to_bytes(&value);
+            part.extend_from_slice(&bytes);
+        }
+    }
+}

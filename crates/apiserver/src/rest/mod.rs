@@ -1,0 +1,146 @@
+//! What can be done with resources, the same code for every kind.
+
+pub mod connect;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod partial;
+pub mod patch;
+pub mod review;
+pub mod scale;
+pub mod selection;
+pub mod subresource;
+pub mod table;
+pub mod update;
+pub mod watch;
+
+use std::sync::Arc;
+
+use api::{ApiError, GroupResource};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde_json::Value;
+use store::Record;
+
+use crate::info::Info;
+use crate::object;
+use crate::query::Query;
+use crate::registry::Served;
+use crate::respond::{self, Accept, Body, Form, View};
+use crate::server::Server;
+use crate::user::User;
+
+/// One authorized request for a resource, body read.
+pub struct Call {
+    pub server: Arc<Server>,
+    pub user: User,
+    pub method: Method,
+    pub info: Info,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub accept: Accept,
+    pub served: Arc<Served>,
+    pub body: Bytes,
+}
+
+impl Call {
+    pub fn resource(&self) -> GroupResource {
+        self.served.resource.group_resource()
+    }
+
+    pub fn key(&self) -> String {
+        object::key(self.namespace(), &self.info.name)
+    }
+
+    /// The namespace, for resources that have one.
+    pub fn namespace(&self) -> &str {
+        if self.served.resource.namespaced { &self.info.namespace } else { "" }
+    }
+
+    pub fn not_found(&self) -> ApiError {
+        ApiError::not_found(&self.resource(), &self.info.name)
+    }
+
+    pub fn record(&self) -> Result<Arc<Record>, ApiError> {
+        self.server.store.view().get(self.served.table, &self.key()).ok_or_else(|| self.not_found())
+    }
+
+    /// The object of a record, in the version asked for.
+    pub fn read(&self, record: &Record) -> Value {
+        self.from_stored(object::parse(&record.value))
+    }
+
+    pub fn from_stored(&self, value: Value) -> Value {
+        match self.served.resource.conversion {
+            Some(conversion) => (conversion.from_stored)(value),
+            None => value,
+        }
+    }
+
+    pub fn dry_run(&self) -> Result<bool, ApiError> {
+        let mut values = self.query.all("dryRun").filter(|v| !v.is_empty());
+        match values.next() {
+            None => Ok(false),
+            Some("All") => Ok(true),
+            Some(other) => {
+                let error = api::FieldError::not_supported(&api::Path::new("dryRun"), serde_json::json!([other]), &["All"]);
+                Err(ApiError::invalid("meta.k8s.io", &self.options_kind(), "", &[error]))
+            }
+        }
+    }
+
+    fn options_kind(&self) -> String {
+        let kind = match self.info.verb {
+            "create" => "CreateOptions",
+            "update" => "UpdateOptions",
+            "patch" => "PatchOptions",
+            _ => "DeleteOptions",
+        };
+        kind.to_owned()
+    }
+
+    /// The record as the client wants it.
+    pub fn respond(&self, code: StatusCode, record: &Arc<Record>) -> Response<Body> {
+        if self.accept == Accept::default() && self.served.resource.conversion.is_none() {
+            return respond::respond(code, respond::JSON, respond::full(record.value.clone()));
+        }
+        self.respond_value(code, self.read(record))
+    }
+
+    /// A value as the client wants it.
+    pub fn respond_value(&self, code: StatusCode, value: Value) -> Response<Body> {
+        match self.accept.view {
+            View::Object => respond::encoded(code, &value, self.accept.form),
+            View::Table => {
+                let table = table::of_objects(self, &[value], "", true);
+                respond::encoded(code, &table, if self.accept.form == Form::Yaml { Form::Yaml } else { Form::Json })
+            }
+            View::Partial => respond::encoded(code, &partial::object(&value), self.accept.form),
+        }
+    }
+}
+
+/// Serves a request for a resource itself.
+pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
+    if !call.info.subresource.is_empty() {
+        return subresource::serve(call).await;
+    }
+    let verbs = call.served.resource.verbs;
+    match call.info.verb {
+        "get" if verbs.get => get(&call),
+        "list" if verbs.list => list::serve(&call),
+        "watch" if verbs.watch => watch::serve(call),
+        "create" if verbs.create => create::serve(&call).await,
+        "update" if verbs.update => update::serve(&call).await,
+        "patch" if verbs.patch => patch::serve(&call).await,
+        "delete" if verbs.delete => delete::serve(&call).await,
+        "deletecollection" if verbs.deletecollection => delete::collection(&call).await,
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+fn get(call: &Call) -> Result<Response<Body>, ApiError> {
+    list::check_revision(call)?;
+    let record = call.record()?;
+    Ok(call.respond(StatusCode::OK, &record))
+}

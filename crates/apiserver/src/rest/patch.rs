@@ -1,0 +1,185 @@
+//! Patches of all four kinds, and who owns which field afterwards.
+
+use api::{ApiError, meta};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Response, StatusCode};
+use jiff::Timestamp;
+use patch::{ApplyError, JsonPatchError, Set, Write};
+use serde_json::{Value, json};
+
+use super::{Call, create, update};
+use crate::respond::Body;
+use crate::wire::{self, FieldValidation};
+
+const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
+
+pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
+    if media(call) == "application/apply-patch+yaml" {
+        return apply(call).await;
+    }
+    if call.query.has("force") {
+        let error = api::FieldError::forbidden(&api::Path::new("force"), "may not be specified for non-apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
+    }
+    let warnings = parking_lot::Mutex::new(Vec::new());
+    let change = |old: &Value| {
+        let patched = patched(call, old)?;
+        let (value, faults) = conformed(call, patched)?;
+        *warnings.lock() = faults;
+        check_identity(call, &value)?;
+        Ok(value)
+    };
+    let record = update::update(call, &change).await?;
+    let mut response = call.respond(StatusCode::OK, &record);
+    wire::put_warnings(&mut response, &warnings.into_inner());
+    Ok(response)
+}
+
+fn media(call: &Call) -> &str {
+    let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim()
+}
+
+fn schema_of(call: &Call) -> Option<&'static schema::Type> {
+    let resource = &call.served.resource;
+    schema::by_kind(&resource.group, &resource.version, &resource.kind)
+}
+
+/// The object with the request's patch applied.
+pub fn patched(call: &Call, old: &Value) -> Result<Value, ApiError> {
+    match media(call) {
+        "application/json-patch+json" => patch::apply_json_patch(old, &call.body).map_err(|error| match error {
+            JsonPatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
+            JsonPatchError::TooLarge(why) => ApiError::too_large(&why),
+            JsonPatchError::DoesNotApply(why) => {
+                // Upstream: 422 without a kind.
+                let mut invalid = ApiError::invalid("", "", "", &[]);
+                invalid.message = format!("the server rejected our request due to an error in our request: {why}");
+                invalid.details = json!({});
+                invalid
+            }
+        }),
+        "application/merge-patch+json" => {
+            let mut object = old.clone();
+            patch::apply_merge_patch(&mut object, body(call)?);
+            Ok(object)
+        }
+        "application/strategic-merge-patch+json" => match schema_of(call) {
+            Some(of) if call.info.subresource != "scale" => patch::apply_strategic(old, body(call)?, of).map_err(|error| ApiError::bad_request(error.to_string())),
+            _ => {
+                let mut object = old.clone();
+                patch::apply_merge_patch(&mut object, body(call)?);
+                Ok(object)
+            }
+        },
+        _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+fn body(call: &Call) -> Result<Value, ApiError> {
+    let decoded = codec::decode_untyped(&call.body, codec::Strictness::Ignore);
+    decoded.map(|d| d.value).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
+}
+
+/// A patched object made to fit its type, and the unknown fields that the patch brought.
+fn conformed(call: &Call, value: Value) -> Result<(Value, Vec<String>), ApiError> {
+    let Some(of) = schema_of(call) else { return Ok((value, Vec::new())) };
+    let conformed = codec::conform(value, of, codec::Strictness::Collect).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    match FieldValidation::of(call)? {
+        FieldValidation::Ignore => Ok((conformed.value, Vec::new())),
+        FieldValidation::Strict if !conformed.strict_errors.is_empty() => Err(wire::strict_error(&conformed.strict_errors, &call.served.resource.gvk())),
+        _ => Ok((conformed.value, conformed.strict_errors)),
+    }
+}
+
+fn check_identity(call: &Call, value: &Value) -> Result<(), ApiError> {
+    let name = meta::name(value);
+    if name == call.info.name {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("the name of the object ({name}) does not match the name on the URL ({})", call.info.name)))
+}
+
+/// Server-side apply.
+async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
+    let manager = call.query.get("fieldManager");
+    if manager.is_empty() {
+        let error = api::FieldError::required(&api::Path::new("fieldManager"), "is required for apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
+    }
+    let decoded = wire::decode_body(&call.body, "application/yaml", &call.served.resource.gvk())?;
+    let warnings = match FieldValidation::of(call)? {
+        FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(wire::strict_error(&decoded.warnings, &call.served.resource.gvk())),
+        FieldValidation::Ignore => Vec::new(),
+        _ => decoded.warnings,
+    };
+    let mut applied = decoded.value;
+    if meta::name(&applied).is_empty() {
+        meta::set(&mut applied, "name", call.info.name.clone());
+    }
+    check_identity(call, &applied)?;
+    let absent = call.server.store.view().get(call.served.table, &call.key()).is_none();
+    let (code, record) = if absent && call.info.subresource.is_empty() {
+        let object = merged(call, None, &applied, manager)?;
+        (StatusCode::CREATED, create::create(call, object).await?)
+    } else {
+        (StatusCode::OK, update::update(call, &|old| merged(call, Some(old), &applied, manager)).await?)
+    };
+    let mut response = call.respond(code, &record);
+    wire::put_warnings(&mut response, &warnings);
+    Ok(response)
+}
+
+fn merged(call: &Call, live: Option<&Value>, applied: &Value, manager: &str) -> Result<Value, ApiError> {
+    let now = api::time::rfc3339(Timestamp::now());
+    let api_version = call.served.resource.api_version();
+    let reset = reset_fields(call);
+    let untyped = schema::Type { unknown: schema::Unknown::Keep, ..schema::Type::default() };
+    let of = schema_of(call).unwrap_or(&untyped);
+    let write = Write { manager, api_version: &api_version, subresource: &call.info.subresource, now: &now, of, reset: Some(&reset) };
+    let force = call.query.flag("force");
+    let result = patch::apply(live, applied.clone(), force, &write).map_err(|error| match error {
+        ApplyError::Conflicts(conflicts) => {
+            let causes: Vec<_> = conflicts.0.iter().map(|c| (c.message(), c.field())).collect();
+            ApiError::apply_conflict(conflicts.to_string(), &causes)
+        }
+        ApplyError::Bad(why) => ApiError::bad_request(why),
+        other @ ApplyError::NotTyped { .. } => ApiError::internal(other),
+    })?;
+    Ok(result)
+}
+
+/// What an endpoint resets, nobody gains there: status on the object, all but status on `status`.
+fn reset_fields(call: &Call) -> Set {
+    match call.info.subresource.as_str() {
+        "status" => Set::of_fields(["spec", "metadata.labels"]),
+        _ if call.served.resource.has_status() => Set::of_fields(["status"]),
+        _ => Set::default(),
+    }
+}
+
+/// Records who owns what after a write that is no apply.
+pub fn track(call: &Call, object: &mut Value, old: Option<&Value>, part: &str) {
+    if media(call) == "application/apply-patch+yaml" && call.info.verb == "patch" {
+        return;
+    }
+    let manager = match call.query.get("fieldManager") {
+        "" => user_agent_prefix(call),
+        manager => manager.to_owned(),
+    };
+    let now = api::time::rfc3339(Timestamp::now());
+    let api_version = call.served.resource.api_version();
+    let reset = reset_fields(call);
+    let untyped = schema::Type { unknown: schema::Unknown::Keep, ..schema::Type::default() };
+    let of = schema_of(call).unwrap_or(&untyped);
+    let write = Write { manager: &manager, api_version: &api_version, subresource: part, now: &now, of, reset: Some(&reset) };
+    patch::track_update(old, object, &write);
+}
+
+/// Upstream: the client's name, what stands before the first slash, at most 128 bytes.
+fn user_agent_prefix(call: &Call) -> String {
+    let agent = call.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let prefix = agent.split('/').next().unwrap_or_default();
+    let kept: String = prefix.chars().filter(|c| !c.is_control()).take(128).collect();
+    if kept.is_empty() { "unknown".into() } else { kept }
+}

@@ -1,0 +1,238 @@
+//! Watches: the changes of a resource as a stream of events.
+//!
+//! A watcher is a place in the table's history. It filters what it reads there and holds nothing back for itself; one
+//! that reads too slowly is ended with 410 by the history's bound, never by a queue of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::ApiError;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{Response, StatusCode};
+use rand::Rng;
+use serde_json::{Value, json};
+use store::{Change, Event, Expired, Record, Watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::selection::Selection;
+use super::{Call, list, partial, table};
+use crate::object;
+use crate::respond::{self, Body, Form, View};
+
+/// Events of one part of the stream.
+const BATCH: usize = 128;
+/// Upstream: bookmarks come about once a minute.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// Upstream: `--min-request-timeout`; a watch without a timeout of its own lives this long to twice this long.
+const MIN_LIFE: u64 = 1800;
+
+struct Stream {
+    call: Call,
+    selection: Selection,
+    watch: Watch,
+    initial: VecDeque<Arc<Record>>,
+    /// Sent once the initial records are.
+    end_of_initial: bool,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    ends: Instant,
+    columns_sent: bool,
+    over: bool,
+}
+
+pub fn serve(call: Call) -> Result<Response<Body>, ApiError> {
+    let selection = Selection::of(&call)?;
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    let send_initial = call.query.has("sendInitialEvents").then(|| call.query.flag("sendInitialEvents"));
+    check_initial(&call, send_initial)?;
+    let asked = call.query.get("resourceVersion");
+    let (watch, initial) = match (asked, send_initial) {
+        (_, Some(true)) => {
+            list::check_revision(&call)?;
+            from_now(&call, &selection, true)?
+        }
+        ("" | "0", None) => from_now(&call, &selection, true)?,
+        ("" | "0", Some(false)) => from_now(&call, &selection, false)?,
+        (revision, _) => {
+            let revision = list::parse_revision(revision)?;
+            match call.server.store.watch(call.served.table, revision) {
+                Ok(watch) => (watch, VecDeque::new()),
+                Err(expired) => return Ok(too_old(&call, expired)),
+            }
+        }
+    };
+    let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s > 0).map_or_else(|| rand::rng().random_range(MIN_LIFE..2 * MIN_LIFE), |s| s as u64);
+    let now = Instant::now();
+    let media = if call.accept.form == Form::Protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { respond::JSON };
+    let stream = Stream {
+        selection,
+        watch,
+        initial,
+        end_of_initial: send_initial == Some(true) && bookmarks,
+        bookmarks,
+        next_bookmark: now + BOOKMARK_EVERY,
+        ends: now + Duration::from_secs(seconds),
+        columns_sent: false,
+        over: false,
+        call,
+    };
+    let body = respond::stream(futures::stream::unfold(stream, |mut stream| async move { stream.next().await.map(|part| (part, stream)) }));
+    Ok(respond::respond(StatusCode::OK, media, body))
+}
+
+fn check_initial(call: &Call, send_initial: Option<bool>) -> Result<(), ApiError> {
+    let invalid = |error| Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error]));
+    let matching = call.query.get("resourceVersionMatch");
+    match send_initial {
+        Some(_) if matching != "NotOlderThan" => {
+            let path = api::Path::new("resourceVersionMatch");
+            invalid(api::FieldError::forbidden(&path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+        }
+        None if !matching.is_empty() => {
+            let path = api::Path::new("resourceVersionMatch");
+            invalid(api::FieldError::forbidden(&path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A watch that begins at the present, with the records that are there already.
+fn from_now(call: &Call, selection: &Selection, with_records: bool) -> Result<(Watch, VecDeque<Arc<Record>>), ApiError> {
+    let range = call.server.store.view().table(call.served.table);
+    let watch = call.server.store.watch(call.served.table, range.revision()).map_err(|e| ApiError::expired(e.to_string()))?;
+    let initial = if with_records { range.scan(&selection.prefix, "").filter(|r| selection.matches(&call.served, r)).cloned().collect() } else { VecDeque::new() };
+    Ok((watch, initial))
+}
+
+fn expired_status(expired: Expired) -> Value {
+    ApiError::expired(format!("too old resource version: {} ({})", expired.asked, expired.oldest)).to_status()
+}
+
+/// Upstream: a watch of an old revision is accepted and ends with an event of type ERROR.
+fn too_old(call: &Call, expired: Expired) -> Response<Body> {
+    let mut part = BytesMut::new();
+    put_event(&mut part, call.accept.form, "ERROR", &object::to_bytes(&expired_status(expired)));
+    let media = if call.accept.form == Form::Protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { respond::JSON };
+    respond::respond(StatusCode::OK, media, respond::full(part.freeze()))
+}
+
+fn put_event(part: &mut BytesMut, form: Form, kind: &str, object: &[u8]) {
+    if form == Form::Protobuf {
+        if let Some(frame) = crate::wire::protobuf_event(kind, object) {
+            part.extend_from_slice(&frame);
+        }
+        return;
+    }
+    part.reserve(object.len() + 40);
+    part.put_slice(b"{\"type\":\"");
+    part.put_slice(kind.as_bytes());
+    part.put_slice(b"\",\"object\":");
+    part.put_slice(object);
+    part.put_slice(b"}\n");
+}
+
+impl Stream {
+    /// The next part, none at the end. Level by level: what is there first, then bookmarks, then waiting.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        let mut part = BytesMut::new();
+        if !self.initial.is_empty() {
+            for _ in 0..BATCH {
+                let Some(record) = self.initial.pop_front() else { break };
+                self.put_record(&mut part, "ADDED", &record);
+            }
+            return Some(part.freeze());
+        }
+        if std::mem::take(&mut self.end_of_initial) {
+            self.put_bookmark(&mut part, true);
+            return Some(part.freeze());
+        }
+        let server = self.call.server.clone();
+        while part.is_empty() {
+            tokio::select! {
+                events = self.watch.next(BATCH) => match events {
+                    Ok(events) => events.iter().for_each(|event| self.put_change(&mut part, event)),
+                    Err(expired) => {
+                        self.over = true;
+                        put_event(&mut part, self.call.accept.form, "ERROR", &object::to_bytes(&expired_status(expired)));
+                    }
+                },
+                () = sleep_until(self.next_bookmark) => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    if self.bookmarks {
+                        self.put_bookmark(&mut part, false);
+                    }
+                }
+                () = sleep_until(self.ends) => return None,
+                () = server.closing.cancelled() => return None,
+            }
+        }
+        Some(part.freeze())
+    }
+
+    /// Tells what a change is for this selection: something may enter it, change in it or leave it.
+    fn put_change(&mut self, part: &mut BytesMut, event: &Event) {
+        let served = &self.call.served;
+        let before = event.previous.as_ref().is_some_and(|p| self.selection.matches(served, p));
+        let after = event.change != Change::Deleted && self.selection.matches(served, &event.record);
+        match (before, after) {
+            (false, false) => {}
+            (false, true) => self.put_record(part, "ADDED", &event.record),
+            (true, true) => self.put_record(part, "MODIFIED", &event.record),
+            (true, false) if event.change == Change::Deleted => self.put_record(part, "DELETED", &event.record),
+            (true, false) => {
+                if let Some(left) = event.left() {
+                    self.put_record(part, "DELETED", &Arc::new(left));
+                }
+            }
+        }
+    }
+
+    fn put_record(&mut self, part: &mut BytesMut, kind: &str, record: &Record) {
+        let call = &self.call;
+        let plain = call.served.resource.conversion.is_none();
+        match call.accept.view {
+            View::Object if plain && call.accept.form == Form::Protobuf => {
+                let resource = &call.served.resource;
+                let object = codec::envelope(&resource.api_version(), &resource.kind, crate::wire::record_message(record));
+                part.extend_from_slice(&codec::watch_frame(kind, &object));
+            }
+            View::Object if plain => put_event(part, call.accept.form, kind, &record.value),
+            View::Object => put_event(part, call.accept.form, kind, &object::to_bytes(&call.read(record))),
+            View::Partial => put_event(part, call.accept.form, kind, &object::to_bytes(&partial::object(&call.read(record)))),
+            View::Table => {
+                let table = table::of_objects(call, &[call.read(record)], "", !self.columns_sent);
+                self.columns_sent = true;
+                put_event(part, Form::Json, kind, &object::to_bytes(&table));
+            }
+        }
+    }
+
+    fn put_bookmark(&mut self, part: &mut BytesMut, ends_initial: bool) {
+        match self.watch.advance(self.call.server.store.revision(), usize::MAX) {
+            Ok(events) => events.iter().for_each(|event| self.put_change(part, event)),
+            Err(_) => return,
+        }
+        let resource = &self.call.served.resource;
+        let mut metadata = json!({"resourceVersion": self.watch.cursor().to_string(), "creationTimestamp": null});
+        if ends_initial {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let (kind, api_version) = match self.call.accept.view {
+            View::Object => (resource.kind.to_string(), resource.api_version()),
+            View::Partial => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
+            View::Table => return self.put_table_bookmark(part, &metadata),
+        };
+        let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        put_event(part, self.call.accept.form, "BOOKMARK", &object::to_bytes(&object));
+    }
+
+    fn put_table_bookmark(&mut self, part: &mut BytesMut, metadata: &Value) {
+        let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}});
+        let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": [], "rows": [row]});
+        put_event(part, Form::Json, "BOOKMARK", &object::to_bytes(&table));
+    }
+}

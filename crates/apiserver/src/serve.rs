@@ -1,0 +1,106 @@
+//! HTTPS: accepting connections, who the client certificate names, HTTP/1.1 and HTTP/2 on one port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use pki::{CertSlot, ClientAuth, Leaf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::auth::authenticate::Peer;
+use crate::handler;
+use crate::server::{Server, StartError};
+
+/// A client has this long for the TLS handshake and for the headers of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections at once.
+const CONNECTIONS: usize = 20_000;
+/// Streams of one HTTP/2 connection. Upstream: 250 before 1.28, 100 since.
+const STREAMS: u32 = 250;
+
+pub async fn listen(server: Arc<Server>, address: SocketAddr) -> Result<(), StartError> {
+    let leaf = leaf(&server);
+    let issued = server.authority.load_or_issue(&server.config.pki_dir, "apiserver", &leaf)?;
+    let slot = CertSlot::new(&issued)?;
+    let tls = pki::server_config(slot, ClientAuth::Optional { ca_pem: server.authority.cert_pem() })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    tracing::info!(%address, "serving the API");
+    tokio::spawn(accept(server, listener, TlsAcceptor::from(tls)));
+    Ok(())
+}
+
+fn leaf(server: &Server) -> Leaf {
+    let config = &server.config;
+    let mut dns_names: Vec<String> = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"].map(str::to_owned).into();
+    let mut ips = vec![config.advertise, std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()];
+    ips.extend(config.kubernetes_ip().map(std::net::IpAddr::V4));
+    ips.extend(config.listen.map(|l| l.ip()).filter(|ip| !ip.is_unspecified()));
+    for name in &config.extra_names {
+        match name.parse() {
+            Ok(ip) => ips.push(ip),
+            Err(_) => dns_names.push(name.clone()),
+        }
+    }
+    ips.sort();
+    ips.dedup();
+    Leaf { common_name: "kube-apiserver".into(), organizations: Vec::new(), dns_names, ips, server: true, client: false, days: 365 }
+}
+
+async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, say: the connection is lost, the listener is not.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+            () = server.closing.cancelled() => return,
+        };
+        let (server, tls) = (server.clone(), tls.clone());
+        tokio::spawn(async move {
+            connection(server, stream, tls).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn connection(server: Arc<Server>, stream: TcpStream, tls: TlsAcceptor) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|leaf| pki::peer_identity(leaf).ok());
+    let peer = Peer::Remote { certificate };
+    let closing = server.closing.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (server, peer) = (server.clone(), peer.clone());
+        async move {
+            let request = request.map(|body| body.map_err(handler::BodyError::from).boxed_unsync());
+            Ok::<_, std::convert::Infallible>(handler::handle(server, peer, request).await)
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(Duration::from_secs(30)).max_header_list_size(1 << 20);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(PATIENCE, connection).await;
+        }
+    }
+}

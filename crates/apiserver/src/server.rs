@@ -1,0 +1,107 @@
+//! The server as a value: what all requests share, and its start and end.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pki::{Authority, TokenSigner};
+use store::{DiskOptions, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::service::Addresses;
+use crate::auth::authenticate::Authenticator;
+use crate::auth::authorize::Authorizer;
+use crate::budgets::Budgets;
+use crate::config::Config;
+use crate::discovery::Documents;
+use crate::registry::Registry;
+use crate::upstream::Kubelets;
+use crate::user::User;
+use crate::{bootstrap, local, serve, sweep};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    #[error("keys and certificates: {0}")]
+    Pki(#[from] pki::Error),
+    #[error("cannot listen on {address}: {source}; another program may hold the port: see `ss -ltnp`, or choose another with --port")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Config(String),
+    #[error("the first objects could not be written: {0}")]
+    Bootstrap(api::ApiError),
+}
+
+/// A running API server.
+pub struct Server {
+    pub config: Config,
+    pub(crate) store: Store,
+    registry: ArcSwap<Registry>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) authorizer: Authorizer,
+    pub(crate) addresses: Addresses,
+    pub(crate) budgets: Budgets,
+    pub(crate) documents: Documents,
+    pub(crate) kubelets: Kubelets,
+    pub(crate) authority: Authority,
+    /// Set when the server ends: watches end, new requests are refused.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Server {
+    /// Opens the store, writes what every cluster begins with, and serves.
+    pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
+        let store = match &config.store_dir {
+            Some(folder) => Store::open(folder, DiskOptions::default())?,
+            None => Store::in_memory(),
+        };
+        let authority = Authority::load_or_create(&config.pki_dir, "ca")?;
+        let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
+        let registry = Registry::new(catalog::builtin(), &store);
+        let addresses = Addresses::new(&store, &config.service_cidr).map_err(StartError::Config)?;
+        let server = Arc::new(Self {
+            authenticator: Authenticator::new(signer, &config.issuer, &store),
+            authorizer: Authorizer::new(&store),
+            budgets: Budgets::new(&store),
+            documents: Documents::default(),
+            kubelets: Kubelets::new(&authority, &config.pki_dir)?,
+            registry: ArcSwap::from_pointee(registry),
+            closing: CancellationToken::new(),
+            addresses,
+            authority,
+            store,
+            config,
+        });
+        bootstrap::write(&server).await.map_err(StartError::Bootstrap)?;
+        tokio::spawn(sweep::events(server.clone()));
+        if let Some(address) = server.config.listen {
+            serve::listen(server.clone(), address).await?;
+        }
+        Ok(server)
+    }
+
+    /// A client of this server for a component of the same process, under the component's identity.
+    pub fn local_client(self: &Arc<Self>, user: &str, groups: &[&str]) -> kube::Client {
+        local::client(self.clone(), User::new(user, groups))
+    }
+
+    /// The certificate of the cluster's authority.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.cert_pem()
+    }
+
+    /// The cluster's authority, to issue what components of this process serve with.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Ends watches and refuses what comes; what was acknowledged is durable already.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.registry.load_full()
+    }
+}

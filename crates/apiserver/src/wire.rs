@@ -1,0 +1,195 @@
+//! Bodies of requests to values, values to the forms that clients ask for.
+
+use api::{ApiError, GroupVersionKind};
+use bytes::Bytes;
+use codec::{DecodeError, Strictness};
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
+use store::Record;
+
+use crate::respond::{Body, PROTOBUF};
+use crate::rest::Call;
+
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// An object and what strict decoding had to say about it.
+pub struct Decoded {
+    pub value: Value,
+    pub warnings: Vec<String>,
+}
+
+/// What to do with unknown and duplicate fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+impl FieldValidation {
+    pub fn of(call: &Call) -> Result<Self, ApiError> {
+        match call.query.get("fieldValidation") {
+            "" | "Warn" => Ok(Self::Warn),
+            "Ignore" => Ok(Self::Ignore),
+            "Strict" => Ok(Self::Strict),
+            other => {
+                let kind = if call.info.verb == "patch" { "PatchOptions" } else if call.info.verb == "create" { "CreateOptions" } else { "UpdateOptions" };
+                let error = api::FieldError::not_supported(&api::Path::new("fieldValidation"), other, &["Ignore", "Warn", "Strict"]);
+                Err(ApiError::invalid("meta.k8s.io", kind, "", &[error]))
+            }
+        }
+    }
+}
+
+/// Decodes the body as an object of the kind that the endpoint speaks.
+pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded, ApiError> {
+    let decoded = decode_body(&call.body, content_type(call), &expected)?;
+    finish(call, decoded, &expected)
+}
+
+fn content_type(call: &Call) -> &str {
+    call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+fn finish(call: &Call, decoded: Decoded, expected: &GroupVersionKind) -> Result<Decoded, ApiError> {
+    match FieldValidation::of(call)? {
+        FieldValidation::Ignore => Ok(Decoded { warnings: Vec::new(), ..decoded }),
+        FieldValidation::Warn => Ok(decoded),
+        FieldValidation::Strict if decoded.warnings.is_empty() => Ok(decoded),
+        FieldValidation::Strict => Err(strict_error(&decoded.warnings, expected)),
+    }
+}
+
+/// Upstream: all strict faults in one message.
+pub fn strict_error(faults: &[String], expected: &GroupVersionKind) -> ApiError {
+    let why = format!("strict decoding error: {}", faults.join(", "));
+    cannot_handle(expected, &why)
+}
+
+fn cannot_handle(expected: &GroupVersionKind, why: &str) -> ApiError {
+    ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}", kind = expected.kind, version = expected.version))
+}
+
+/// Decodes a body of any media type that is accepted.
+pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind) -> Result<Decoded, ApiError> {
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    let of = schema::by_kind(&expected.group, &expected.version, &expected.kind);
+    let failed = |error: DecodeError| match error {
+        DecodeError::UnknownKind { .. } => ApiError::bad_request(error.to_string()),
+        other => cannot_handle(expected, &other.to_string()),
+    };
+    let decoded = match media {
+        "" | "application/json" | "*/*" => match of {
+            Some(of) => codec::decode_json(body, of, Strictness::Collect).map_err(failed)?,
+            None => codec::decode_untyped(body, Strictness::Collect).map_err(failed)?,
+        },
+        "application/yaml" | "application/x-yaml" | "text/yaml" => {
+            let text = std::str::from_utf8(body).map_err(|e| ApiError::bad_request(format!("the body is not UTF-8: {e}")))?;
+            let mut decoded = codec::decode_yaml(text, Strictness::Collect).map_err(failed)?;
+            if let Some(of) = of {
+                let typed = codec::conform(decoded.value, of, Strictness::Collect).map_err(failed)?;
+                decoded.value = typed.value;
+                decoded.strict_errors.extend(typed.strict_errors);
+            }
+            decoded
+        }
+        PROTOBUF => {
+            let object = match of {
+                Some(of) => codec::decode_proto_as(body, of),
+                None => codec::decode_proto(body),
+            };
+            let object = object.map_err(failed)?;
+            let mut value = object.value;
+            if !object.kind.is_empty() {
+                value["kind"] = object.kind.into();
+                value["apiVersion"] = object.api_version.into();
+            }
+            codec::Decoded { value, strict_errors: Vec::new() }
+        }
+        _ => return Err(ApiError::unsupported_media_type(ACCEPTED)),
+    };
+    let mut value = decoded.value;
+    check_kind(&mut value, expected)?;
+    Ok(Decoded { value, warnings: decoded.strict_errors })
+}
+
+/// A body may leave out what it is; if it says so it must be right.
+fn check_kind(value: &mut Value, expected: &GroupVersionKind) -> Result<(), ApiError> {
+    if !value.is_object() {
+        return Err(cannot_handle(expected, "the body is not an object"));
+    }
+    let api_version = expected.api_version();
+    let found = GroupVersionKind::from_api_version(value["apiVersion"].as_str().unwrap_or_default(), value["kind"].as_str().unwrap_or_default());
+    if found.version.is_empty() {
+        value["apiVersion"] = api_version.into();
+    } else if found.api_version() != api_version {
+        return Err(ApiError::bad_request(format!("the API version in the data ({}) does not match the expected API version ({api_version})", found.api_version())));
+    }
+    if found.kind.is_empty() {
+        value["kind"] = expected.kind.clone().into();
+    } else if found.kind != expected.kind {
+        return Err(ApiError::bad_request(format!("{} in version {:?} cannot be handled as a {}: converting (v1.{}) to (core.{}): unknown conversion", found.kind, found.version, expected.kind, found.kind, expected.kind)));
+    }
+    Ok(())
+}
+
+/// `DeleteOptions`; null where there is no body.
+pub fn decode_options(call: &Call) -> Result<Value, ApiError> {
+    if call.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    let Some(of) = schema::by_kind("", "v1", "DeleteOptions") else { return Ok(Value::Null) };
+    if call.body.starts_with(codec::MAGIC) {
+        return codec::decode_proto_as(&call.body, of).map(|o| o.value).map_err(|e| ApiError::bad_request(e.to_string()));
+    }
+    let decoded = match content_type(call).split(';').next().unwrap_or_default() {
+        "application/yaml" => codec::decode_yaml(&String::from_utf8_lossy(&call.body), Strictness::Ignore),
+        _ => codec::decode_json(&call.body, of, Strictness::Ignore),
+    };
+    decoded.map(|d| d.value).map_err(|e| ApiError::bad_request(e.to_string()))
+}
+
+/// Tells warnings in headers. Upstream: code 299, no agent, at most 4 kB in all.
+pub fn put_warnings(response: &mut Response<Body>, warnings: &[String]) {
+    let mut left = 4096usize;
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = format!("299 - \"{quoted}\"");
+        left = match left.checked_sub(text.len()) {
+            Some(left) => left,
+            None => return,
+        };
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(http::header::WARNING, value);
+        }
+    }
+}
+
+pub fn to_yaml(value: &Value) -> Option<String> {
+    serde_json::to_string_pretty(value).ok()
+}
+
+fn type_of(value: &Value) -> Option<&'static schema::Type> {
+    let found = GroupVersionKind::from_api_version(value["apiVersion"].as_str()?, value["kind"].as_str()?);
+    schema::by_kind(&found.group, &found.version, &found.kind)
+}
+
+/// The protobuf form with its envelope; none for kinds that have no such form.
+pub fn to_protobuf(value: &Value) -> Option<Vec<u8>> {
+    codec::encode_proto(value, type_of(value)?).ok()
+}
+
+/// A watch event in protobuf around an object in JSON.
+pub fn protobuf_event(kind: &str, object: &[u8]) -> Option<Vec<u8>> {
+    let value = crate::object::parse(object);
+    to_protobuf(&value).map(|bytes| codec::watch_frame(kind, &bytes))
+}
+
+/// The bare protobuf message of a stored object, encoded once and shared.
+pub fn record_message(record: &Record) -> &Bytes {
+    record.protobuf(|bytes| {
+        let value = crate::object::parse(bytes);
+        type_of(&value).and_then(|of| codec::encode_message(&value, of).ok()).unwrap_or_default().into()
+    })
+}
