@@ -30,10 +30,11 @@ pub struct Swept {
 /// Ends containerd and its shims and removes mounts, links, the table, CNI state and groups. `pod_cidr` tells the pods' links.
 pub async fn sweep(layout: &Layout, pod_cidr: &str) -> Swept {
     let mut swept = Swept::default();
+    let containers = containers(layout);
     end_processes(layout, &mut swept).await;
     unmount_all(layout, &mut swept);
     clear_network(layout, pod_cidr, &mut swept).await;
-    clear_cni(layout);
+    clear_cni(layout, &containers);
     clear_groups(layout, &mut swept);
     if let Err(e) = remove_tree(&layout.run) {
         swept.left.push(format!("{}: {e}", layout.run.display()));
@@ -62,6 +63,9 @@ async fn end_processes(layout: &Layout, swept: &mut Swept) {
     for group in group_folders(layout) {
         doomed.extend(members_of(&group));
     }
+    // One process is a member of one group in each hierarchy.
+    doomed.sort_by_key(|process| process.pid);
+    doomed.dedup();
     for process in &doomed {
         process.signal(Signal::SIGKILL);
     }
@@ -76,11 +80,19 @@ async fn end_processes(layout: &Layout, swept: &mut Swept) {
     }
 }
 
+fn bundles(layout: &Layout) -> impl Iterator<Item = std::fs::DirEntry> {
+    let folder = layout.containerd_state().join("io.containerd.runtime.v2.task/k8s.io");
+    std::fs::read_dir(folder).into_iter().flatten().flatten()
+}
+
+/// The ids of what containerd holds.
+fn containers(layout: &Layout) -> Vec<String> {
+    bundles(layout).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
 /// A shim's socket lies outside the state folder, named by a hash that its bundle keeps; a killed shim cannot remove it.
 fn shim_sockets(layout: &Layout) -> Vec<PathBuf> {
-    let bundles = layout.containerd_state().join("io.containerd.runtime.v2.task/k8s.io");
-    let entries = std::fs::read_dir(bundles).into_iter().flatten().flatten();
-    entries
+    bundles(layout)
         .filter_map(|entry| std::fs::read_to_string(entry.path().join("address")).ok())
         .filter_map(|address| Some(PathBuf::from(address.trim().strip_prefix("unix://")?)))
         .filter(|socket| socket.starts_with("/run/containerd/s"))
@@ -154,12 +166,13 @@ async fn clear_network(layout: &Layout, pod_cidr: &str, swept: &mut Swept) {
     }
 }
 
-/// libcni keeps one result per attachment, named after the network.
-fn clear_cni(layout: &Layout) {
+/// libcni keeps one result per attachment, named after the network and the sandbox; the loopback network is common to all clusters.
+fn clear_cni(layout: &Layout, containers: &[String]) {
     let prefix = format!("{}-", layout.tag);
     for folder in ["/var/lib/cni/results", "/var/lib/cni/cache/results"] {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&prefix) || containers.iter().any(|id| name.contains(id.as_str())) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }

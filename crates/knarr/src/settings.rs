@@ -76,7 +76,7 @@ impl Settings {
         if self.port == self.kubelet_port {
             return Err(failure("the API server and the kubelet cannot share one port", "give another --port or --kubelet-port"));
         }
-        self.network()?;
+        self.network().map_err(|e| failure(e.to_string(), "write --pod-cidr and --service-cidr like 10.42.0.0/24"))?;
         Ok(())
     }
 

@@ -31,7 +31,10 @@ pub async fn run(layout: &Layout, args: &DownArgs) -> anyhow::Result<()> {
         progress.step("server ended");
     }
     let ended = teardown::run(layout, pod_cidr).await;
-    progress.step(format!("{} pods stopped; containerd, {} mounts and {} links gone", ended.pods, ended.swept.mounts, ended.swept.links));
+    let swept = &ended.swept;
+    let counts = [(ended.pods, "pod"), (swept.processes, "process"), (swept.mounts, "mount"), (swept.links, "link"), (swept.groups, "cgroup")];
+    let words: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural(*count, word)).collect();
+    progress.step(if words.is_empty() { "nothing was left to end".into() } else { format!("ended {}", words.join(", ")) });
     if !ended.swept.left.is_empty() {
         return Err(failure(
             format!("something would not go:\n  {}", ended.swept.left.join("\n  ")),
@@ -50,4 +53,13 @@ pub async fn run(layout: &Layout, args: &DownArgs) -> anyhow::Result<()> {
         progress.ready(format!("ended; the data stays in {} (`knarr up` starts it again, `knarr down --purge` removes it)", layout.data.display()));
     }
     Ok(())
+}
+
+fn plural(count: usize, word: &str) -> String {
+    let ending = match (count, word.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {word}{ending}")
 }
