@@ -3,10 +3,13 @@
 //! They never touch the store, the node (but for the folders of local volumes) or each other. Each is a folder of
 //! `observe` (caches and wiring) and `plan` (the decision, pure); the shell of crate `client` does the rest.
 
+mod account_tokens;
 mod caches;
+mod cluster_role;
 mod config;
 mod deployment;
 mod discovery;
+mod disruption;
 mod endpoints;
 mod error;
 mod garbage;
@@ -17,6 +20,7 @@ mod nodes;
 mod ownership;
 mod pod_gc;
 mod pods;
+mod quota;
 mod replicaset;
 mod root_ca;
 mod run;

@@ -18,6 +18,8 @@ pub async fn run(config: Config, client: kube::Client, shutdown: CancellationTok
 }
 
 async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken) -> Result<(), Error> {
+    // Whatever ends this run ends its watches, and nothing of the caller's.
+    let shutdown = shutdown.child_token();
     let _ending = shutdown.clone().drop_guard();
     let informers = Informers::new(client.clone(), shutdown.clone());
     let informers = if config.paged_lists { informers.paged() } else { informers };
@@ -31,7 +33,10 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::namespace::start(&caches, &shell, &mut tasks);
     crate::serviceaccount::start(&caches, &shell, &mut tasks);
     crate::endpoints::start(&caches, &shell, &mut tasks);
-    crate::garbage::start(&shell, config.paged_lists, &mut tasks);
+    crate::disruption::start(&caches, &shell, &mut tasks);
+    crate::cluster_role::start(&caches, &shell, &mut tasks);
+    let deleted = crate::quota::start(&caches, &shell, &mut tasks);
+    crate::garbage::start(&shell, config.paged_lists, deleted, &mut tasks);
     crate::nodes::start_lifecycle(&caches, &shell, config.node_grace, config.paged_lists, &mut tasks);
     crate::nodes::start_eviction(&caches, &shell, &mut tasks);
     crate::pod_gc::start(&caches, &shell, config.terminated_pods, &mut tasks);
@@ -42,6 +47,7 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
         crate::volumes::start_local_path(&caches, &shell, &config.local_path_dir, &config.node_name, &mut tasks);
     }
     if !config.cluster_ca_pem.is_empty() {
+        crate::account_tokens::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
     if config.load_balancer {

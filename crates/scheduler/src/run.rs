@@ -40,6 +40,8 @@ struct Scheduler {
 }
 
 async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken) -> Result<(), Error> {
+    // Whatever ends this run ends its watches, and nothing of the caller's.
+    let shutdown = shutdown.child_token();
     let _ending = shutdown.clone().drop_guard();
     let informers = Informers::new(client.clone(), shutdown.clone());
     let informers = if config.paged_lists { informers.paged() } else { informers };

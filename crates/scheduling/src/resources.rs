@@ -78,6 +78,11 @@ pub fn requests(spec: &PodSpec) -> Amounts {
     total(spec, |resources| Amounts::of(resources.and_then(|r| r.requests.as_ref())))
 }
 
+/// What a pod is limited to, by the same sums.
+pub fn limits(spec: &PodSpec) -> Amounts {
+    total(spec, |resources| Amounts::of(resources.and_then(|r| r.limits.as_ref())))
+}
+
 /// The same with a nominal size for containers that request nothing; for scores only.
 pub fn nominal_requests(spec: &PodSpec) -> Amounts {
     total(spec, |resources| {
