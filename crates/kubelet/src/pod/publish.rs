@@ -12,19 +12,19 @@ use crate::agent::Agent;
 const OWNED: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
 pub enum Published {
-    Written(Box<Pod>),
+    Written,
     /// The pod is gone, or another has its name.
     Gone,
     Failed(String),
 }
 
 pub async fn publish(agent: &Agent, pod: &Pod, old: &PodStatus, new: &PodStatus) -> Published {
-    let Some(status) = status_patch(old, new) else { return Published::Written(Box::new(pod.clone())) };
+    let Some(status) = status_patch(old, new) else { return Published::Written };
     let (namespace, name) = (pod.metadata.namespace.as_deref().unwrap_or_default(), pod.metadata.name.as_deref().unwrap_or_default());
     let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
     let api: Api<Pod> = Api::namespaced(agent.client.clone(), namespace);
     match api.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-        Ok(written) => Published::Written(Box::new(written)),
+        Ok(_) => Published::Written,
         Err(error) if client::is_not_found(&error) || client::is_conflict(&error) => Published::Gone,
         Err(error) => Published::Failed(client::api_message(&error)),
     }

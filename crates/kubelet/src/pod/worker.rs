@@ -521,7 +521,7 @@ impl Worker {
     fn settle_published(&mut self, status: PodStatus, result: Published, now: Timestamp) {
         self.publishing = false;
         match result {
-            Published::Written(_) => {
+            Published::Written => {
                 self.publish_failures = 0;
                 self.publish_after = None;
                 self.published = status;
