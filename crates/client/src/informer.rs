@@ -144,7 +144,9 @@ where
                 () = shutdown.cancelled() => {}
             }
             inner.ended.store(true, Ordering::Release);
-            inner.synced.send_replace(*inner.synced.borrow());
+            // Read first: the guard of `borrow` must be gone before the write.
+            let synced = *inner.synced.borrow();
+            inner.synced.send_replace(synced);
         });
         informer
     }

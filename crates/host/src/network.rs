@@ -33,10 +33,8 @@ impl Network {
     pub async fn lay(&self, layout: &Layout) -> Result<(), Error> {
         let name = layout.link();
         let connection = connect()?;
-        if let Err(e) = connection.add_link(BridgeLink::new(&name)).await
-            && !e.is_already_exists()
-        {
-            return Err(Error::network(format!("making the link {name}"))(e));
+        if connection.get_link_by_name(name.as_str()).await.map_err(Error::network("reading the links"))?.is_none() {
+            connection.add_link(BridgeLink::new(&name)).await.map_err(Error::network(format!("making the link {name}")))?;
         }
         let address = Ipv4Address::new(&name, self.gateway, 32);
         connection.replace_address(address).await.map_err(Error::network(format!("giving {name} the address {}", self.gateway)))?;

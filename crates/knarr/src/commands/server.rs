@@ -24,7 +24,7 @@ pub const DOMAIN: &str = "cluster.local";
 /// Not 53, so that a resolver of the host that listens on every address is no obstacle.
 const DNS_PORT: u16 = 10_053;
 const READY_TIME: Duration = Duration::from_secs(60);
-const END_TIME: Duration = Duration::from_secs(10);
+const END_TIME: Duration = Duration::from_secs(5);
 const LOG_LOOK: Duration = Duration::from_secs(60);
 
 /// What all parts of the start need.

@@ -30,6 +30,9 @@ pub async fn run(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()> {
 /// True when plain `kubectl` now speaks to this cluster. A kubeconfig that cannot be merged into is no reason to fail.
 fn merge_context(layout: &Layout, progress: &Progress) -> bool {
     let Some(path) = kubeconfig::users_own() else { return false };
+    if path == layout.kubeconfig() {
+        return true;
+    }
     let merged = std::fs::read_to_string(layout.kubeconfig())
         .context("reading the cluster's kubeconfig")
         .and_then(|text| serde_saphyr::from_str(&text).context("reading the cluster's kubeconfig"))
