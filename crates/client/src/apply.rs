@@ -43,6 +43,11 @@ impl Failure {
         matches!(&self.error, Error::Api(kube::Error::Api(s)) if !s.is_already_exists() && (s.is_conflict() || s.is_not_found()))
     }
 
+    /// Created into a namespace on its way out: nothing can come of it, and nobody waits for it.
+    pub fn is_namespace_ending(&self) -> bool {
+        matches!(&self.error, Error::Api(kube::Error::Api(s)) if s.is_forbidden() && s.message.contains("because it is being terminated"))
+    }
+
     pub fn is_already_exists(&self) -> bool {
         matches!(&self.error, Error::Api(kube::Error::Api(s)) if s.is_already_exists())
     }

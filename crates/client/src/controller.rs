@@ -113,6 +113,9 @@ async fn reconcile<C: Controller>(controller: &C, key: &C::Key, queue: &WorkQueu
 }
 
 fn retry<C: Controller>(key: &C::Key, queue: &WorkQueue<C::Key>, failure: &Failure) {
+    if failure.is_namespace_ending() {
+        return queue.forget(key);
+    }
     if failure.is_stale() {
         tracing::debug!(controller = C::NAME, %key, error = %failure.error, "plan was made on an old view");
     } else {

@@ -36,7 +36,9 @@ pub(crate) fn claim_pods(job: &Job, pods: &[Arc<Pod>], may_adopt: bool) -> Claim
     let owner = owner_reference(job);
     let uid = owner.uid.clone();
     let selector = job.spec.as_ref().and_then(|s| s.selector.as_ref());
-    let by_selector = |labels: Option<&_>| selector.is_some_and(|s| scheduling::labels::selects(s, labels));
+    // Without a selector nothing is adopted, and nothing of our own is let go.
+    let by_selector = |labels: Option<&_>| selector.is_none_or(|s| scheduling::labels::selects(s, labels));
+    let may_adopt = may_adopt && selector.is_some();
     let claimant = Claimant { owner, deleting: job.metadata.deletion_timestamp.is_some(), selects: &by_selector };
     let candidates = pods.iter().filter(|p| may_adopt || client::controller_owner(&***p).is_some_and(|o| o.uid == uid));
     claim(&claimant, candidates.cloned())
