@@ -1,0 +1,46 @@
+//! Upstream's own end-to-end suite against a cluster of ours.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::e2e::Cluster;
+use crate::run::{beside, run};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only tests whose names match this expression
+    #[arg(long, default_value = ".")]
+    pub only: String,
+    /// Where the suite is built; about 6 GB
+    #[arg(long, default_value = "/var/tmp/knarr-conformance", env = "KNARR_CONFORMANCE_WORK")]
+    pub work: PathBuf,
+    /// Where results and logs go
+    #[arg(long, default_value = "/var/tmp/knarr-conformance-out")]
+    pub out: PathBuf,
+    /// Tests at once
+    #[arg(long, default_value_t = 3)]
+    pub procs: usize,
+    /// Against a running cluster instead of one of its own; the images must be there
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+pub fn start(args: &Args) -> Result<()> {
+    let suite = beside("KNARR_CONFORMANCE", "conformance").context("the suite's scripts are missing: set KNARR_CONFORMANCE to the folder of build.sh and run.py")?;
+    run(Command::new("bash").arg(suite.join("build.sh")).arg(&args.work))?;
+    let own = match args.kubeconfig {
+        Some(_) => None,
+        None => Some(Cluster::start(false)?),
+    };
+    if let Some(cluster) = &own {
+        let images = args.work.join("images.tar");
+        run(cluster.knarr(&["image", "import"]).arg(images))?;
+    }
+    let kubeconfig = args.kubeconfig.clone().or_else(|| own.as_ref().map(Cluster::kubeconfig)).context("no kubeconfig")?;
+    let mut command = Command::new("python3");
+    command.arg(suite.join("run.py")).arg(&args.work).arg(kubeconfig);
+    command.args(["--only", &args.only, "--procs", &args.procs.to_string(), "--out"]).arg(&args.out);
+    run(&mut command)
+}
