@@ -106,6 +106,11 @@ impl PodHandle {
         self.notify.notified().await;
     }
 
+    /// What the volumes show is to be looked at again with the next round.
+    pub fn mark_objects_changed(&self) {
+        self.objects_changed.store(true, Ordering::Release);
+    }
+
     pub fn take_objects_changed(&self) -> bool {
         self.objects_changed.swap(false, Ordering::AcqRel)
     }
@@ -168,7 +173,7 @@ impl Registry {
 
     pub fn wake_for_objects(&self, uid: &str) {
         if let Some(handle) = self.get(uid) {
-            handle.objects_changed.store(true, Ordering::Release);
+            handle.mark_objects_changed();
             handle.wake();
         }
     }

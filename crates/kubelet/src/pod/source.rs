@@ -56,6 +56,11 @@ fn upsert(agent: &Arc<Agent>, pod: &Arc<Pod>) {
     }
     let handle = match agent.registry.get(&uid) {
         Some(handle) => {
+            let old = handle.pod();
+            // Downward API volumes show these.
+            if old.metadata.labels != pod.metadata.labels || old.metadata.annotations != pod.metadata.annotations {
+                handle.mark_objects_changed();
+            }
             handle.update(pod.clone());
             handle
         }
