@@ -1,1 +1,12 @@
-//! e2e
+//! End-to-end tests: upstream's kubectl against a running cluster.
+//!
+//! Knows only a kubeconfig, the knarr binary and the seed's manifests. `cargo xtask e2e` brings the cluster; without it
+//! (`KNARR_E2E` unset) every test says that it was skipped.
+
+mod cluster;
+mod image;
+mod process;
+
+pub use cluster::{Cluster, Namespace};
+pub use image::{Image, shell_image};
+pub use process::{Ran, Running, run};
