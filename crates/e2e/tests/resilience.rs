@@ -4,9 +4,16 @@ use std::process::Command;
 
 use e2e::{Cluster, shell_image};
 
-fn settings(cluster: &Cluster) -> Vec<String> {
-    let text = std::fs::read_to_string(cluster.data.join("server.lock")).unwrap_or_default();
-    text.split_whitespace().map(str::to_owned).collect()
+/// The process that serves the cluster: the one whose command line names its data folder and `server`.
+fn server_process(cluster: &Cluster) -> String {
+    let data = cluster.data.display().to_string();
+    let processes = std::fs::read_dir("/proc").expect("/proc is there").filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let serves = |id: &String| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let words: Vec<String> = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        words.iter().any(|w| *w == data) && words.iter().any(|w| w == "server")
+    };
+    processes.filter(|id| id.bytes().all(|b| b.is_ascii_digit())).find(serves).expect("knarr runs")
 }
 
 #[test]
@@ -19,7 +26,7 @@ fn a_killed_knarr_stops_no_container_and_takes_them_over() {
     let identity = || cluster.kubectl("get pods -n stay -o 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}'").ok();
     let before = identity();
     assert_eq!(before.lines().count(), 2, "{before}");
-    let pid = settings(&cluster).first().cloned().unwrap_or_else(|| panic!("{} names no process", cluster.data.display()));
+    let pid = server_process(&cluster);
     assert!(Command::new("kill").args(["-9", &pid]).status().expect("kill runs").success());
     cluster.knarr(&["up"]).ok();
     cluster.kubectl("wait node --all --for=condition=Ready --timeout=60s").ok();

@@ -1,0 +1,62 @@
+//! Measures what a user of a small cluster feels, and prints it as the table of docs/benchmarks.md.
+//!
+//! Starts and ends clusters of its own through the knarr binary; never touches another one.
+
+mod cluster;
+mod floor;
+mod pods;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Parser)]
+struct Args {
+    /// The release binary
+    #[arg(long)]
+    knarr: PathBuf,
+    /// Where the measured cluster lives; removed before and after
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Times each measurement is taken; the table shows the median
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut rows = Vec::new();
+    let mut cold = Vec::new();
+    for _ in 0..args.runs {
+        let cluster = cluster::Cluster::new(&args.knarr, &args.data_dir)?;
+        cold.push(cluster.up()?);
+        cluster.purge()?;
+    }
+    rows.push(table::Row::seconds("cold start to node Ready and DNS answering, images imported", &mut cold, "3 s"));
+    let cluster = cluster::Cluster::new(&args.knarr, &args.data_dir)?;
+    cluster.up()?;
+    let outcome = measure(&cluster, args.runs, &mut rows).await;
+    cluster.purge()?;
+    outcome?;
+    rows.push(table::Row::text("size of the binary", table::mebibytes(std::fs::metadata(&args.knarr)?.len()), "-"));
+    table::print(&rows);
+    Ok(())
+}
+
+async fn measure(cluster: &cluster::Cluster, runs: usize, rows: &mut Vec<table::Row>) -> Result<()> {
+    let client = client::from_kubeconfig(&cluster.kubeconfig()).await?;
+    let idle = cluster.idle_memory()?;
+    rows.push(table::Row::text("memory of the knarr process, idle (RSS)", table::mebibytes(idle), "60 MiB"));
+    let mut bare = floor::sandbox_and_container(cluster, runs)?;
+    rows.push(table::Row::seconds("floor: sandbox and container by bare CRI calls", &mut bare, "-"));
+    let mut ready = pods::create_to_ready(&client, runs).await?;
+    rows.push(table::Row::seconds("pod create to Ready, image present", &mut ready, "0.5 s"));
+    let mut available = pods::deployment_to_available(&client, 10, runs).await?;
+    rows.push(table::Row::seconds("deployment of 10 replicas to available", &mut available, "3 s"));
+    let after = cluster.idle_memory()?;
+    rows.push(table::Row::text("memory of the knarr process after it", table::mebibytes(after), "-"));
+    Ok(())
+}
