@@ -3,7 +3,7 @@
 //! Reading only. Every informer here is in use by at least one controller: an idle cluster pays for each watch.
 
 use client::{Index, Informer, Informers, controller_owner};
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
 
 /// Index key of the pods of a namespace that nobody controls.
@@ -29,6 +29,7 @@ pub(crate) struct Caches {
     pub nodes: Informer<Node>,
     pub replica_sets: Informer<ReplicaSet>,
     pub replica_sets_by_owner: Index<ReplicaSet>,
+    pub revisions_by_owner: Index<ControllerRevision>,
 }
 
 impl Caches {
@@ -42,6 +43,7 @@ impl Caches {
             nodes: informers.get::<Node>(),
             replica_sets_by_owner: replica_sets.index(by_owner),
             replica_sets,
+            revisions_by_owner: informers.get::<ControllerRevision>().index(by_owner),
             informers,
         }
     }

@@ -11,3 +11,5 @@ mod status;
 mod template;
 
 pub(crate) use observe::start;
+pub(crate) use scale::resolve;
+pub(crate) use template::{Fnv32, safe_encode};

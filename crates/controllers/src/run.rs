@@ -40,6 +40,9 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::nodes::start_lifecycle(&caches, &shell, config.node_grace, config.paged_lists, &mut tasks);
     crate::nodes::start_eviction(&caches, &shell, &mut tasks);
     crate::pod_gc::start(&caches, &shell, config.terminated_pods, &mut tasks);
+    crate::daemonset::start(&caches, &shell, &mut tasks);
+    crate::statefulset::start(&caches, &shell, &mut tasks);
+    crate::cronjob::start(&caches, &shell, &mut tasks);
     crate::job::start(&caches, &shell, &mut tasks);
     crate::volumes::start_binder(&caches, &shell, &mut tasks);
     crate::volumes::start_protection(&caches, &shell, &mut tasks);
