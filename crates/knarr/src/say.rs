@@ -47,10 +47,16 @@ pub fn line(text: impl Display) {
 
 /// The error, its causes, and the hint of whichever of them has one.
 pub fn failure(error: &anyhow::Error) {
+    failure_at("", error);
+}
+
+/// The same, for one thing of many.
+pub fn failure_at(place: &str, error: &anyhow::Error) {
     let colour = colour_on_stderr();
     let paint = |tone: Tone, text: &str| if colour { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() };
     let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{} {error}", paint(Tone::Bad, "error:"));
+    let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+    let _ = writeln!(out, "{} {place}{error}", paint(Tone::Bad, "error:"));
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         // Many errors repeat their cause in their own text.

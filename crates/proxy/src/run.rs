@@ -49,7 +49,8 @@ pub async fn run(config: Config, client: kube::Client, shutdown: CancellationTok
         synced = async { tokio::try_join!(caches.services.wait_synced(), caches.slices.wait_synced(), caches.pods.wait_synced()) } => { synced?; }
         () = shutdown.cancelled() => return Ok(()),
     }
-    let guard = tokio::spawn(notice_removal(config.table.clone(), changed.clone()));
+    let kernel = Arc::new(kernel);
+    let guard = tokio::spawn(notice_removal(config.table.clone(), kernel.clone(), changed.clone()));
     let mut health = HealthServers::default();
     let mut held: Option<RuleSet> = None;
     let mut retry = RETRY_FIRST;
@@ -71,7 +72,7 @@ pub async fn run(config: Config, client: kube::Client, shutdown: CancellationTok
         };
         tokio::select! {
             () = changed.notified() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(wait) => kernel.distrust().await,
             () = shutdown.cancelled() => break,
         }
     }
@@ -143,18 +144,19 @@ fn trim_pod(pod: &mut Pod) {
 }
 
 /// Wakes the loop when somebody removes our table, as a firewall's reload does.
-async fn notice_removal(table: String, changed: Arc<Notify>) {
+async fn notice_removal(table: String, kernel: Arc<Kernel>, changed: Arc<Notify>) {
     let Ok(connection) = Kernel::listen() else { return };
     let mut events = connection.events().await;
     while let Some(event) = events.next().await {
         match event {
             Ok(NftablesEvent::DelTable(gone)) if gone.name == table => {
                 tracing::warn!(table, "service rules were removed by another program");
-                changed.notify_one();
             }
-            Ok(_) => {}
+            Ok(_) => continue,
             // Events were lost: look at everything.
-            Err(_) => changed.notify_one(),
+            Err(error) => tracing::debug!(%error, "notices of the kernel were lost"),
         }
+        kernel.distrust().await;
+        changed.notify_one();
     }
 }

@@ -35,14 +35,20 @@ pub async fn run(layout: &Layout, args: &ApplyArgs) -> anyhow::Result<()> {
             Ok(text) => say::line(text),
             Err(error) => {
                 failed += 1;
-                say::failure(&error.context(document.place()));
+                let what = format!("{}: {} {}", document.place(), word(&document.value, "/kind"), word(&document.value, "/metadata/name"));
+                say::failure_at(&what, &error);
             }
         }
     }
     if failed > 0 {
-        return Err(failure(format!("{failed} of {} objects were not applied", documents.len()), "the others were; run the same command again when it is mended"));
+        let rest = if failed == documents.len() { "nothing was changed" } else { "the others were; run the same command again when it is mended" };
+        return Err(failure(format!("{failed} of {} objects were not applied", documents.len()), rest));
     }
     Ok(())
+}
+
+fn word<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or("?")
 }
 
 /// Where objects of a kind live.
