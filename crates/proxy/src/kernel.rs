@@ -29,6 +29,13 @@ struct Held {
     maps: BTreeMap<String, Elements>,
 }
 
+enum Found {
+    Ours(Held),
+    Nothing,
+    /// A table of this name with another skeleton: replaced whole, in the same transaction.
+    OfAnotherMake,
+}
+
 /// The one table of the cluster in this network namespace.
 pub struct Kernel {
     connection: Connection<Nftables>,
@@ -52,13 +59,11 @@ impl Kernel {
     pub async fn apply(&self, rules: &RuleSet) -> Result<usize, Error> {
         let content = render(&self.table, rules);
         let mut held = self.held.lock().await;
-        let before = match held.take() {
-            Some(known) => Some(known),
+        let found = match held.take() {
+            Some(known) => Found::Ours(known),
             None => self.read(&content.skeleton).await?,
         };
-        let whole = before.is_none();
-        let before = before.unwrap_or_default();
-        let (transaction, changes) = self.difference(&content, &before, whole);
+        let (transaction, changes) = self.difference(&content, &found);
         if changes > 0 {
             transaction.commit(&self.connection).await?;
         }
@@ -88,13 +93,11 @@ impl Kernel {
         Ok(connection)
     }
 
-    /// None: there is no such table, or one of another make, which must go.
-    async fn read(&self, skeleton: &Skeleton) -> Result<Option<Held>, Error> {
+    async fn read(&self, skeleton: &Skeleton) -> Result<Found, Error> {
         let tables = self.connection.list_tables_in(Family::Ip).await?;
-        let Some(table) = tables.iter().find(|t| t.name == self.table) else { return Ok(None) };
+        let Some(table) = tables.iter().find(|t| t.name == self.table) else { return Ok(Found::Nothing) };
         if table.comment.as_deref() != Some(skeleton.mark.as_str()) {
-            self.connection.del_table_if_exists(self.table.as_str(), Family::Ip).await?;
-            return Ok(None);
+            return Ok(Found::OfAnotherMake);
         }
         let mut held = Held::default();
         let chains = self.connection.list_chains_in(self.table.as_str(), Family::Ip).await?;
@@ -107,15 +110,23 @@ impl Kernel {
                 held.sets.insert(set.name);
             }
         }
-        Ok(Some(held))
+        Ok(Found::Ours(held))
     }
 
-    /// What leads from `before` to `content`, in an order in which nothing is used before it is there or removed while it is used.
-    fn difference(&self, content: &Content, before: &Held, whole: bool) -> (Transaction, usize) {
+    /// What leads from what was found to `content`, in an order in which nothing is used before it is there or removed while it is used.
+    fn difference(&self, content: &Content, found: &Found) -> (Transaction, usize) {
         let table = self.table.as_str();
         let mut t = self.connection.transaction();
         let mut changes = 0;
-        if whole {
+        let empty = Held::default();
+        let before = match found {
+            Found::Ours(held) => held,
+            Found::Nothing | Found::OfAnotherMake => &empty,
+        };
+        if matches!(found, Found::OfAnotherMake) {
+            t = t.del_table(table, Family::Ip);
+        }
+        if !matches!(found, Found::Ours(_)) {
             t = self.add_skeleton(t, &content.skeleton);
             changes += 1;
         }
