@@ -9,3 +9,5 @@ mod plan;
 mod update;
 
 pub(crate) use observe::start;
+#[cfg(test)]
+pub(crate) use plan::{Observed, plan};

@@ -13,3 +13,5 @@ mod template;
 pub(crate) use observe::start;
 pub(crate) use scale::resolve;
 pub(crate) use template::{Fnv32, safe_encode};
+#[cfg(test)]
+pub(crate) use plan::{Observed, plan};

@@ -11,3 +11,5 @@ mod plan;
 mod status;
 
 pub(crate) use observe::start;
+#[cfg(test)]
+pub(crate) use plan::{Observed as Known, plan};

@@ -5,6 +5,8 @@
 
 mod account_tokens;
 mod caches;
+#[cfg(test)]
+mod cases;
 mod cluster_role;
 mod config;
 mod cronjob;

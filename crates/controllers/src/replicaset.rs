@@ -7,3 +7,5 @@ mod plan;
 mod view;
 
 pub(crate) use observe::start;
+#[cfg(test)]
+pub(crate) use plan::{Observed, plan};

@@ -8,3 +8,5 @@ mod plan;
 mod pod;
 
 pub(crate) use observe::start;
+#[cfg(test)]
+pub(crate) use plan::{Observed, plan};
