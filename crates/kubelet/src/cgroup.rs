@@ -119,18 +119,6 @@ impl Cgroups {
         }
     }
 
-    /// How often the kernel killed something of the pod for memory.
-    pub fn oom_kills(&self, pod: &Pod) -> Option<u64> {
-        let path = self.pod_path(pod);
-        let relative = path.trim_start_matches('/');
-        let file = match &self.version {
-            Version::One(_) => Path::new("/sys/fs/cgroup/memory").join(relative).join("memory.oom_control"),
-            Version::Two(base) => base.join(relative).join("memory.events"),
-        };
-        let text = fs::read_to_string(file).ok()?;
-        text.lines().find_map(|l| l.strip_prefix("oom_kill "))?.trim().parse().ok()
-    }
-
     fn bases(&self) -> Vec<PathBuf> {
         match &self.version {
             Version::One(hierarchies) => hierarchies.clone(),

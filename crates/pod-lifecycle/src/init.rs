@@ -3,7 +3,7 @@
 //! Keeps true: nothing that ran to its end runs again in the same sandbox; a sidecar that ended is started again while the pod lives.
 
 use crate::observed::{Observed, ProbeResult, RunState};
-use crate::plan::{Plan, plan_kill, unwanted};
+use crate::plan::{Plan, keep};
 use crate::restart::restarts;
 use crate::spec::{Kind, SpecContainer};
 
@@ -29,9 +29,7 @@ pub(crate) fn stage<'a>(o: &Observed<'_>, wanted: &'a [SpecContainer], sandbox: 
         if one.kind == Kind::Sidecar {
             match found {
                 Some(found) if found.state == RunState::Running => {
-                    if let Some(message) = unwanted(o, one, found) {
-                        plan_kill(o, found, &message, plan);
-                    }
+                    keep(o, one, found, plan);
                     if !passed && (!is_started(o, one, &found.id) || o.busy.starting.contains(one.name())) {
                         return Stage::At(starts);
                     }

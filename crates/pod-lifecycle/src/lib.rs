@@ -11,6 +11,7 @@ mod observed;
 mod phase;
 mod plan;
 mod qos;
+mod resize;
 mod restart;
 mod spec;
 mod status;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 
 use crate::backoff::Backoff;
 
@@ -68,6 +68,8 @@ pub struct Container {
     pub image: String,
     pub image_id: String,
     pub hash: String,
+    /// The resources that it runs with, where they are known to differ from what the spec may say by now.
+    pub applied: Option<ResourceRequirements>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,8 @@ pub struct Busy {
     pub sandbox: bool,
     /// Names of containers being pulled for, created and started.
     pub starting: BTreeSet<String>,
+    /// Ids of containers being resized, with those whose resize was refused.
+    pub resizing: BTreeSet<String>,
     /// Ids of containers being killed, with the moment their grace ends.
     pub killing: BTreeMap<String, Timestamp>,
 }

@@ -12,6 +12,7 @@ use crate::backoff::{Backoff, BackoffTimings};
 use crate::container::container_hash;
 use crate::init::{self, Stage};
 use crate::observed::{Container, Observed, ProbeResult, RunState, Stop, Waiting};
+use crate::resize::{self, Step};
 use crate::restart::restarts;
 use crate::spec::{Kind, SpecContainer, containers, restart_policy};
 use crate::{phase, status, stop};
@@ -27,6 +28,8 @@ pub enum Action {
     Start { name: String, kind: Kind, restart_count: u32 },
     /// Runs the preStop hook, waits until the containers `after` ended, and stops the container, all within the grace period.
     Kill { id: String, name: String, grace_seconds: i64, message: String, after: Vec<String> },
+    /// Gives a running container the resources of its spec.
+    Resize { id: String, name: String },
 }
 
 /// What to do, what to say, and when to look again if nothing happens before.
@@ -127,12 +130,23 @@ fn regular_starts(o: &Observed<'_>, one: &SpecContainer, plan: &mut Plan) -> boo
     match o.runtime.latest(one.name()) {
         None => true,
         Some(found) if found.state == RunState::Running => {
-            if let Some(message) = unwanted(o, one, found) {
-                plan_kill(o, found, &message, plan);
-            }
+            keep(o, one, found, plan);
             false
         }
         Some(found) => restarts(o.pod, one, found),
+    }
+}
+
+/// A running container stays, unless something speaks against it; its resources follow the spec.
+pub(crate) fn keep(o: &Observed<'_>, one: &SpecContainer, found: &Container, plan: &mut Plan) {
+    if let Some(message) = unwanted(o, one, found) {
+        return plan_kill(o, found, &message, plan);
+    }
+    match resize::step(one, found) {
+        Step::None => {}
+        Step::Resize if o.busy.resizing.contains(&found.id) => {}
+        Step::Resize => plan.actions.push(Action::Resize { id: found.id.clone(), name: found.name.clone() }),
+        Step::Restart => plan_kill(o, found, &format!("Container {} resize requires restart", found.name), plan),
     }
 }
 

@@ -75,7 +75,7 @@ fn fill_pod_ips(o: &Observed<'_>, status: &mut PodStatus) {
 fn container_status(o: &Observed<'_>, wanted: &[SpecContainer], one: &SpecContainer, held: &BTreeMap<String, Waiting>, ended: bool) -> ContainerStatus {
     let name = one.name();
     let mut status = match o.runtime.latest(name) {
-        Some(found) => from_runtime(o, one, found),
+        Some(found) => from_runtime(o, one, found, unstarted_reason(wanted, one)),
         None => from_nothing(o, wanted, one),
     };
     let found = o.runtime.latest(name);
@@ -102,14 +102,15 @@ fn container_status(o: &Observed<'_>, wanted: &[SpecContainer], one: &SpecContai
             None => started && one.container.readiness_probe.is_none(),
         },
     };
-    status.resources = one.container.resources.clone().filter(|_| status.state.as_ref().is_some_and(|s| s.running.is_some()));
+    let runs_with = found.and_then(|f| f.applied.clone()).or_else(|| one.container.resources.clone());
+    status.resources = runs_with.filter(|_| status.state.as_ref().is_some_and(|s| s.running.is_some()));
     status.allocated_resources = status.resources.as_ref().and_then(|r| r.requests.clone());
     status
 }
 
-fn from_runtime(o: &Observed<'_>, one: &SpecContainer, found: &Container) -> ContainerStatus {
+fn from_runtime(o: &Observed<'_>, one: &SpecContainer, found: &Container, unstarted: &str) -> ContainerStatus {
     let state = match found.state {
-        RunState::Created => waiting_state("ContainerCreating", ""),
+        RunState::Created => waiting_state(unstarted, ""),
         RunState::Running => ContainerState { running: Some(ContainerStateRunning { started_at: time(found.started_at) }), ..ContainerState::default() },
         RunState::Exited => ContainerState { terminated: Some(terminated(found)), ..ContainerState::default() },
         RunState::Unknown => {
@@ -143,8 +144,7 @@ fn from_nothing(o: &Observed<'_>, wanted: &[SpecContainer], one: &SpecContainer)
     if let Some(old) = old.filter(|s| s.state.as_ref().is_some_and(|s| s.terminated.is_some())) {
         return old.clone();
     }
-    let has_init = wanted.iter().any(|c| c.kind.is_init());
-    let reason = if has_init && one.kind != Kind::Ephemeral { "PodInitializing" } else { "ContainerCreating" };
+    let reason = unstarted_reason(wanted, one);
     let mut status = ContainerStatus {
         name: one.name().into(),
         image: one.container.image.clone().unwrap_or_default(),
@@ -164,6 +164,12 @@ fn from_nothing(o: &Observed<'_>, wanted: &[SpecContainer], one: &SpecContainer)
     };
     status.last_state = Some(ContainerState { terminated: Some(lost), ..ContainerState::default() });
     status
+}
+
+/// Upstream: in a pod with init containers everything that does not run yet waits for the pod to initialize.
+fn unstarted_reason(wanted: &[SpecContainer], one: &SpecContainer) -> &'static str {
+    let has_init = wanted.iter().any(|c| c.kind.is_init());
+    if has_init && one.kind != Kind::Ephemeral { "PodInitializing" } else { "ContainerCreating" }
 }
 
 fn old_status<'a>(o: &Observed<'a>, name: &str) -> Option<&'a ContainerStatus> {

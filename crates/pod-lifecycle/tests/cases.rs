@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, ResourceRequirements};
 use pod_lifecycle::{Action, Backoff, Busy, Cause, Container, Memory, Observed, Plan, ProbeResult, Probes, RunState, Runtime, Sandbox, Stop, Waiting, container_hash, find_container, plan};
 use serde::Deserialize;
 
@@ -57,6 +57,7 @@ struct GivenContainer {
     image_changed: bool,
     #[serde(default)]
     old_sandbox: bool,
+    applied: Option<ResourceRequirements>,
 }
 
 fn hundred() -> i64 {
@@ -91,6 +92,7 @@ fn container(pod: &Pod, given: &GivenContainer, sandbox: &str) -> Container {
         finished_at: if state == RunState::Exited { at } else { 0 },
         exit_code,
         hash: if given.image_changed { "other".into() } else { hash },
+        applied: given.applied.clone(),
         ..Container::default()
     }
 }
@@ -143,6 +145,7 @@ fn show(plan: &Plan, now: i64) -> String {
             Action::StopSandbox { id } => writeln!(out, "stop {id}"),
             Action::Start { name, kind, restart_count } => writeln!(out, "start {name} ({kind:?}, restarts {restart_count})"),
             Action::Kill { id, grace_seconds, message, after, .. } => writeln!(out, "kill {id} in {grace_seconds}s after {after:?}: {message}"),
+            Action::Resize { id, .. } => writeln!(out, "resize {id}"),
         };
     }
     let status = &plan.status;

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cri::{ContainerConfig, ContainerMetadata, Device, HugepageLimit, Image, ImageSpec, KeyValue, LinuxContainerConfig, LinuxContainerResources, Mount, MountPropagation, NamespaceMode};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, VolumeMount};
+use cri::{ContainerConfig, ContainerMetadata, Device, HugepageLimit, Image, ImageSpec, KeyValue, LinuxContainerConfig, LinuxContainerResources, Mount, MountPropagation, NamespaceMode, UpdateContainerResourcesRequest};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, ResourceRequirements, Secret, VolumeMount};
 use pod_lifecycle::container_hash;
 
 use super::start::{Start, pod_reference};
+use crate::agent::Agent;
 use crate::make::env::{Lookup, environment};
 use crate::make::expand::expand;
 use crate::make::hosts::{host_and_domain, host_network_hosts_file, hosts_file};
@@ -53,7 +54,7 @@ pub async fn config(s: &Start<'_>, image: &Image, user: &ImageUser) -> Result<Co
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
-        linux: Some(LinuxContainerConfig { resources: Some(resources(s)), security_context: Some(security) }),
+        linux: Some(LinuxContainerConfig { resources: Some(resources(s.agent, s.pod, container)), security_context: Some(security) }),
     })
     .inspect(|_| tracing::debug!(%uid, container = container.name, "container was configured"))
 }
@@ -117,8 +118,26 @@ async fn variables(s: &Start<'_>) -> Result<Variables, String> {
     Ok(found.variables)
 }
 
-fn resources(s: &Start<'_>) -> LinuxContainerResources {
-    let container = &s.spec.container;
+/// Gives a running container and its pod's group the limits of the spec; the group first where it grows.
+pub async fn resize(agent: &Agent, pod: &Pod, name: &str, id: &str) -> Result<ResourceRequirements, String> {
+    let spec = pod_lifecycle::find_container(pod, name).ok_or_else(|| format!("container {name} is not in the spec"))?;
+    let mut linux = resources(agent, pod, &spec.container);
+    // The score of what runs is not changed: without its own capability the runtime could not.
+    linux.oom_score_adj = 0;
+    if linux.cpu_quota == 0 {
+        linux.cpu_quota = -1;
+    }
+    let grown = agent.cgroups.ensure_pod(pod);
+    let request = UpdateContainerResourcesRequest { container_id: id.to_owned(), linux: Some(linux) };
+    agent.cri.update_container_resources(request).await.map_err(|e| e.message())?;
+    // A group cannot shrink below what is used: only after its container did.
+    if grown.is_err() {
+        agent.cgroups.ensure_pod(pod).map_err(|e| e.to_string())?;
+    }
+    Ok(spec.container.resources.unwrap_or_default())
+}
+
+fn resources(agent: &Agent, pod: &Pod, container: &Container) -> LinuxContainerResources {
     let (asked, most) = (request(container, "cpu"), limit(container, "cpu"));
     let hugepages = container.resources.iter().flat_map(|r| r.limits.iter().flatten());
     LinuxContainerResources {
@@ -126,7 +145,7 @@ fn resources(s: &Start<'_>) -> LinuxContainerResources {
         cpu_quota: cpu_quota(most.map_or(0, |q| q.milli_value())),
         cpu_shares: cpu_shares(asked.map_or(0, |q| q.milli_value())),
         memory_limit_in_bytes: limit(container, "memory").map_or(0, |q| q.value()),
-        oom_score_adj: oom_score_adj(s.pod, container, s.agent.machine.memory_bytes),
+        oom_score_adj: oom_score_adj(pod, container, agent.machine.memory_bytes),
         hugepage_limits: hugepages
             .filter_map(|(name, value)| {
                 let size = name.strip_prefix("hugepages-")?;

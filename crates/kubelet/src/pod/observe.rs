@@ -103,6 +103,7 @@ async fn container(cri: &Cri, id: &str, sandbox: &str) -> Result<Container, cri:
         image: status.image.clone().unwrap_or_default().image,
         image_id: status.image_ref.clone(),
         hash: annotation(CONTAINER_HASH),
+        applied: None,
     })
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use client::EventType;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Pod, PodStatus, ResourceRequirements};
 use pod_lifecycle::{Action, Backoff, BackoffTimings, Busy, Cause, Memory, Observed, Plan, ProbeResult, RunState, Runtime, Stop, is_terminal_phase, plan};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::kill;
+use super::{container, kill};
 use super::observe::{Known, observe};
 use super::publish::{self, Published};
 use super::registry::PodHandle;
@@ -32,8 +32,9 @@ enum Outcome {
     Mounted(Result<Mounted, String>),
     Sandbox(Result<Vec<String>, String>),
     SandboxStopped,
-    Started(String, Result<String, Failure>),
+    Started(String, Result<(String, ResourceRequirements), Failure>),
     Killed(String),
+    Resized(String, Result<ResourceRequirements, String>),
     Removed(String),
     Published(Box<PodStatus>, Published),
     Cleaned(Result<(), String>),
@@ -57,6 +58,9 @@ struct Worker {
     memory: Memory,
     busy: Busy,
     kills: HashMap<String, AbortHandle>,
+    starts: HashMap<String, AbortHandle>,
+    /// Resources that running containers have, by id.
+    applied: HashMap<String, ResourceRequirements>,
     removing: HashSet<String>,
     alive: watch::Sender<BTreeSet<String>>,
     mounted: Option<Arc<Mounted>>,
@@ -90,6 +94,8 @@ pub async fn run(agent: Arc<Agent>, handle: Arc<PodHandle>) {
         memory: Memory::default(),
         busy: Busy::default(),
         kills: HashMap::new(),
+        starts: HashMap::new(),
+        applied: HashMap::new(),
         removing: HashSet::new(),
         alive: watch::Sender::new(BTreeSet::new()),
         mounted: None,
@@ -144,6 +150,7 @@ impl Worker {
             }
         }
         self.note_owners();
+        self.note_applied();
         let now = Timestamp::now();
         let stop = self.note_stop(now);
         let pod = Arc::new(self.pod_now());
@@ -193,11 +200,36 @@ impl Worker {
         });
     }
 
+    /// What runs with which resources: as this worker gave them, or as the API recorded it before this worker began.
+    fn note_applied(&mut self) {
+        if self.status.is_none() {
+            let pod = self.handle.pod();
+            let status = pod.status.as_ref();
+            for one in status.into_iter().flat_map(|s| [&s.container_statuses, &s.init_container_statuses]).flatten().flatten() {
+                let id = one.container_id.as_deref().and_then(|id| id.strip_prefix("containerd://"));
+                if let (Some(id), Some(resources)) = (id, one.resources.clone()) {
+                    self.applied.insert(id.to_owned(), resources);
+                }
+            }
+        }
+        let runtime = &mut self.runtime;
+        self.busy.resizing.retain(|id| runtime.containers.iter().any(|c| c.id == *id));
+        self.applied.retain(|id, _| runtime.containers.iter().any(|c| c.id == *id && c.state == RunState::Running));
+        for container in &mut runtime.containers {
+            container.applied = self.applied.get(&container.id).cloned();
+        }
+    }
+
     fn note_stop(&mut self, now: Timestamp) -> Option<Stop> {
         let stop = self.handle.stop();
         if stop != self.last_stop {
             self.memory.stop_began = stop.is_some().then_some(now);
             self.last_stop.clone_from(&stop);
+            // A pull may take for ever; what it was for is not wanted any more. A container half made goes with its sandbox.
+            for (name, task) in self.starts.drain() {
+                task.abort();
+                self.busy.starting.remove(&name);
+            }
         }
         stop
     }
@@ -295,6 +327,13 @@ impl Worker {
                 });
             }
             Action::Start { name, restart_count, .. } => self.start(pod, name, restart_count, now),
+            Action::Resize { id, name } => {
+                self.busy.resizing.insert(id.clone());
+                self.tasks.spawn(async move {
+                    let result = container::resize(&agent, &pod, &name, &id).await;
+                    Outcome::Resized(id, result)
+                });
+            }
             Action::Kill { id, name, grace_seconds, message, after } => {
                 if let Some(old) = self.kills.remove(&id) {
                     old.abort();
@@ -327,11 +366,14 @@ impl Worker {
         let pod_ips = if pod_lifecycle::is_host_network(&pod) { self.agent.host_ips() } else { sandbox.ips.clone() };
         self.busy.starting.insert(name.clone());
         let agent = self.agent.clone();
-        self.tasks.spawn(async move {
+        let key = name.clone();
+        let task = self.tasks.spawn(async move {
             let s = Start { agent: &agent, pod: &pod, spec: &spec, restart_count, sandbox_id: &sandbox.id, sandbox_attempt: sandbox.attempt, pod_ips: &pod_ips, mounted: &mounted, target_id };
             let result = start::start(&s).await;
-            Outcome::Started(name, result)
+            let resources = spec.container.resources.clone().unwrap_or_default();
+            Outcome::Started(name, result.map(|id| (id, resources)))
         });
+        self.starts.insert(key, task);
     }
 
     /// Keeps the newest and the one before it of each container; removes what is older, and sandboxes that hold nothing.
@@ -454,8 +496,12 @@ impl Worker {
             Outcome::SandboxStopped => self.busy.sandbox = false,
             Outcome::Started(name, result) => {
                 self.busy.starting.remove(&name);
+                self.starts.remove(&name);
                 match result {
-                    Ok(_) => drop(self.memory.waiting.remove(&name)),
+                    Ok((id, resources)) => {
+                        self.applied.insert(id, resources);
+                        self.memory.waiting.remove(&name);
+                    }
                     Err(Failure(waiting)) => drop(self.memory.waiting.insert(name, waiting)),
                 }
             }
@@ -464,6 +510,15 @@ impl Worker {
                 self.kills.remove(&id);
             }
             Outcome::Removed(id) => drop(self.removing.remove(&id)),
+            Outcome::Resized(id, Ok(resources)) => {
+                self.busy.resizing.remove(&id);
+                self.applied.insert(id, resources);
+            }
+            // Not tried again before the spec changes: the runtime gave its reasons.
+            Outcome::Resized(id, Err(error)) => {
+                tracing::warn!(id, error, "container was not resized");
+                self.agent.recorder.event(&pod_reference(&self.handle.pod()), EventType::Warning, "ResizeError", error);
+            }
             Outcome::Published(status, result) => self.settle_published(*status, result, now),
             Outcome::Cleaned(Ok(())) => self.clean = self.cleaning.take().unwrap_or(Clean::No),
             Outcome::Cleaned(Err(error)) => {
