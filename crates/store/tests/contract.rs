@@ -118,3 +118,40 @@ fn damage_is_told_and_changes_nothing() {
     assert!(error.contains("damaged at byte") && error.contains("log-"), "{error}");
     assert_eq!(std::fs::read(&log).expect("readable"), bytes);
 }
+
+/// A watch begun at the revision of any event sees exactly what follows it, whatever is written meanwhile.
+#[test]
+fn watches_begun_at_every_revision_agree() {
+    run(async |store| {
+        let table = store.table("t");
+        let other = store.table("other");
+        let start = store.revision();
+        let writer = |table: TableId, keys: usize| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for n in 0..600usize {
+                    let key = format!("k{}", n % keys);
+                    let now = store.view().get(table, &key);
+                    let write = match now {
+                        None => put(table, &key, "new", Expect::Absent),
+                        Some(now) if n % 5 == 0 => Write::Delete { table, key: key.as_str().into(), revision: now.revision },
+                        Some(now) => put(table, &key, "changed", Expect::Revision(now.revision)),
+                    };
+                    store.write(write).await.expect("nobody else writes this table");
+                }
+            })
+        };
+        let writers = [writer(table, 7), writer(other, 3)];
+        let mut watches = vec![store.watch(table, start).expect("history is whole")];
+        for _ in 0..100 {
+            let first = watches[0].next(1).await.expect("history is whole")[0].revision();
+            for watch in &mut watches[1..] {
+                assert_eq!(watch.next(1).await.expect("history is whole")[0].revision(), first);
+            }
+            watches.push(store.watch(table, first).expect("history is whole"));
+        }
+        for writer in writers {
+            writer.await.expect("no writer panics");
+        }
+    });
+}

@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 
 use super::Call;
 use crate::auth::authorize::{Attributes, Decision};
-use crate::respond::{self, Body};
+use crate::respond::{self, Body, View};
 use crate::user::User;
 use crate::wire;
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
+    // Upstream: what has no metadata to show comes neither as a table nor reduced to it.
+    if call.accept.view != View::Object {
+        return Err(ApiError::not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
+    }
     let mut review = wire::decode_object(call, call.served.resource.gvk())?.value;
     match &*call.served.resource.kind {
         "SelfSubjectReview" => review["status"] = json!({"userInfo": user_info(&call.user)}),

@@ -101,8 +101,13 @@ fn check_initial(call: &Call, send_initial: Option<bool>) -> Result<(), ApiError
 fn from_now(call: &Call, selection: &Selection, with_records: bool) -> Result<(Watch, VecDeque<Arc<Record>>), ApiError> {
     let range = call.server.store.view().table(call.served.table);
     let watch = call.server.store.watch(call.served.table, range.revision()).map_err(|e| ApiError::expired(e.to_string()))?;
-    let initial = if with_records { range.scan(&selection.prefix, "").filter(|r| selection.matches(&call.served, r)).cloned().collect() } else { VecDeque::new() };
-    Ok((watch, initial))
+    let mut initial = Vec::new();
+    if with_records {
+        initial.extend(range.scan(&selection.prefix, "").filter(|r| selection.matches(&call.served, r)).cloned());
+        // Oldest first: a client that goes on from the revision of any of them misses none.
+        initial.sort_by_key(|r| r.revision);
+    }
+    Ok((watch, initial.into()))
 }
 
 fn expired_status(expired: Expired) -> Value {
