@@ -125,3 +125,24 @@ pub fn may_lower_oom_score() -> bool {
     let effective = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
     effective.is_some_and(|set| set & CAP_SYS_RESOURCE != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_is_known_until_it_ends_and_its_number_alone_is_not_it() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+        let file = std::env::temp_dir().join(format!("host-process-test-{}", std::process::id()));
+        process.write(&file).unwrap();
+        assert_eq!(Process::from_file(&file), Some(process));
+        std::fs::write(&file, format!("{} {}\n", process.pid, process.started + 1)).unwrap();
+        assert_eq!(Process::from_file(&file), None, "another process of the same number");
+        assert_eq!(process.wait(Some(Duration::from_millis(1))).await, Waited::StillRuns);
+        assert_eq!(process.stop(Duration::from_secs(5)).await, Waited::Ended);
+        child.wait().unwrap();
+        assert!(!process.lives());
+        std::fs::remove_file(file).unwrap();
+    }
+}

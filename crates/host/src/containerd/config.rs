@@ -60,3 +60,17 @@ fn quoted(path: &Path) -> String {
     text.push('"');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_odd_name_stays_one_string() {
+        let layout = Layout { data: "/srv/a \"b\"\\c".into(), run: "/run/knarr/x".into(), tag: "x".into() };
+        let config = ContainerdConfig { sandbox_image: "knarr.io/pause:1".into(), plugin_dir: "/usr/lib/cni".into(), restrict_oom_score: true };
+        let text = config.render(&layout);
+        assert!(text.contains("root = \"/srv/a \\\"b\\\"\\\\c/containerd\"\n"), "{text}");
+        assert!(text.contains("restrict_oom_score_adj = true\n") && text.contains("sandbox_image = \"knarr.io/pause:1\"\n"));
+    }
+}
