@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::{Action, Controller, Error, Informer, ObjectKey, Plan, Shell, WorkQueue, controller_owner, run_controller};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -52,14 +52,23 @@ pub(crate) fn start(caches: &Caches, shell: &Shell, tasks: &mut JoinSet<()>) {
         }
     });
     // A new size of an owner changes what a percentage means.
-    for (on_scale, known, watch) in [(queue.clone(), controller.budgets.clone(), caches.replica_sets.clone())] {
-        watch.on_change(move |change: &client::Change<ReplicaSet>| {
-            if change.old().is_none_or(|old| old.spec.replicas != change.object().spec.replicas) {
-                known.list_namespace(change.object().metadata.namespace.as_deref().unwrap_or_default()).iter().for_each(|b| on_scale.add(ObjectKey::of(&**b)));
-            }
-        });
-    }
+    let (on_set, known) = (queue.clone(), controller.budgets.clone());
+    caches.replica_sets.on_change(move |change| {
+        if change.old().is_none_or(|old| old.spec.replicas != change.object().spec.replicas) {
+            wake_namespace(change.object().metadata.namespace.as_deref(), &known, &on_set);
+        }
+    });
+    let (on_set, known) = (queue.clone(), controller.budgets.clone());
+    controller.stateful_sets.on_change(move |change| {
+        if change.old().is_none_or(|old| old.spec.replicas != change.object().spec.replicas) {
+            wake_namespace(change.object().metadata.namespace.as_deref(), &known, &on_set);
+        }
+    });
     tasks.spawn(run_controller(controller, queue, shell.clone(), 2));
+}
+
+fn wake_namespace(namespace: Option<&str>, budgets: &Informer<PodDisruptionBudget>, queue: &WorkQueue<ObjectKey>) {
+    budgets.list_namespace(namespace.unwrap_or_default()).iter().for_each(|b| queue.add(ObjectKey::of(&**b)));
 }
 
 fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {

@@ -92,7 +92,7 @@ impl<'a> Prepared<'a> {
             namespaces,
         };
         let own = !pod.terms.required_affinity.is_empty() || !pod.terms.required_anti.is_empty();
-        for node in nodes.clone() {
+        for node in nodes.clone().filter(|n| own || n.with_anti > 0) {
             for other in &node.pods {
                 if own || !other.terms.required_anti.is_empty() {
                     prepared.note(node, other, 1);

@@ -15,11 +15,14 @@ pub struct NodeFacts {
     pub requested: Amounts,
     pub nominal: Amounts,
     pub pods: Vec<Arc<PodFacts>>,
+    /// Pods with terms between pods at all, and those with required anti-affinity: most nodes have none and are passed over.
+    pub with_terms: usize,
+    pub with_anti: usize,
 }
 
 impl NodeFacts {
     pub fn new(node: Arc<Node>) -> Self {
-        let mut facts = Self { node: node.clone(), allocatable: Amounts::default(), max_pods: 0, requested: Amounts::default(), nominal: Amounts::default(), pods: Vec::new() };
+        let mut facts = Self { node: node.clone(), allocatable: Amounts::default(), max_pods: 0, requested: Amounts::default(), nominal: Amounts::default(), pods: Vec::new(), with_terms: 0, with_anti: 0 };
         facts.set_node(node);
         facts
     }
@@ -50,6 +53,8 @@ impl NodeFacts {
     pub fn add(&mut self, pod: Arc<PodFacts>) {
         self.requested.add(&pod.requests);
         self.nominal.add(&pod.nominal);
+        self.with_terms += usize::from(!pod.terms.is_empty());
+        self.with_anti += usize::from(!pod.terms.required_anti.is_empty());
         self.pods.push(pod);
     }
 
@@ -58,6 +63,8 @@ impl NodeFacts {
         let pod = self.pods.swap_remove(at);
         self.requested.sub(&pod.requests);
         self.nominal.sub(&pod.nominal);
+        self.with_terms -= usize::from(!pod.terms.is_empty());
+        self.with_anti -= usize::from(!pod.terms.required_anti.is_empty());
         Some(pod)
     }
 }

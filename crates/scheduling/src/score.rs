@@ -94,11 +94,8 @@ fn near_pods<'n>(pod: &PodFacts, feasible: &[&NodeFacts], all: impl Iterator<Ite
     let own_soft = !pod.terms.preferred_affinity.is_empty() || !pod.terms.preferred_anti.is_empty();
     let mut wishes: HashMap<(&str, &str), i64> = HashMap::new();
     let own_labels = namespaces.get(pod.namespace());
-    for node in all {
-        for other in &node.pods {
-            if !own_soft && other.terms.is_empty() {
-                continue;
-            }
+    for node in all.filter(|n| n.with_terms > 0) {
+        for other in node.pods.iter().filter(|p| !p.terms.is_empty()) {
             let mut note = |term: &'n crate::affinity::PodTerm, weight: i64| {
                 if let Some(value) = node.label(&term.topology_key) {
                     *wishes.entry((&*term.topology_key, value)).or_insert(0) += weight;
@@ -141,9 +138,12 @@ fn near_pods<'n>(pod: &PodFacts, feasible: &[&NodeFacts], all: impl Iterator<Ite
 fn spread<'n>(pod: &PodFacts, feasible: &[&NodeFacts], all: impl Iterator<Item = &'n NodeFacts> + Clone) -> Vec<i64> {
     let soft: Vec<&TopologySpreadConstraint> = pod.spread().iter().filter(|c| c.when_unsatisfiable == "ScheduleAnyway").collect();
     let mut crowding = vec![0f64; feasible.len()];
+    let default = soft.is_empty();
     let mut by_key = |key: &str, slack: f64, related: &dyn Fn(&PodFacts) -> bool| {
         let mut counts: HashMap<&str, i64> = HashMap::new();
-        for node in all.clone() {
+        // Without rules of the pod's own the places that are left are compared with each other only.
+        let looked: Vec<&NodeFacts> = if default { feasible.to_vec() } else { all.clone().collect() };
+        for node in looked {
             if let Some(value) = node.label(key) {
                 *counts.entry(value).or_insert(0) += i64::try_from(node.pods.iter().filter(|p| related(p)).count()).unwrap_or(0);
             }

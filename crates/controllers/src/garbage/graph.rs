@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn owners_may_be_seen_late_and_wait_for_their_dependents() {
         let (mut graph, pods) = (Graph::default(), resource());
-        graph.set_resources(&[pods.clone()]);
+        graph.set_resources(std::slice::from_ref(&pods));
         assert_eq!(graph.put(&pods, &meta("child", Some("parent"), None)), ["child".into()]);
         assert!(!graph.get("parent").is_some_and(|n| n.seen));
         assert!(graph.put(&pods, &meta("parent", None, None)).is_empty());

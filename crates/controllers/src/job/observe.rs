@@ -15,6 +15,9 @@ use crate::caches::{Caches, orphans_of};
 use crate::ownership::lives;
 use crate::pods;
 
+/// No job has this name: the key of tracked pods that belong to none.
+const NOBODY: &str = "";
+
 struct Jobs {
     caches: Caches,
     jobs: Informer<Job>,
@@ -40,7 +43,11 @@ pub(crate) fn start(caches: &Caches, shell: &Shell, tasks: &mut JoinSet<()>) {
                 Some(owner) if owner.kind == "Job" => on_pod.add(ObjectKey::new(namespace, owner.name.clone())),
                 None if pods::is_active(pod) || is_tracked(pod) => {
                     let matching = |j: &Job| j.spec.as_ref().and_then(|s| s.selector.as_ref()).is_some_and(|s| selects(s, pod.metadata.labels.as_ref()));
-                    known.list_namespace(namespace).iter().filter(|j| matching(j)).for_each(|j| on_pod.add(ObjectKey::of(&**j)));
+                    let takers: Vec<_> = known.list_namespace(namespace).into_iter().filter(|j| matching(j)).collect();
+                    takers.iter().for_each(|j| on_pod.add(ObjectKey::of(&**j)));
+                    if takers.is_empty() && is_tracked(pod) {
+                        on_pod.add(ObjectKey::new(namespace, NOBODY));
+                    }
                 }
                 _ => {}
             }
@@ -60,7 +67,7 @@ impl Controller for Jobs {
     async fn observe(&self, key: &ObjectKey) -> Result<Option<Observed>, Error> {
         let Some(job) = self.jobs.get_key(key) else {
             let of_job = |p: &Arc<Pod>| is_tracked(p) && controller_owner(&**p).is_none_or(|o| o.kind == "Job" && o.name == key.name);
-            let forsaken: Vec<_> = self.caches.pods.list_namespace(&key.namespace).into_iter().filter(of_job).filter(|p| self.job_of(p).is_none()).collect();
+            let forsaken: Vec<_> = self.caches.pods.list_namespace(&key.namespace).into_iter().filter(|p| of_job(p) && !self.is_wanted(p)).collect();
             return Ok((!forsaken.is_empty()).then_some(Observed::Forsaken(forsaken)));
         };
         // Upstream: a job that names another manager is that manager's alone.
@@ -83,9 +90,12 @@ impl Controller for Jobs {
 }
 
 impl Jobs {
-    fn job_of(&self, pod: &Pod) -> Option<Arc<Job>> {
-        let owner = controller_owner(pod)?;
-        let job = self.jobs.get(pod.metadata.namespace.as_deref().unwrap_or_default(), &owner.name)?;
-        (job.metadata.uid.as_ref() == Some(&owner.uid)).then_some(job)
+    /// Does a job own the pod, or would one adopt it?
+    fn is_wanted(&self, pod: &Pod) -> bool {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        match controller_owner(pod) {
+            Some(owner) => self.jobs.get(namespace, &owner.name).is_some_and(|job| job.metadata.uid.as_ref() == Some(&owner.uid)),
+            None => self.jobs.list_namespace(namespace).iter().any(|j| j.spec.as_ref().and_then(|s| s.selector.as_ref()).is_some_and(|s| selects(s, pod.metadata.labels.as_ref()))),
+        }
     }
 }

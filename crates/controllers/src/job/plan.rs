@@ -409,8 +409,7 @@ impl<'a> Work<'a> {
         self.status.ready = Some(number(ready));
         if self.indexed {
             self.status.succeeded = count(succeeded, self.status.succeeded);
-            let text = |set: &BTreeSet<i32>| Some(print(set)).filter(|t| !t.is_empty());
-            self.status.completed_indexes = text(&self.completed);
+            self.status.completed_indexes = Some(print(&self.completed)).filter(|text| !text.is_empty());
             if self.spec.backoff_limit_per_index.is_some() {
                 self.status.failed_indexes = Some(print(&self.failed_indexes));
             }
