@@ -8,4 +8,4 @@ mod monitor;
 mod observe;
 mod plan;
 
-pub(crate) use monitor::{OnDeleted, start};
+pub(crate) use monitor::{OnCounted, start};

@@ -1,6 +1,6 @@
-//! Resource quotas: what a namespace uses, counted anew when something goes.
+//! Resource quotas: what a namespace uses, counted anew when something comes or goes.
 //!
-//! The server refuses what would exceed a quota and raises the count as things are created; this side lowers it.
+//! It refuses nothing: that is the server's part, which also raises the count as things are created; this side puts it right.
 //! Upstream: pkg/controller/resourcequota, pkg/quota/v1.
 
 mod observe;

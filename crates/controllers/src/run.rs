@@ -35,8 +35,8 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::endpoints::start(&caches, &shell, &mut tasks);
     crate::disruption::start(&caches, &shell, &mut tasks);
     crate::cluster_role::start(&caches, &shell, &mut tasks);
-    let deleted = crate::quota::start(&caches, &shell, &mut tasks);
-    crate::garbage::start(&shell, config.paged_lists, deleted, &mut tasks);
+    let counted = crate::quota::start(&caches, &shell, &mut tasks);
+    crate::garbage::start(&shell, config.paged_lists, counted, &mut tasks);
     crate::nodes::start_lifecycle(&caches, &shell, config.node_grace, config.paged_lists, &mut tasks);
     crate::nodes::start_eviction(&caches, &shell, &mut tasks);
     crate::pod_gc::start(&caches, &shell, config.terminated_pods, &mut tasks);

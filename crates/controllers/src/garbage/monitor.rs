@@ -31,11 +31,11 @@ pub(crate) struct Shared {
     pub queue: WorkQueue<Uid>,
     /// Told when the set of resources may have changed.
     rediscover: Arc<Notify>,
-    on_deleted: OnDeleted,
+    on_counted: OnCounted,
 }
 
-/// Hears of every object that is gone, of whatever resource: resource and namespace.
-pub(crate) type OnDeleted = Arc<dyn Fn(&Kind, &str) + Send + Sync>;
+/// Hears of every object that is new or gone, of whatever resource: resource and namespace.
+pub(crate) type OnCounted = Arc<dyn Fn(&Kind, &str) + Send + Sync>;
 
 impl Shared {
     pub fn look_at(&self, uids: impl IntoIterator<Item = Uid>) {
@@ -45,8 +45,8 @@ impl Shared {
     }
 }
 
-pub(crate) fn start(shell: &Shell, paged: bool, on_deleted: OnDeleted, tasks: &mut JoinSet<()>) {
-    let shared = Shared { graph: Arc::default(), queue: WorkQueue::default(), rediscover: Arc::default(), on_deleted };
+pub(crate) fn start(shell: &Shell, paged: bool, on_counted: OnCounted, tasks: &mut JoinSet<()>) {
+    let shared = Shared { graph: Arc::default(), queue: WorkQueue::default(), rediscover: Arc::default(), on_counted };
     let collector = Collector { shared: shared.clone(), client: shell.executor.client().clone(), recorder: shell.executor.recorder().named("garbage-collector-controller") };
     let shell = shell.clone();
     tasks.spawn(async move {
@@ -135,14 +135,21 @@ async fn watch(shared: Shared, client: kube::Client, resource: Arc<Resource>, to
                 if defines_resources(kind) {
                     shared.rediscover.notify_one();
                 }
-                shared.graph.lock().put(&resource, &object.metadata)
+                let mut graph = shared.graph.lock();
+                let new = graph.get(object.metadata.uid.as_deref().unwrap_or_default()).is_none_or(|n| !n.seen);
+                let look = graph.put(&resource, &object.metadata);
+                drop(graph);
+                if new {
+                    (shared.on_counted)(kind, object.metadata.namespace.as_deref().unwrap_or_default());
+                }
+                look
             }
             Some(Ok(Event::Delete(object))) => {
                 if defines_resources(kind) {
                     shared.rediscover.notify_one();
                 }
                 let look = shared.graph.lock().remove(object.metadata.uid.as_deref().unwrap_or_default());
-                (shared.on_deleted)(kind, object.metadata.namespace.as_deref().unwrap_or_default());
+                (shared.on_counted)(kind, object.metadata.namespace.as_deref().unwrap_or_default());
                 look
             }
             Some(Ok(Event::InitDone)) => {

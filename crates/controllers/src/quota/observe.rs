@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::{Action, Controller, Error, Informer, Kind, ObjectKey, Plan, Shell, WorkQueue, request_json, run_controller};
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 use super::usage::{Usage, count, counted, in_scope, of_claims, of_pods, of_services};
 use crate::caches::Caches;
 use crate::discovery::resources;
+use crate::garbage::OnCounted;
 use crate::pods;
 
 struct Quotas {
@@ -27,10 +29,10 @@ pub(crate) struct Observed {
     used: Usage,
 }
 
-/// Called when an object of any resource is gone.
-pub(crate) type Deleted = crate::garbage::OnDeleted;
+/// A burst of changes is counted once.
+const SETTLE: Duration = Duration::from_millis(100);
 
-pub(crate) fn start(caches: &Caches, shell: &Shell, tasks: &mut JoinSet<()>) -> Deleted {
+pub(crate) fn start(caches: &Caches, shell: &Shell, tasks: &mut JoinSet<()>) -> OnCounted {
     let informers = &caches.informers;
     let quotas = informers.get::<ResourceQuota>();
     let queue: WorkQueue<ObjectKey> = WorkQueue::default();
@@ -50,11 +52,11 @@ pub(crate) fn start(caches: &Caches, shell: &Shell, tasks: &mut JoinSet<()>) -> 
             known.list_namespace(namespace).iter().for_each(|q| on_pod.add(ObjectKey::of(&**q)));
         }
     });
-    let (on_deleted, known) = (queue.clone(), quotas.clone());
+    let (on_counted, known) = (queue.clone(), quotas.clone());
     let controller = Quotas { caches: caches.clone(), quotas, services: informers.get(), claims: informers.get(), client: shell.executor.client().clone() };
     tasks.spawn(run_controller(controller, queue, shell.clone(), 2));
     Arc::new(move |_: &Kind, namespace: &str| {
-        known.list_namespace(namespace).iter().for_each(|q| on_deleted.add(ObjectKey::of(&**q)));
+        known.list_namespace(namespace).iter().for_each(|q| on_counted.add_after(ObjectKey::of(&**q), SETTLE));
     })
 }
 
