@@ -14,6 +14,7 @@ use crate::cgroup::Cgroups;
 use crate::image::Images;
 use crate::node::capacity::Machine;
 use crate::paths::Paths;
+use crate::pod::admit::Taken;
 use crate::pod::registry::Registry;
 use crate::probe::board::ProbeBoard;
 use crate::referenced::Referenced;
@@ -34,6 +35,7 @@ pub struct Agent {
     pub probes: Arc<ProbeBoard>,
     pub cgroups: Cgroups,
     pub machine: Machine,
+    pub taken: Taken,
     pub shutdown: CancellationToken,
 }
 
@@ -56,6 +58,7 @@ impl Agent {
             probes: Arc::new(ProbeBoard::default()),
             cgroups,
             machine,
+            taken: Taken::default(),
             registry,
             client,
             config,

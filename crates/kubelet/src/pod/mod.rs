@@ -1,5 +1,6 @@
 //! Pods on this node: where they come from, one worker for each, and what the workers do with the runtime.
 
+pub mod admit;
 pub mod adopt;
 pub mod container;
 pub mod hooks;

@@ -79,6 +79,8 @@ struct Worker {
     deleting: bool,
     deleted: bool,
     last_stop: Option<Stop>,
+    /// The node did not take the pod.
+    refusal: Option<Stop>,
     adopted: HashSet<String>,
     tasks: JoinSet<Outcome>,
 }
@@ -114,12 +116,14 @@ pub async fn run(agent: Arc<Agent>, handle: Arc<PodHandle>) {
         deleting: false,
         deleted: false,
         last_stop: None,
+        refusal: None,
         adopted: HashSet::new(),
         tasks: JoinSet::new(),
     };
     worker.work().await;
     let uid = worker.handle.uid.clone();
     worker.agent.probes.release(&uid);
+    worker.agent.taken.release(&uid);
 }
 
 impl Worker {
@@ -152,6 +156,7 @@ impl Worker {
         self.note_owners();
         self.note_applied();
         let now = Timestamp::now();
+        self.admit();
         let stop = self.note_stop(now);
         let pod = Arc::new(self.pod_now());
         let stopping = stop.is_some() || pod.status.as_ref().and_then(|s| s.phase.as_deref()).is_some_and(is_terminal_phase);
@@ -168,6 +173,7 @@ impl Worker {
         self.collect_dead(stop.is_some());
         self.show(&pod, &planned, now);
         if planned.ended {
+            self.agent.taken.release(&self.handle.uid);
             self.finish(&pod, stop.as_ref());
         }
         let over = self.clean == Clean::All && (self.gone || self.deleted || stop.as_ref().is_some_and(|s| s.cause == Cause::Gone));
@@ -200,6 +206,22 @@ impl Worker {
         });
     }
 
+    /// Once, before anything is made for the pod.
+    fn admit(&mut self) {
+        let pod = self.handle.pod();
+        let status = pod.status.as_ref();
+        if self.status.is_some() || self.handle.stop().is_some() || status.and_then(|s| s.phase.as_deref()).is_some_and(is_terminal_phase) {
+            return;
+        }
+        if status.is_some_and(|s| s.start_time.is_some()) || !self.runtime.sandboxes.is_empty() {
+            return self.agent.taken.keep(&self.handle.uid, &pod);
+        }
+        if let Err(refusal) = super::admit::admit(&self.agent, &self.handle.uid, &pod) {
+            self.agent.recorder.event(&pod_reference(&pod), EventType::Warning, refusal.reason.clone(), refusal.message.trim_start_matches("Pod was rejected: "));
+            self.refusal = Some(refusal);
+        }
+    }
+
     /// What runs with which resources: as this worker gave them, or as the API recorded it before this worker began.
     fn note_applied(&mut self) {
         if self.status.is_none() {
@@ -221,7 +243,7 @@ impl Worker {
     }
 
     fn note_stop(&mut self, now: Timestamp) -> Option<Stop> {
-        let stop = self.handle.stop();
+        let stop = self.handle.stop().or_else(|| self.refusal.clone());
         if stop != self.last_stop {
             self.memory.stop_began = stop.is_some().then_some(now);
             self.last_stop.clone_from(&stop);
