@@ -26,6 +26,10 @@ pub async fn create(agent: &Agent, pod: &Pod, attempt: u32, stop: &[String]) -> 
     for id in stop {
         stop_one(agent, id).await.map_err(|e| e.to_string())?;
     }
+    if pod.spec.as_ref().is_some_and(|s| s.host_users == Some(false)) {
+        // Running it in the host's user namespace would be less than what was asked for.
+        return Err("the container runtime does not support user namespaces (hostUsers: false)".into());
+    }
     let handler = runtime_handler(agent, pod).await?;
     let (config, warnings) = config(agent, pod, attempt)?;
     let (cgroups, target, logs) = (agent.cgroups.clone(), pod.clone(), agent.paths.pod_logs_of(pod));

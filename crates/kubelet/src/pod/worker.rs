@@ -166,7 +166,10 @@ impl Worker {
         let probes = self.agent.probes.results(&self.handle.uid);
         let host_ips = self.agent.host_ips();
         let observed = Observed { pod: &pod, now, host_ips: &host_ips, runtime: &self.runtime, probes: &probes, memory: &self.memory, busy: &self.busy, prepared: self.mounted.is_some(), stop: stop.as_ref() };
-        let planned = plan(&observed);
+        let mut planned = plan(&observed);
+        if self.refusal.is_some() {
+            strip_refused(&mut planned.status);
+        }
         for action in &planned.actions {
             self.act(&pod, action, now);
         }
@@ -616,6 +619,16 @@ impl Worker {
                 self.publish_after = Some(now + wait);
             }
         }
+    }
+}
+
+/// Upstream: a pod that the node refused has a phase and a reason, and nothing about containers that never were.
+fn strip_refused(status: &mut PodStatus) {
+    status.container_statuses = None;
+    status.init_container_statuses = None;
+    status.ephemeral_container_statuses = None;
+    if let Some(conditions) = status.conditions.as_mut() {
+        conditions.retain(|c| !matches!(c.type_.as_str(), "PodReadyToStartContainers" | "Initialized" | "Ready" | "ContainersReady"));
     }
 }
 

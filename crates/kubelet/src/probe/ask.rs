@@ -115,3 +115,42 @@ async fn check_health(address: &str, service: String) -> Result<i32, String> {
         Err(status) => Err(format!("error: health rpc probe failed: {}", status.message())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{StreamBody, combinators::BoxBody, BodyExt as _};
+    use hyper::body::Frame;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    use super::*;
+
+    /// Answers every call with one status of the health protocol.
+    async fn serve(status: u8) -> i32 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = hyper::service::service_fn(move |request: ::http::Request<hyper::body::Incoming>| async move {
+                    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+                    let mut trailers = ::http::HeaderMap::new();
+                    trailers.insert("grpc-status", "0".parse().unwrap());
+                    let frames = [Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(vec![0, 0, 0, 0, 2, 8, status]))), Ok(Frame::trailers(trailers))];
+                    let body: BoxBody<Bytes, std::convert::Infallible> = StreamBody::new(futures::stream::iter(frames)).boxed();
+                    ::http::Response::builder().header("content-type", "application/grpc").body(body)
+                });
+                drop(tokio::spawn(hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service)));
+            }
+        });
+        i32::from(port)
+    }
+
+    #[tokio::test]
+    async fn grpc_health_is_asked_in_its_own_protocol() {
+        let time = Duration::from_secs(5);
+        let action = |port| GRPCAction { port, ..GRPCAction::default() };
+        assert_eq!(ask_grpc(&action(serve(1).await), "127.0.0.1", time).await, Outcome::Success);
+        assert!(matches!(ask_grpc(&action(serve(2).await), "127.0.0.1", time).await, Outcome::Failure(why) if why.contains("NOT_SERVING")));
+        assert!(matches!(ask_grpc(&action(1), "127.0.0.1", time).await, Outcome::Failure(why) if why.contains("failed to connect")));
+    }
+}
