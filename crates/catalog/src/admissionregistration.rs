@@ -1,11 +1,16 @@
 //! The `admissionregistration.k8s.io` group.
 
+use serde_json::{Map, Value, json};
+
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
 fn resource(kind: &'static str, plural: &'static str) -> Resource {
-    let mut resource = Resource::new("admissionregistration.k8s.io", "v1", kind, plural, false).rules(|rules| rules.generation = true);
+    let mut resource = Resource::new("admissionregistration.k8s.io", "v1", kind, plural, false).rules(|rules| {
+        rules.generation = true;
+        rules.default = if kind.ends_with("WebhookConfiguration") { default_webhooks } else { default_policy };
+    });
     resource.table = format!("/registry/{plural}").into();
     resource
 }
@@ -41,4 +46,46 @@ pub fn resources() -> Vec<Resource> {
         binding(resource("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")),
         webhooks(resource("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")),
     ]
+}
+
+/// Upstream: `pkg/apis/admissionregistration/v1/defaults.go`.
+fn default_webhooks(object: &mut Value) {
+    let mutating = walk::text(object, "kind") == "MutatingWebhookConfiguration";
+    for hook in object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        walk::fill(hook, "failurePolicy", "Fail");
+        walk::fill(hook, "matchPolicy", "Equivalent");
+        walk::fill(hook, "namespaceSelector", json!({}));
+        walk::fill(hook, "objectSelector", json!({}));
+        walk::fill(hook, "timeoutSeconds", 10);
+        if mutating {
+            walk::fill(hook, "reinvocationPolicy", "Never");
+        }
+        default_scopes(hook, "rules");
+        if let Some(service) = walk::child(hook, "clientConfig").and_then(|c| walk::child(c, "service")) {
+            walk::fill(service, "port", 443);
+        }
+    }
+}
+
+fn default_scopes(owner: &mut Map<String, Value>, list: &str) {
+    for rule in walk::items(owner, list) {
+        walk::fill(rule, "scope", "*");
+    }
+}
+
+/// Policies and their bindings.
+fn default_policy(object: &mut Value) {
+    let is_policy = walk::text(object, "kind").ends_with("Policy");
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    if is_policy {
+        walk::fill(spec, "failurePolicy", "Fail");
+    }
+    for key in ["matchConstraints", "matchResources"] {
+        let Some(resources) = walk::child(spec, key) else { continue };
+        walk::fill(resources, "matchPolicy", "Equivalent");
+        walk::fill(resources, "namespaceSelector", json!({}));
+        walk::fill(resources, "objectSelector", json!({}));
+        default_scopes(resources, "resourceRules");
+        default_scopes(resources, "excludeResourceRules");
+    }
 }

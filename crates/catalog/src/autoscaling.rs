@@ -19,12 +19,8 @@ fn horizontal(version: &'static str) -> Resource {
         .in_all()
         .status_only()
         .rules(|rules| {
-            rules.prepare = |object, old| {
-                walk::keep(object, old, "status");
-                if old.is_none() {
-                    object["status"] = json!({"desiredReplicas": 0, "currentMetrics": null});
-                }
-            }
+            rules.default = default;
+            rules.prepare = |object, old| walk::own_status(object, old, json!({"desiredReplicas": 0, "currentMetrics": null}));
         })
         .columns(columns(&["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas#", "Age"]), |object, now| {
             let reference = format!("{}/{}", walk::text(object, "spec.scaleTargetRef.kind"), walk::text(object, "spec.scaleTargetRef.name"));
@@ -125,4 +121,32 @@ fn to_v2(mut object: Value) -> Value {
         }
     }
     object
+}
+
+/// Upstream: `pkg/apis/autoscaling/v2/defaults.go`; v1 says its one metric in a field of its own.
+fn default(object: &mut Value) {
+    let v1 = walk::text(object, "apiVersion") == "autoscaling/v1";
+    let others = api::meta::annotation(object, METRICS).is_some();
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    walk::fill(spec, "minReplicas", 1);
+    if v1 {
+        if !others {
+            walk::fill(spec, "targetCPUUtilizationPercentage", 80);
+        }
+        return;
+    }
+    if spec.get("metrics").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        spec.insert("metrics".into(), json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]));
+    }
+    let Some(behavior) = walk::child(spec, "behavior") else { return };
+    let (by_pods, by_percent) = (json!({"type": "Pods", "value": 4, "periodSeconds": 15}), json!({"type": "Percent", "value": 100, "periodSeconds": 15}));
+    if let Some(up) = walk::made(behavior, "scaleUp") {
+        walk::fill(up, "stabilizationWindowSeconds", 0);
+        walk::fill(up, "selectPolicy", "Max");
+        walk::fill(up, "policies", json!([by_pods, by_percent]));
+    }
+    if let Some(down) = walk::made(behavior, "scaleDown") {
+        walk::fill(down, "selectPolicy", "Max");
+        walk::fill(down, "policies", json!([by_percent]));
+    }
 }

@@ -8,7 +8,15 @@ use crate::walk;
 
 pub fn resources() -> Vec<Resource> {
     let mut slice = Resource::new("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true)
-        .rules(|rules| rules.generation = true)
+        .rules(|rules| {
+            rules.generation = true;
+            rules.default = |object| {
+                for port in object.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+                    walk::fill(port, "name", "");
+                    walk::fill(port, "protocol", "TCP");
+                }
+            };
+        })
         .columns(columns(&["Name", "AddressType", "Ports", "Endpoints", "Age"]), |object, now| {
             let ports = walk::list(object, "ports").iter().map(|p| p.get("port").and_then(Value::as_i64).map_or("*".to_owned(), |n| n.to_string()));
             let addresses = walk::list(object, "endpoints").iter().flat_map(|e| walk::list(e, "addresses")).filter_map(Value::as_str).map(str::to_owned);

@@ -1,5 +1,7 @@
 //! The `flowcontrol.apiserver.k8s.io` group.
 
+use serde_json::Value;
+
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
@@ -7,7 +9,7 @@ use crate::walk;
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 
 pub fn resources() -> Vec<Resource> {
-    let flow = Resource::new(GROUP, "v1", "FlowSchema", "flowschemas", false).status().columns(
+    let flow = Resource::new(GROUP, "v1", "FlowSchema", "flowschemas", false).status().rules(|rules| rules.default = default_flow).columns(
         columns(&["Name", "PriorityLevel", "MatchingPrecedence#", "DistinguisherMethod", "Age", "MissingPL"]),
         |object, now| {
             let method = match walk::text(object, "spec.distinguisherMethod.type") {
@@ -25,7 +27,7 @@ pub fn resources() -> Vec<Resource> {
             ]
         },
     );
-    let level = Resource::new(GROUP, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", false).status().columns(
+    let level = Resource::new(GROUP, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", false).status().rules(|rules| rules.default = default_level).columns(
         columns(&["Name", "Type", "NominalConcurrencyShares", "Queues", "HandSize", "QueueLengthLimit", "Age"]),
         |object, now| {
             let number = |path: &str| walk::at(object, path).as_i64().map_or("<none>".to_owned(), |n| n.to_string()).into();
@@ -41,4 +43,30 @@ pub fn resources() -> Vec<Resource> {
         },
     );
     vec![flow, level]
+}
+
+fn default_flow(object: &mut Value) {
+    if let Some(spec) = walk::existing_mut(object, "spec") {
+        walk::fill_number(spec, "matchingPrecedence", 1000);
+    }
+}
+
+/// Upstream: `pkg/apis/flowcontrol/v1/defaults.go`.
+fn default_level(object: &mut Value) {
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    if let Some(limited) = walk::child(spec, "limited") {
+        walk::fill(limited, "nominalConcurrencyShares", 30);
+        walk::fill(limited, "lendablePercent", 0);
+        if let Some(queuing) = walk::child(limited, "limitResponse").and_then(|r| walk::child(r, "queuing")) {
+            for (key, value) in [("handSize", 8), ("queues", 64), ("queueLengthLimit", 50)] {
+                walk::fill_number(queuing, key, value);
+            }
+        }
+    }
+    if spec.get("type").is_some_and(|t| t == "Exempt")
+        && let Some(exempt) = walk::made(spec, "exempt")
+    {
+        walk::fill(exempt, "nominalConcurrencyShares", 0);
+        walk::fill(exempt, "lendablePercent", 0);
+    }
 }

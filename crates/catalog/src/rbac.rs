@@ -22,6 +22,9 @@ fn role(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource 
     resource.table = format!("/registry/{plural}").into();
     // Upstream: RBAC names may be anything that fits a path.
     resource.rules.name = api::names::path_segment;
+    if kind.ends_with("Binding") {
+        resource.rules.default = default_binding;
+    }
     if kind.ends_with("Role") {
         let mut shown = columns(&["Name", "Created At"]);
         shown[1].kind = "date".into();
@@ -42,4 +45,16 @@ fn binding_cells(object: &Value, now: jiff::Timestamp) -> Vec<Value> {
     };
     let role = format!("{}/{}", walk::text(object, "roleRef.kind"), walk::text(object, "roleRef.name"));
     vec![name(object), role.into(), age(object, now), of_kind("User"), of_kind("Group"), of_kind("ServiceAccount")]
+}
+
+/// Upstream: `pkg/apis/rbac/v1/defaults.go`.
+fn default_binding(object: &mut Value) {
+    if let Some(role) = walk::existing_mut(object, "roleRef") {
+        walk::fill_text(role, "apiGroup", GROUP);
+    }
+    for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        if subject.get("kind").is_some_and(|kind| kind == "User" || kind == "Group") {
+            walk::fill_text(subject, "apiGroup", GROUP);
+        }
+    }
 }

@@ -76,3 +76,33 @@ pub fn keep_status_unless_new(object: &mut Value, old: Option<&Value>) {
         keep(object, old, "status");
     }
 }
+
+/// Status is its controllers' to write: a create starts from `fresh`, an update keeps the old one.
+pub fn own_status(object: &mut Value, old: Option<&Value>, fresh: Value) {
+    keep(object, old, "status");
+    if old.is_none() {
+        object["status"] = fresh;
+    }
+}
+
+/// Fills a number that is absent or zero.
+pub fn fill_number(map: &mut Map<String, Value>, key: &str, value: i64) {
+    if map.get(key).and_then(Value::as_i64).unwrap_or_default() == 0 {
+        map.insert(key.to_owned(), value.into());
+    }
+}
+
+/// The object at `key` of an object, where there is one.
+pub fn child<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
+    map.get_mut(key).and_then(Value::as_object_mut)
+}
+
+/// The object at `key`, made where absent.
+pub fn made<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
+    map.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+}
+
+/// The objects of the list at `key`.
+pub fn items<'a>(map: &'a mut Map<String, Value>, key: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    map.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+}

@@ -7,7 +7,13 @@ use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).columns(columns(&["Name", "Endpoints", "Age"]), |object, now| vec![name(object), addresses(object), age(object, now)])
+    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).rules(|rules| rules.default = |object| {
+        for subset in object.get_mut("subsets").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+            for port in walk::items(subset, "ports") {
+                walk::fill_text(port, "protocol", "TCP");
+            }
+        }
+    }).columns(columns(&["Name", "Endpoints", "Age"]), |object, now| vec![name(object), addresses(object), age(object, now)])
 }
 
 /// Upstream: `formatEndpoints` shows three and counts the rest.

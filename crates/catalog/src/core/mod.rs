@@ -1,16 +1,19 @@
 //! The core group.
 
-pub mod config;
+pub mod config_map;
 pub mod endpoints;
 pub mod event;
+pub mod limit_range;
 pub mod namespace;
 pub mod node;
+pub mod persistent_volume;
+pub mod persistent_volume_claim;
 pub mod pod;
-pub mod pod_columns;
-pub mod quota;
 pub mod replication_controller;
+pub mod resource_quota;
+pub mod secret;
 pub mod service;
-pub mod volume;
+pub mod service_account;
 
 use crate::resource::Resource;
 
@@ -18,20 +21,20 @@ pub fn resources() -> Vec<Resource> {
     vec![
         Resource { verbs: crate::Verbs::CREATE, list_kind: "".into(), ..Resource::new("", "v1", "Binding", "bindings", true) },
         component_status(),
-        config::config_map(),
+        config_map::resource(),
         endpoints::resource(),
         event::resource(),
-        quota::limit_range(),
+        limit_range::resource(),
         namespace::resource(),
         node::resource(),
-        volume::claim(),
-        volume::volume(),
+        persistent_volume_claim::resource(),
+        persistent_volume::resource(),
         pod::resource(),
         pod::template(),
         replication_controller::resource(),
-        quota::resource_quota(),
-        config::secret(),
-        config::service_account(),
+        resource_quota::resource(),
+        secret::resource(),
+        service_account::resource(),
         service::resource(),
     ]
 }

@@ -13,7 +13,16 @@ pub fn resource() -> Resource {
         .sub(proxy)
         .status_only()
         .select(&["spec.unschedulable"])
-        .rules(|rules| rules.prepare = |object, old| walk::keep_status_unless_new(object, old))
+        .rules(|rules| {
+            rules.default = |object| {
+                if let Some(status) = walk::existing_mut(object, "status")
+                    && let Some(capacity) = status.get("capacity").cloned()
+                {
+                    walk::fill(status, "allocatable", capacity);
+                }
+            };
+            rules.prepare = |object, old| walk::keep_status_unless_new(object, old);
+        })
         .columns(
             columns(&["Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"]),
             cells,

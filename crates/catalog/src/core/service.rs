@@ -1,10 +1,10 @@
 //! Services.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::columns::{age, columns, labels, name, or_none};
 use crate::resource::{Resource, Subresource, Verbs};
-use crate::walk;
+use crate::walk::{self, fill, fill_text};
 
 pub fn resource() -> Resource {
     let proxy = Subresource::of_kind("proxy", "v1", "ServiceProxyOptions", Verbs { create: true, delete: true, ..Verbs::PART });
@@ -16,12 +16,10 @@ pub fn resource() -> Resource {
         .select(&["spec.clusterIP", "spec.type"])
         .columns(columns(&["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"]), cells);
     service.table = "/registry/services/specs".into();
-    service.rules.prepare = |object, old| {
-        walk::keep(object, old, "status");
-        if old.is_none() {
-            object["status"] = serde_json::json!({"loadBalancer": {}});
-        }
-    };
+    service.rules.default = default;
+    service.rules.prepare = |object, old| walk::own_status(object, old, json!({"loadBalancer": {}}));
+    // Upstream: services are names of DNS, by RFC 1123 since RelaxedServiceNameValidation.
+    service.rules.name = api::names::dns1123_label;
     service
 }
 
@@ -56,4 +54,39 @@ fn ports(object: &Value) -> String {
         })
         .collect();
     shown.join(",")
+}
+
+/// Upstream: `pkg/apis/core/v1/defaults.go`. Addresses and node ports are given out by the server.
+fn default(object: &mut Value) {
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    fill_text(spec, "sessionAffinity", "None");
+    if spec["sessionAffinity"] == "None" {
+        spec.remove("sessionAffinityConfig");
+    } else if spec["sessionAffinity"] == "ClientIP" && spec.get("sessionAffinityConfig").is_none_or(|c| walk::at(c, "clientIP.timeoutSeconds").is_null()) {
+        spec.insert("sessionAffinityConfig".into(), json!({"clientIP": {"timeoutSeconds": 10800}}));
+    }
+    fill_text(spec, "type", "ClusterIP");
+    for port in walk::items(spec, "ports") {
+        fill_text(port, "protocol", "TCP");
+        if port.get("targetPort").is_none_or(|t| t.is_null() || t == 0 || t == "") {
+            let number = port.get("port").cloned().unwrap_or_default();
+            port.insert("targetPort".into(), number);
+        }
+    }
+    let kind = spec["type"].as_str().unwrap_or_default().to_owned();
+    let outside = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|ips| !ips.is_empty());
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && outside) {
+        fill_text(spec, "externalTrafficPolicy", "Cluster");
+    }
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer" | "ClusterIP") {
+        fill(spec, "internalTrafficPolicy", "Cluster");
+    }
+    if kind == "LoadBalancer" {
+        fill(spec, "allocateLoadBalancerNodePorts", true);
+        for ingress in walk::list_mut(object, "status.loadBalancer.ingress").iter_mut().filter_map(Value::as_object_mut) {
+            if ingress.get("ip").is_some_and(|ip| ip != "") {
+                fill(ingress, "ipMode", "VIP");
+            }
+        }
+    }
 }

@@ -1,20 +1,23 @@
-//! ResourceQuotas and LimitRanges.
+//! ResourceQuotas.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
-pub fn limit_range() -> Resource {
-    Resource::new("", "v1", "LimitRange", "limitranges", true).short(&["limits"]).columns(columns(&["Name", "Created At"]), crate::columns::name_and_age_cells)
-}
-
-pub fn resource_quota() -> Resource {
+pub fn resource() -> Resource {
     Resource::new("", "v1", "ResourceQuota", "resourcequotas", true)
         .short(&["quota"])
         .status_only()
-        .rules(|rules| rules.prepare = |object, old| walk::keep(object, old, "status"))
+        .rules(|rules| {
+            rules.default = |object| {
+                if let Some(spec) = walk::existing_mut(object, "spec") {
+                    crate::core::pod::defaults::quantities(spec.get_mut("hard"));
+                }
+            };
+            rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+        })
         .columns(columns(&["Name", "Request", "Limit", "Age"]), |object, now| {
             let (limits, requests): (Vec<_>, Vec<_>) = used_of_hard(object).into_iter().partition(|(key, _)| key.starts_with("limits"));
             let join = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ");

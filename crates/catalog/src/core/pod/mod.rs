@@ -1,9 +1,13 @@
 //! Pods and pod templates.
 
+mod columns;
+pub mod defaults;
+pub mod pod_level;
+pub mod volume_defaults;
+
 use serde_json::Value;
 
-use super::pod_columns;
-use crate::columns::{age, columns, containers, labels, name};
+use crate::columns::{containers, labels, name};
 use crate::resource::{Resource, Subresource, Verbs};
 use crate::walk;
 
@@ -34,7 +38,8 @@ pub fn resource() -> Resource {
             "status.podIPs",
             "status.nominatedNodeName",
         ])
-        .columns(pod_columns::pod_columns(), pod_columns::cells);
+        .columns(self::columns::pod_columns(), self::columns::cells);
+    pod.rules.default = defaults::pod;
     pod.rules.prepare = prepare;
     pod
 }
@@ -74,8 +79,7 @@ pub fn qos_class(spec: &Value) -> &'static str {
 }
 
 pub fn template() -> Resource {
-    Resource::new("", "v1", "PodTemplate", "podtemplates", true).columns(columns(&["Name", "Containers", "Images", "Pod Labels"]), |object, now| {
-        let _ = age(object, now);
+    Resource::new("", "v1", "PodTemplate", "podtemplates", true).rules(|rules| rules.default = |object| defaults::template(object, "template")).columns(crate::columns::columns(&["Name", "Containers", "Images", "Pod Labels"]), |object, _| {
         let [names, images] = containers(walk::at(object, "template.spec"));
         vec![name(object), names, images, labels(walk::at(object, "template.metadata.labels"))]
     })

@@ -1,5 +1,7 @@
 //! The `storage.k8s.io` group.
 
+pub mod storage_class;
+
 use serde_json::Value;
 
 use crate::columns::{age, columns, name};
@@ -20,7 +22,7 @@ fn truth(object: &Value, path: &str) -> Value {
 
 pub fn resources() -> Vec<Resource> {
     vec![
-        resource("CSIDriver", "csidrivers", false).columns(
+        resource("CSIDriver", "csidrivers", false).rules(|rules| rules.default = default_driver).columns(
             columns(&["Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"]),
             |object, now| {
                 let modes: Vec<_> = walk::list(object, "spec.volumeLifecycleModes").iter().filter_map(Value::as_str).collect();
@@ -41,7 +43,7 @@ pub fn resources() -> Vec<Resource> {
         resource("CSINode", "csinodes", false).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
         resource("CSIStorageCapacity", "csistoragecapacities", true)
             .columns(columns(&["Name", "StorageClassName", "Capacity"]), |object, _| vec![name(object), walk::text(object, "storageClassName").into(), walk::text(object, "capacity").into()]),
-        storage_class(),
+        storage_class::resource(),
         resource("VolumeAttachment", "volumeattachments", false).status_only().columns(columns(&["Name", "Attacher", "PV", "Node", "Attached", "Age"]), |object, now| {
             vec![
                 name(object),
@@ -58,20 +60,13 @@ pub fn resources() -> Vec<Resource> {
     ]
 }
 
-fn storage_class() -> Resource {
-    resource("StorageClass", "storageclasses", false).short(&["sc"]).columns(
-        columns(&["Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"]),
-        |object, now| {
-            let default = api::meta::annotation(object, "storageclass.kubernetes.io/is-default-class") == Some("true");
-            let shown = if default { format!("{} (default)", api::meta::name(object)) } else { api::meta::name(object).to_owned() };
-            vec![
-                shown.into(),
-                walk::text(object, "provisioner").into(),
-                walk::text(object, "reclaimPolicy").into(),
-                walk::text(object, "volumeBindingMode").into(),
-                truth(object, "allowVolumeExpansion"),
-                age(object, now),
-            ]
-        },
-    )
+/// Upstream: `pkg/apis/storage/v1/defaults.go`.
+fn default_driver(object: &mut Value) {
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    walk::fill(spec, "attachRequired", true);
+    for key in ["podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount"] {
+        walk::fill(spec, key, false);
+    }
+    walk::fill(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    walk::fill(spec, "volumeLifecycleModes", serde_json::json!(["Persistent"]));
 }

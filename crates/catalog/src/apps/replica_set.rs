@@ -1,0 +1,33 @@
+//! ReplicaSets.
+
+use serde_json::{Value, json};
+
+use crate::columns::{age, columns, containers, name, selector};
+use crate::core::pod::defaults::template;
+use crate::resource::Resource;
+use crate::walk::{self, fill};
+
+pub fn resource() -> Resource {
+    Resource::new("apps", "v1", "ReplicaSet", "replicasets", true)
+        .short(&["rs"])
+        .in_all()
+        .scale()
+        .status()
+        .select(&["status.replicas"])
+        .rules(|rules| {
+            rules.default = default;
+            rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
+        })
+        .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
+            let count = |path| walk::int(object, path).into();
+            let [names, images] = containers(walk::at(object, "spec.template.spec"));
+            vec![name(object), count("spec.replicas"), count("status.replicas"), count("status.readyReplicas"), age(object, now), names, images, selector(walk::at(object, "spec.selector"))]
+        })
+}
+
+fn default(object: &mut Value) {
+    template(object, "spec.template");
+    if let Some(spec) = walk::existing_mut(object, "spec") {
+        fill(spec, "replicas", 1);
+    }
+}
