@@ -56,7 +56,12 @@ pub fn is_root() -> Result<bool> {
 
 /// Builds the release binary and says where it is.
 pub fn release() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--release", "--package", "knarr"]))?;
+    let mut build = cargo(&["build", "--release", "--package", "knarr"]);
+    // The server tells its clients which commit it is; a checkout without git is built all the same.
+    if let Ok(commit) = output(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root())) {
+        build.env("KNARR_COMMIT", commit.trim());
+    }
+    run(&mut build)?;
     let binary = target().join("release/knarr");
     binary.is_file().then_some(binary).context("cargo built no target/release/knarr")
 }

@@ -80,7 +80,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return Ok(not_found());
     }
     let (parts, body) = request.into_parts();
-    let mut call = Call { server, user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new() };
+    let mut call = Call { server: server.clone(), user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new() };
     if connect::is_stream(&call) {
         let streamed: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(connect::serve(call, Request::from_parts(parts, body)));
         return streamed.await;
@@ -91,6 +91,12 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(rest::serve(call));
         return served.await;
     }
+    // Components of this process are bounded by their own work queues.
+    let _seat = match (&peer, server.seats.try_acquire()) {
+        (_, Ok(seat)) => Some(seat),
+        (Peer::Local(_), Err(_)) => None,
+        (Peer::Remote { .. }, Err(_)) => return Err(ApiError::too_many_requests("Too many requests, please try again later.", 1)),
+    };
     let is_review = call.served.resource.verbs == catalog::Verbs::CREATE && call.info.subresource.is_empty() && call.served.resource.kind != "Binding";
     let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = match (is_review, call.info.verb) {
         (true, "create") => Box::pin(answer_review(call)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pki::{Authority, TokenSigner};
 use store::{DiskOptions, Store};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::service::Addresses;
@@ -17,6 +18,9 @@ use crate::registry::Registry;
 use crate::upstream::Kubelets;
 use crate::user::User;
 use crate::{bootstrap, local, serve, sweep};
+
+/// Upstream: `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
+const SEATS: usize = 600;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,8 @@ pub struct Server {
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
     pub(crate) authority: Authority,
+    /// Requests that are served at once, watches and streams apart.
+    pub(crate) seats: Semaphore,
     /// Set when the server ends: watches end, new requests are refused.
     pub(crate) closing: CancellationToken,
 }
@@ -67,6 +73,7 @@ impl Server {
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             registry: ArcSwap::from_pointee(registry),
+            seats: Semaphore::new(SEATS),
             closing: CancellationToken::new(),
             addresses,
             authority,
