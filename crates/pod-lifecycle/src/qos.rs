@@ -53,13 +53,13 @@ fn add(resources: &ResourceRequirements, requests: &mut Sums, limits: &mut Sums)
             map.as_ref().and_then(|m| m.get(name)).and_then(|q| q.0.parse::<Quantity>().ok()).filter(|q| q.sign() > 0)
         };
         let limit = read(&resources.limits);
-        if let Some(request) = read(&resources.requests).or_else(|| limit.clone()) {
-            let sum = requests.remove(name).map_or_else(|| request.clone(), |s| s.plus(request.clone()));
+        if let Some(request) = read(&resources.requests).or(limit) {
+            let sum = requests.remove(name).map_or(request, |s| s.plus(request));
             requests.insert(name, sum);
         }
         if let Some(limit) = limit {
             limited += 1;
-            let sum = limits.remove(name).map_or_else(|| limit.clone(), |s| s.plus(limit.clone()));
+            let sum = limits.remove(name).map_or(limit, |s| s.plus(limit));
             limits.insert(name, sum);
         }
     }

@@ -63,7 +63,7 @@ async fn renew(agent: &Agent, api: &Api<Lease>, held: Option<Lease>) -> Result<L
         None => {
             let spec = LeaseSpec { holder_identity: Some(name.clone()), lease_duration_seconds: Some(DURATION_SECONDS), renew_time: Some(now), ..LeaseSpec::default() };
             let metadata = ObjectMeta { name: Some(name.clone()), namespace: Some(NAMESPACE.into()), owner_references: owner(agent).await, ..ObjectMeta::default() };
-            api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec), ..Lease::default() }).await
+            api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await
         }
     }
 }

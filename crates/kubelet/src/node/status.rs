@@ -176,7 +176,7 @@ async fn conditions(agent: &Agent, old: Option<&NodeStatus>, now: Timestamp) -> 
                 reason: Some(reason),
                 message: Some(message),
                 last_heartbeat_time: Some(Time(seconds)),
-                last_transition_time: before.and_then(|c| c.last_transition_time.clone()).or_else(|| Some(Time(seconds))),
+                last_transition_time: before.and_then(|c| c.last_transition_time.clone()).or(Some(Time(seconds))),
             }
         })
         .collect()

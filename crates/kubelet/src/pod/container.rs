@@ -30,11 +30,10 @@ pub async fn config(s: &Start<'_>, image: &Image, user: &ImageUser) -> Result<Co
     let known: HashMap<&str, &str> = variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let expanded = |list: &Option<Vec<String>>| -> Vec<String> { list.iter().flatten().map(|text| expand(text, |name| known.get(name).map(|v| (*v).to_owned()))).collect() };
     let mut security = container_context(s.pod, container, user, &s.agent.paths.seccomp())?;
-    if let (Some(options), Some(target)) = (security.namespace_options.as_mut(), s.target_id.clone()) {
-        if options.pid == NamespaceMode::Container as i32 {
-            options.pid = NamespaceMode::Target as i32;
-            options.target_id = target;
-        }
+    let own_processes = |o: &&mut cri::NamespaceOption| o.pid == NamespaceMode::Container as i32;
+    if let (Some(options), Some(target)) = (security.namespace_options.as_mut().filter(own_processes), s.target_id.clone()) {
+        options.pid = NamespaceMode::Target as i32;
+        options.target_id = target;
     }
     let (command, args) = (expanded(&container.command), expanded(&container.args));
     let mounts = mounts(s, &variables).await?;

@@ -18,7 +18,22 @@ const MINIMUM: u64 = 2;
 /// Who is still alive; told by the worker after each observation.
 pub type Alive = tokio::sync::watch::Receiver<std::collections::BTreeSet<String>>;
 
-pub async fn kill(agent: &Arc<Agent>, pod: &Pod, spec: Option<&SpecContainer>, id: &str, name: &str, grace_seconds: i64, message: &str, after: &[String], alive: &mut Alive) -> Result<(), cri::Error> {
+/// One container to be stopped.
+pub struct Kill {
+    pub id: String,
+    pub name: String,
+    pub grace_seconds: i64,
+    /// The event's text; the usual one when empty.
+    pub message: String,
+    /// Containers that end before this one is told to.
+    pub after: Vec<String>,
+}
+
+pub async fn kill(agent: &Arc<Agent>, pod: &Pod, kill: &Kill, alive: &mut Alive) -> Result<(), cri::Error> {
+    let Kill { id, name, grace_seconds, message, after } = kill;
+    let grace_seconds = *grace_seconds;
+    let spec = pod_lifecycle::find_container(pod, name);
+    let spec = spec.as_ref();
     let ends = Instant::now() + Duration::from_secs(u64::try_from(grace_seconds).unwrap_or(0));
     announce(agent, pod, spec, name, message);
     if let Some(spec) = spec.filter(|_| grace_seconds > 0) {

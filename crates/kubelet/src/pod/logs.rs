@@ -248,10 +248,8 @@ fn append(options: &LogOptions, raw: &[u8], out: &mut Vec<u8>) {
     if options.stream.as_deref().is_some_and(|wanted| wanted != line.stream) {
         return;
     }
-    if let Some(since) = options.since {
-        if line.time.parse::<Timestamp>().is_ok_and(|t| t < since) {
-            return;
-        }
+    if options.since.is_some_and(|since| line.time.parse::<Timestamp>().is_ok_and(|t| t < since)) {
+        return;
     }
     if options.timestamps {
         out.extend_from_slice(line.time.as_bytes());

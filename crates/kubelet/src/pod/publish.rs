@@ -41,7 +41,7 @@ pub fn status_patch(old: &PodStatus, new: &PodStatus) -> Option<Value> {
         let value = match name.as_str() {
             "conditions" => {
                 let before = old.get(name).and_then(Value::as_array);
-                let changed: Vec<Value> = value.as_array().into_iter().flatten().filter(|c| is_owned(c) && before.is_none_or(|b| !b.contains(c))).map(|c| condition_patch(c)).collect();
+                let changed: Vec<Value> = value.as_array().into_iter().flatten().filter(|c| is_owned(c) && before.is_none_or(|b| !b.contains(c))).map(condition_patch).collect();
                 if changed.is_empty() {
                     continue;
                 }

@@ -7,8 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::EventType;
 use cri::{ContainerFilter, ContainerState, ContainerStatusRequest, Event, ListContainersRequest, ListPodSandboxRequest};
 
+use pod_lifecycle::Kind;
+
+use super::registry::PodHandle;
+use super::start::container_reference;
 use crate::agent::Agent;
 use crate::make::sandbox::POD_UID;
 
@@ -57,8 +62,14 @@ async fn listen(agent: &Arc<Agent>) {
 
 fn apply(agent: &Arc<Agent>, event: Event) {
     match event {
-        Event::Started { id } | Event::OutOfMemory { id } | Event::Deleted { id } => {
+        Event::Started { id } | Event::Deleted { id } => {
             if let Some(handle) = agent.registry.owner(&id) {
+                handle.wake();
+            }
+        }
+        Event::OutOfMemory { id } => {
+            if let Some(handle) = agent.registry.owner(&id) {
+                tell_out_of_memory(agent, &handle, &id);
                 handle.wake();
             }
         }
@@ -67,6 +78,15 @@ fn apply(agent: &Arc<Agent>, event: Event) {
             tokio::spawn(async move { settle(&agent, &id).await });
         }
     }
+}
+
+/// Differs: a process killed for memory is told of even when its container lives on; upstream says nothing then.
+fn tell_out_of_memory(agent: &Agent, handle: &PodHandle, id: &str) {
+    let Some((name, _, _)) = handle.running_containers().into_iter().find(|(_, _, running)| running == id) else { return };
+    let pod = handle.pod();
+    let kind = pod_lifecycle::find_container(&pod, &name).map_or(Kind::Regular, |c| c.kind);
+    let text = format!("A process of container {name} was killed: its memory limit was reached");
+    agent.recorder.event(&container_reference(&pod, kind, &name), EventType::Warning, "OOMKilling", text);
 }
 
 /// Waits until the runtime itself says that the container ended, then wakes the pod.
@@ -109,10 +129,8 @@ async fn compare(agent: Arc<Agent>) {
         let all = containers.containers.into_iter().map(|c| (c.id, c.state, c.labels)).chain(sandboxes.items.into_iter().map(|s| (s.id, s.state, s.labels)));
         let mut now = HashMap::new();
         for (id, state, labels) in all {
-            if before.get(&id) != Some(&state) {
-                if let Some(uid) = labels.get(POD_UID) {
-                    agent.registry.wake(uid);
-                }
+            if let Some(uid) = labels.get(POD_UID).filter(|_| before.get(&id) != Some(&state)) {
+                agent.registry.wake(uid);
             }
             now.insert(id, state);
         }

@@ -137,15 +137,19 @@ async fn pull_secrets(agent: &Agent, pod: &Pod) -> Vec<Arc<Secret>> {
     found
 }
 
-/// Removes an ended container with its log files.
-pub async fn remove_container(agent: &Agent, id: &str, log: Option<&std::path::Path>) {
+/// Removes an ended container with its log files. False when it is still there.
+pub async fn remove_container(agent: &Agent, id: &str, log: Option<&std::path::Path>) -> bool {
     match agent.cri.remove_container(RemoveContainerRequest { container_id: id.to_owned() }).await {
-        Err(error) if !error.is_not_found() => tracing::warn!(id, %error, "ended container was not removed"),
+        Err(error) if !error.is_not_found() => {
+            tracing::warn!(id, %error, "ended container was not removed");
+            false
+        }
         _ => {
             agent.registry.disown(id);
             if let Some(log) = log {
                 super::logs::remove_all(log);
             }
+            true
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::volume::{self, Mounted};
 
 /// Even a pod that nothing happens to is looked at again so often.
 const RESYNC: Duration = Duration::from_secs(300);
+/// What failed is not tried again before this.
+const RETRY: Duration = Duration::from_secs(1);
 
 enum Outcome {
     Mounted(Result<Mounted, String>),
@@ -346,7 +348,7 @@ impl Worker {
                     if let Err(error) = sandbox::stop_one(&agent, &id).await {
                         tracing::warn!(id, %error, "sandbox was not stopped");
                         agent.recorder.event(&pod_reference(&pod), EventType::Warning, "FailedKillPod", format!("error killing pod: {error}"));
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        tokio::time::sleep(RETRY).await;
                     }
                     Outcome::SandboxStopped
                 });
@@ -368,12 +370,12 @@ impl Worker {
                 let mut alive = self.alive.subscribe();
                 let key = id.clone();
                 let task = self.tasks.spawn(async move {
-                    let spec = pod_lifecycle::find_container(&pod, &name);
-                    if let Err(error) = kill::kill(&agent, &pod, spec.as_ref(), &id, &name, grace_seconds, &message, &after, &mut alive).await {
-                        tracing::warn!(id, %error, "container was not stopped");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    let kill = kill::Kill { id, name, grace_seconds, message, after };
+                    if let Err(error) = kill::kill(&agent, &pod, &kill, &mut alive).await {
+                        tracing::warn!(id = kill.id, %error, "container was not stopped");
+                        tokio::time::sleep(RETRY).await;
                     }
-                    Outcome::Killed(id)
+                    Outcome::Killed(kill.id)
                 });
                 self.kills.insert(key, task);
             }
@@ -421,7 +423,9 @@ impl Worker {
             }
             let (agent, log) = (self.agent.clone(), logs.join(Paths::container_log(&container.name, container.restart_count)));
             self.tasks.spawn(async move {
-                remove_container(&agent, &container.id, Some(&log)).await;
+                if !remove_container(&agent, &container.id, Some(&log)).await {
+                    tokio::time::sleep(RETRY).await;
+                }
                 Outcome::Removed(container.id)
             });
         }
@@ -434,6 +438,7 @@ impl Worker {
             self.tasks.spawn(async move {
                 if let Err(error) = sandbox::remove_one(&agent, &id).await {
                     tracing::warn!(id, %error, "old sandbox was not removed");
+                    tokio::time::sleep(RETRY).await;
                 }
                 Outcome::Removed(id)
             });
@@ -487,7 +492,13 @@ impl Worker {
             self.cleaning = Some(wanted);
             self.mounted = None;
             let (agent, pod, runtime) = (self.agent.clone(), pod.clone(), self.runtime.clone());
-            self.tasks.spawn(async move { Outcome::Cleaned(clean(&agent, &pod, &runtime, wanted).await) });
+            self.tasks.spawn(async move {
+                let cleaned = clean(&agent, &pod, &runtime, wanted).await;
+                if cleaned.is_err() {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Outcome::Cleaned(cleaned)
+            });
             return;
         }
         let told = !self.publishing && self.status.as_ref().is_none_or(|s| publish::status_patch(&self.published, s).is_none());
@@ -496,7 +507,13 @@ impl Worker {
             self.deleting = true;
             let agent = self.agent.clone();
             let pod = self.handle.pod();
-            self.tasks.spawn(async move { Outcome::Deleted(publish::delete(&agent, &pod).await) });
+            self.tasks.spawn(async move {
+                let deleted = publish::delete(&agent, &pod).await;
+                if deleted.is_err() {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Outcome::Deleted(deleted)
+            });
         }
     }
 

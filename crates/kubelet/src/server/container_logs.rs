@@ -16,7 +16,7 @@ use crate::pod::logs::{self, LogOptions};
 pub fn serve(agent: &Arc<Agent>, namespace: &str, pod: &str, container: &str, query: &Query) -> Response {
     let handle = match find_pod(agent, namespace, pod) {
         Ok(handle) => handle,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let object = handle.pod_with_status();
     if pod_lifecycle::find_container(&object, container).is_none() {

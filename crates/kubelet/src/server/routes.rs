@@ -38,8 +38,8 @@ pub async fn route(agent: &Arc<Agent>, request: Request) -> Response {
 }
 
 /// The pod, or the answer that it is not here.
-pub fn find_pod(agent: &Agent, namespace: &str, name: &str) -> Result<Arc<PodHandle>, Response> {
-    agent.registry.find(namespace, name).ok_or_else(|| text(404, &format!("pod {name:?} does not exist\n")))
+pub fn find_pod(agent: &Agent, namespace: &str, name: &str) -> Result<Arc<PodHandle>, Box<Response>> {
+    agent.registry.find(namespace, name).ok_or_else(|| Box::new(text(404, &format!("pod {name:?} does not exist\n"))))
 }
 
 pub fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
@@ -78,7 +78,7 @@ fn configz(agent: &Agent) -> Response {
 async fn run(agent: &Agent, namespace: &str, pod: &str, container: &str, query: &Query) -> Response {
     let handle = match find_pod(agent, namespace, pod) {
         Ok(handle) => handle,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let Some(id) = running(&handle, container) else { return text(404, &format!("container not found ({container:?})\n")) };
     let command: Vec<String> = query.get("cmd").unwrap_or_default().split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();

@@ -117,8 +117,8 @@ pub async fn summary(agent: &Agent) -> Response {
     let pods: Vec<Value> = pods.into_iter().map(|((namespace, name, uid), of)| pod_summary(agent, &namespace, &name, &uid, &of, now)).collect();
     let disk = nix::sys::statvfs::statvfs(&agent.config.root_dir).ok();
     let fs = disk.map(|s| {
-        let unit = s.fragment_size() as u64;
-        json!({"time": now.to_string(), "availableBytes": s.blocks_available() as u64 * unit, "capacityBytes": s.blocks() as u64 * unit, "usedBytes": (s.blocks() - s.blocks_free()) as u64 * unit, "inodesFree": s.files_free() as u64, "inodes": s.files() as u64})
+        let unit = s.fragment_size();
+        json!({"time": now.to_string(), "availableBytes": s.blocks_available() * unit, "capacityBytes": s.blocks() * unit, "usedBytes": (s.blocks() - s.blocks_free()) * unit, "inodesFree": s.files_free(), "inodes": s.files()})
     });
     let available = u64::try_from(meminfo("MemAvailable").unwrap_or(0)).unwrap_or(0);
     answer_json(&json!({

@@ -22,7 +22,7 @@ const REFUSAL_BYTES: usize = 64 * 1024;
 pub async fn exec(agent: &Arc<Agent>, namespace: &str, pod: &str, container: &str, request: Request) -> Response {
     let id = match target(agent, namespace, pod, container) {
         Ok(id) => id,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let query = Query::of(request.uri());
     let wanted = Streams::of(&query);
@@ -39,7 +39,7 @@ pub async fn exec(agent: &Arc<Agent>, namespace: &str, pod: &str, container: &st
 pub async fn attach(agent: &Arc<Agent>, namespace: &str, pod: &str, container: &str, request: Request) -> Response {
     let id = match target(agent, namespace, pod, container) {
         Ok(id) => id,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let query = Query::of(request.uri());
     let wanted = Streams::of(&query);
@@ -58,7 +58,7 @@ pub async fn attach(agent: &Arc<Agent>, namespace: &str, pod: &str, container: &
 pub async fn port_forward(agent: &Arc<Agent>, namespace: &str, pod: &str, request: Request) -> Response {
     let handle = match find_pod(agent, namespace, pod) {
         Ok(handle) => handle,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let label = [(POD_UID.to_owned(), handle.uid.clone())].into();
     let filter = cri::PodSandboxFilter { label_selector: label, state: Some(cri::PodSandboxStateValue { state: PodSandboxState::Ready as i32 }), ..Default::default() };
@@ -76,9 +76,9 @@ pub async fn port_forward(agent: &Arc<Agent>, namespace: &str, pod: &str, reques
     }
 }
 
-fn target(agent: &Agent, namespace: &str, pod: &str, container: &str) -> Result<String, Response> {
+fn target(agent: &Agent, namespace: &str, pod: &str, container: &str) -> Result<String, Box<Response>> {
     let handle = find_pod(agent, namespace, pod)?;
-    running(&handle, container).ok_or_else(|| text(404, &format!("container not found ({container:?})\n")))
+    running(&handle, container).ok_or_else(|| Box::new(text(404, &format!("container not found ({container:?})\n"))))
 }
 
 struct Streams {

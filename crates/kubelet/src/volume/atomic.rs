@@ -16,10 +16,8 @@ const DATA_NEW: &str = "..data_tmp";
 /// Brings `dir` to `payload`. Returns whether anything changed. `group` gets every file when given.
 pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bool> {
     let old = fs::read_link(dir.join(DATA)).ok().filter(|p| p.components().count() == 1);
-    if let Some(old) = &old {
-        if is_same(&dir.join(old), payload) {
-            return Ok(false);
-        }
+    if old.as_ref().is_some_and(|old| is_same(&dir.join(old), payload)) {
+        return Ok(false);
     }
     let fresh = fresh_name();
     let target = dir.join(&fresh);
