@@ -181,7 +181,7 @@ fn credentials_for(secret: &Secret, image: &str) -> Vec<AuthConfig> {
         };
         for (server, entry) in auths.as_ref().and_then(|a| a.as_object()).into_iter().flatten() {
             if matches_registry(server, image) {
-                found.push(auth_config(server, entry));
+                found.push(auth_config(entry));
             }
         }
     }
@@ -201,9 +201,10 @@ fn matches_registry(server: &str, image: &str) -> bool {
     host_fits && path.starts_with(pattern_path)
 }
 
-fn auth_config(server: &str, entry: &serde_json::Value) -> AuthConfig {
+fn auth_config(entry: &serde_json::Value) -> AuthConfig {
     let text = |name: &str| entry.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-    let mut auth = AuthConfig { username: text("username"), password: text("password"), server_address: server.to_owned(), identity_token: text("identitytoken"), registry_token: text("registrytoken"), ..AuthConfig::default() };
+    // The server's address stays out: the runtime would read it as a URL, and the entry was chosen for this image already.
+    let mut auth = AuthConfig { username: text("username"), password: text("password"), identity_token: text("identitytoken"), registry_token: text("registrytoken"), ..AuthConfig::default() };
     if auth.username.is_empty() {
         let decoded = base64::engine::general_purpose::STANDARD.decode(text("auth")).ok().and_then(|b| String::from_utf8(b).ok());
         if let Some((user, password)) = decoded.as_deref().and_then(|d| d.split_once(':')) {
