@@ -50,8 +50,11 @@ impl Cluster {
         self.data.join("kubeconfig")
     }
 
-    pub fn cri_socket(&self) -> Option<PathBuf> {
-        find(&self.data, "containerd.sock")
+    /// Where the cluster's own containerd listens, as its configuration tells.
+    pub fn cri_socket(&self) -> Option<String> {
+        let config = std::fs::read_to_string(self.data.join("containerd.toml")).ok()?;
+        let line = config.lines().map(str::trim).find(|l| l.starts_with("address") && l.contains(".sock"))?;
+        line.split('"').nth(1).map(str::to_owned)
     }
 
     /// Resident memory of the serving process.
@@ -69,19 +72,4 @@ impl Cluster {
         }
         bail!("no knarr serves {data}")
     }
-}
-
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    for entry in std::fs::read_dir(folder).ok()?.flatten() {
-        let path = entry.path();
-        if path.file_name().is_some_and(|n| n == name) {
-            return Some(path);
-        }
-        if path.is_dir() && !path.is_symlink() && !path.ends_with("rootfs") && !path.to_string_lossy().contains("io.containerd") {
-            if let Some(found) = find(&path, name) {
-                return Some(found);
-            }
-        }
-    }
-    None
 }

@@ -82,7 +82,8 @@ fn a_port_in_use_is_told_before_anything_starts() {
     let Some(_cluster) = Cluster::of_environment() else { return };
     let _listener = std::net::TcpListener::bind("0.0.0.0:17543").expect("the port is free");
     let second = Second::new();
-    let error = run(second.command(&["up"]).args(SETTINGS), "").fails();
+    let refused = run(second.command(&["up"]).args(SETTINGS), "");
+    let error = format!("{}{}", refused.out, refused.clone().fails());
     assert!(error.contains("17543") && error.contains("--port"), "{error}");
     assert!(!second.data.path().join("data/store").exists());
 }
@@ -119,6 +120,19 @@ fn a_damaged_store_is_told_and_left_as_it_is() {
     assert_eq!(std::fs::read(&log).expect("readable"), bytes);
 }
 
+/// An address of loopback that nobody listens on.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").to_string()
+}
+
+/// Where the cluster's own containerd listens, as its configuration tells.
+fn containerd_socket(cluster: &Cluster) -> String {
+    let config = std::fs::read_to_string(cluster.data.join("containerd.toml")).expect("the configuration is there");
+    let line = config.lines().map(str::trim).find(|l| l.starts_with("address") && l.contains(".sock")).expect("it names a socket");
+    line.split('"').nth(1).expect("in quotes").to_owned()
+}
+
 #[test]
 fn images_come_from_a_registry() {
     let Some(cluster) = Cluster::of_environment() else { return };
@@ -127,14 +141,15 @@ fn images_come_from_a_registry() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("registry.yml");
-    let text = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:15000\n", folder.path().join("blobs").display());
+    let address = free_address();
+    let text = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n", folder.path().join("blobs").display());
     std::fs::write(&config, text).expect("writable");
     let _registry = Running::start(Command::new("docker-registry").arg("serve").arg(&config));
-    run(Command::new("curl").args(["-sS", "--retry", "50", "--retry-delay", "1", "--retry-all-errors", "http://127.0.0.1:15000/v2/"]), "").ok();
-    let tag = "127.0.0.1:15000/team/greeter:1";
+    run(Command::new("curl").args(["-sS", "--retry", "50", "--retry-delay", "1", "--retry-all-errors", &format!("http://{address}/v2/")]), "").ok();
+    let tag = &format!("{address}/team/greeter:1");
     cluster.import(&shell_image(tag, "trap 'exit 0' TERM; echo from the registry; sleep 1000 & wait", &[]));
-    let socket = run(Command::new("find").arg(&cluster.data).args(["-name", "containerd.sock", "-type", "s"]), "").ok();
-    let ctr = |args: &[&str]| run(Command::new("ctr").args(["--address", socket.trim(), "--namespace", "k8s.io", "images"]).args(args), "");
+    let socket = containerd_socket(&cluster);
+    let ctr = |args: &[&str]| run(Command::new("ctr").args(["--address", &socket, "--namespace", "k8s.io", "images"]).args(args), "");
     ctr(&["push", "--plain-http", tag]).ok();
     cluster.knarr(&["image", "rm", tag]).ok();
     let _namespace = cluster.namespace("registry");
@@ -143,6 +158,6 @@ fn images_come_from_a_registry() {
     assert!(cluster.kubectl("logs greeter -n registry").ok().contains("from the registry"));
     let events = cluster.kubectl("get events -n registry").ok();
     assert!(events.contains("Successfully pulled image"), "{events}");
-    cluster.kubectl("run nowhere --image=127.0.0.1:15000/team/absent:1 -n registry").ok();
+    cluster.kubectl(&format!("run nowhere --image={address}/team/absent:1 -n registry")).ok();
     cluster.kubectl("wait pod/nowhere -n registry --for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff --timeout=60s").ok();
 }

@@ -1,6 +1,7 @@
 //! Who listens on a TCP port, read from /proc.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// The process that holds a port, as far as /proc tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,22 @@ impl fmt::Display for Holder {
     }
 }
 
+/// A killed process lets go of its sockets only as its end completes: so long a holder that nobody can see is looked for again.
+const ENDING: Duration = Duration::from_secs(3);
+
 /// None when the port is free on every address.
 pub fn port_holder(port: u16) -> Option<Holder> {
+    let start = Instant::now();
+    loop {
+        let holder = holder_now(port)?;
+        if holder.pid.is_some() || start.elapsed() > ENDING {
+            return Some(holder);
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn holder_now(port: u16) -> Option<Holder> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
