@@ -34,8 +34,12 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
     if !call.info.subresource.is_empty() {
         return Ok(service::Reserved::default());
     }
-    if is(call, "", "pods") && operation == Operation::Create {
-        pod::mutate(call, object)?;
+    if is(call, "", "pods") {
+        match operation {
+            Operation::Create => pod::mutate(call, object)?,
+            // Upstream: DefaultTolerationSeconds looks at updates too, so that an apply does not take them away.
+            _ => pod::tolerations(object),
+        }
     }
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);

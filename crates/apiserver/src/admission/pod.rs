@@ -108,7 +108,7 @@ fn priority(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn tolerations(pod: &mut Value) {
+pub fn tolerations(pod: &mut Value) {
     let Some(list) = walk::object_mut(pod, "spec").map(|s| s.entry("tolerations").or_insert_with(|| json!([]))).and_then(Value::as_array_mut) else { return };
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covered = list.iter().any(|t| {

@@ -116,12 +116,13 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
     let resource = &call.served.resource;
     let part = call.info.subresource.as_str();
     (resource.rules.default)(&mut object);
+    // Upstream: admission changes the object before its strategy looks at it, so that what it puts back counts as no change.
+    let mut reserved = admission::mutate(call, Operation::Update, &mut object, Some(old)).await?;
+    (resource.rules.default)(&mut object);
     crate::rest::subresource::prepare(resource, part, &mut object, old);
     if resource.rules.generation && !matches!(part, "status" | "approval" | "finalize") && differs(&object, old) {
         meta::set(&mut object, "generation", meta::generation(old) + 1);
     }
-    let mut reserved = admission::mutate(call, Operation::Update, &mut object, Some(old)).await?;
-    (resource.rules.default)(&mut object);
     patch::track(call, &mut object, Some(old), part);
     validate(call, &object, old)?;
     admission::validate(call, Operation::Update, Some(&object), Some(old)).await?;
