@@ -38,8 +38,17 @@ pub(crate) fn hash_of(revision: &ControllerRevision) -> &str {
 }
 
 /// What kubectl applies to go back: the template, whole.
+// Upstream: clients compare these bytes with their own encoding of the template, which writes some fields even when empty.
 fn data_of(template: &PodTemplateSpec) -> Value {
     let mut template = serde_json::to_value(template).unwrap_or_default();
+    template["metadata"]["creationTimestamp"] = Value::Null;
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for container in template["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if container.get("resources").is_none() {
+                container["resources"] = json!({});
+            }
+        }
+    }
     template["$patch"] = json!("replace");
     json!({"spec": {"template": template}})
 }
