@@ -79,7 +79,7 @@ impl Drop for Cluster {
 }
 
 pub fn run_with(binary: &Path, data: &Path, kubeconfig: &Path, only: &str) -> Result<()> {
-    let mut command = cargo(&["test", "--package", "e2e", "--", "--test-threads=1"]);
+    let mut command = cargo(&["test", "--package", "e2e", "--no-fail-fast", "--", "--test-threads=1"]);
     if !only.is_empty() {
         command.arg(only);
     }

@@ -1,4 +1,4 @@
-//! What the runtime alone takes: a sandbox and a container by the runtime's own test tool, no Kubernetes in between.
+//! What the runtime alone takes: a container of the same image by its own test tool, no Kubernetes in between.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::cluster::Cluster;
 
-/// `ctr run` makes a container with a network of its own and starts it: no sandbox, so a floor from below.
-pub fn sandbox_and_container(cluster: &Cluster, runs: usize) -> Result<Vec<Duration>> {
+/// `ctr run` makes a container and starts it, without sandbox or network: a floor from below.
+pub fn bare_container(cluster: &Cluster, runs: usize) -> Result<Vec<Duration>> {
     let socket = cluster.cri_socket().context("the cluster's containerd has no socket")?;
     let ctr = |words: &[&str]| {
         let mut command = Command::new("ctr");
