@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use client::{Informer, InformerOptions, Recorder};
 use cri::Cri;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service};
 use kube::Api;
+use kube::runtime::watcher;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
@@ -30,6 +31,8 @@ pub struct Agent {
     pub config_maps: Referenced<ConfigMap>,
     pub secrets: Referenced<Secret>,
     pub services: Informer<Service>,
+    /// This node alone.
+    pub node: Informer<Node>,
     pub tokens: Tokens,
     pub images: Images,
     pub probes: Arc<ProbeBoard>,
@@ -45,6 +48,7 @@ impl Agent {
         let registry = Arc::new(Registry::default());
         let streaming = config.streaming_lists;
         let recorder = Recorder::new(client.clone(), "kubelet", &config.node_name, shutdown.clone());
+        let own_node = InformerOptions { watch: watcher::Config::default().fields(&format!("metadata.name={}", config.node_name)), streaming, trim: None };
         let options = InformerOptions { streaming, ..InformerOptions::default() };
         Arc::new(Self {
             paths: Paths { root: config.root_dir.clone(), logs: config.log_dir.clone() },
@@ -53,6 +57,7 @@ impl Agent {
             config_maps: Referenced::new(client.clone(), streaming, registry.clone(), "configmap"),
             secrets: Referenced::new(client.clone(), streaming, registry.clone(), "secret"),
             services: Informer::start(Api::all(client.clone()), options, shutdown.clone()),
+            node: Informer::start(Api::all(client.clone()), own_node, shutdown.clone()),
             tokens: Tokens::new(client.clone()),
             images: Images::new(cri),
             probes: Arc::new(ProbeBoard::default()),

@@ -102,7 +102,8 @@ fn container_status(o: &Observed<'_>, wanted: &[SpecContainer], one: &SpecContai
             None => started && one.container.readiness_probe.is_none(),
         },
     };
-    let runs_with = found.and_then(|f| f.applied.clone()).or_else(|| one.container.resources.clone());
+    // Present even when empty, so that the end of a start changes nothing that the start has shown.
+    let runs_with = found.and_then(|f| f.applied.clone()).or_else(|| Some(one.container.resources.clone().unwrap_or_default()));
     status.resources = runs_with.filter(|_| status.state.as_ref().is_some_and(|s| s.running.is_some()));
     status.allocated_resources = status.resources.as_ref().and_then(|r| r.requests.clone());
     status

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Api;
 use parking_lot::Mutex;
 use pod_lifecycle::Stop;
+use scheduling::affinity::selector_matches;
 
 use crate::agent::Agent;
 use crate::make::resources::{PodTotals, pod_totals};
@@ -43,7 +45,34 @@ impl Taken {
 }
 
 /// Takes the pod, or says why it fails.
-pub fn admit(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
+pub async fn admit(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
+    if !belongs_here(agent, pod).await {
+        return Err(Stop::failed("NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"));
+    }
+    take(agent, uid, pod)
+}
+
+/// The node's labels fit. A cache that says no may be behind: the API itself has the last word.
+async fn belongs_here(agent: &Agent, pod: &Pod) -> bool {
+    let name = &agent.config.node_name;
+    let asks = pod.spec.as_ref().is_some_and(|s| s.node_selector.as_ref().is_some_and(|m| !m.is_empty()) || s.affinity.as_ref().is_some_and(|a| a.node_affinity.is_some()));
+    if !asks || agent.node.get("", name).is_some_and(|node| matches(pod, &node)) {
+        return true;
+    }
+    let api: Api<Node> = Api::all(agent.client.clone());
+    // Without an answer the scheduler's choice stands.
+    api.get_opt(name).await.ok().flatten().is_none_or(|node| matches(pod, &node))
+}
+
+fn matches(pod: &Pod, node: &Node) -> bool {
+    let Some(spec) = &pod.spec else { return true };
+    let labels = node.metadata.labels.as_ref();
+    let selector = spec.node_selector.iter().flatten().all(|(key, value)| labels.and_then(|l| l.get(key)) == Some(value));
+    let required = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref()).and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
+    selector && required.is_none_or(|required| selector_matches(required, node))
+}
+
+fn take(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
     let refuse = |reason: &str, message: String| Err(Stop::failed(reason, &format!("Pod was rejected: {message}")));
     if pod.spec.as_ref().and_then(|s| s.os.as_ref()).is_some_and(|os| os.name != "linux") {
         return refuse("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS".into());

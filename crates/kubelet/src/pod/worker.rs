@@ -158,7 +158,7 @@ impl Worker {
         self.note_owners();
         self.note_applied();
         let now = Timestamp::now();
-        self.admit();
+        self.admit().await;
         let stop = self.note_stop(now);
         let pod = Arc::new(self.pod_now());
         let stopping = stop.is_some() || pod.status.as_ref().and_then(|s| s.phase.as_deref()).is_some_and(is_terminal_phase);
@@ -212,7 +212,7 @@ impl Worker {
     }
 
     /// Once, before anything is made for the pod.
-    fn admit(&mut self) {
+    async fn admit(&mut self) {
         let pod = self.handle.pod();
         let status = pod.status.as_ref();
         if self.status.is_some() || self.handle.stop().is_some() || status.and_then(|s| s.phase.as_deref()).is_some_and(is_terminal_phase) {
@@ -221,7 +221,7 @@ impl Worker {
         if status.is_some_and(|s| s.start_time.is_some()) || !self.runtime.sandboxes.is_empty() {
             return self.agent.taken.keep(&self.handle.uid, &pod);
         }
-        if let Err(refusal) = super::admit::admit(&self.agent, &self.handle.uid, &pod) {
+        if let Err(refusal) = super::admit::admit(&self.agent, &self.handle.uid, &pod).await {
             self.agent.recorder.event(&pod_reference(&pod), EventType::Warning, refusal.reason.clone(), refusal.message.trim_start_matches("Pod was rejected: "));
             self.refusal = Some(refusal);
         }
