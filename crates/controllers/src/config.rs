@@ -18,6 +18,8 @@ pub struct Config {
     pub terminated_pods: usize,
     /// Services of type LoadBalancer get the addresses of ready nodes.
     pub load_balancer: bool,
+    /// Every service account gets a Secret with a token, as before 1.24.
+    pub account_secrets: bool,
     /// Run only while holding the lease `kube-controller-manager` under this identity; empty: always run.
     pub leader_identity: String,
     /// Paged lists in place of streaming ones, for API servers before 1.32.
@@ -33,6 +35,7 @@ impl Default for Config {
             node_grace: Duration::from_secs(40),
             terminated_pods: 12_500,
             load_balancer: true,
+            account_secrets: false,
             leader_identity: String::new(),
             paged_lists: false,
         }

@@ -3,6 +3,7 @@
 //! They never touch the store, the node (but for the folders of local volumes) or each other. Each is a folder of
 //! `observe` (caches and wiring) and `plan` (the decision, pure); the shell of crate `client` does the rest.
 
+mod account_secrets;
 mod account_tokens;
 mod caches;
 #[cfg(test)]

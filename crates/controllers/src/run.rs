@@ -53,6 +53,9 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
         crate::account_tokens::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
+    if config.account_secrets {
+        crate::account_secrets::start(&caches, &shell, &mut tasks);
+    }
     if config.load_balancer {
         crate::load_balancer::start(&caches, &shell, &mut tasks);
     }
