@@ -308,7 +308,9 @@ where
             Ok(Event::InitDone) => inner.replace(listing.take().unwrap_or_default()),
             Ok(Event::Apply(object)) => inner.put(keep(object)),
             Ok(Event::Delete(object)) => inner.remove(keep(object)),
-            Err(error) => tracing::debug!(resource = %inner.name, %error, "watch broke and was started again"),
+            Err(error) if *inner.synced.borrow() => tracing::debug!(resource = %inner.name, %error, "watch broke and was started again"),
+            // Nothing works before the first list: worth more than a whisper.
+            Err(error) => tracing::warn!(resource = %inner.name, %error, "cache could not be filled yet"),
         }
     }
 }
