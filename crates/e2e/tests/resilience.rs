@@ -28,6 +28,8 @@ fn a_killed_knarr_stops_no_container_and_takes_them_over() {
     assert_eq!(before.lines().count(), 2, "{before}");
     let pid = server_process(&cluster);
     assert!(Command::new("kill").args(["-9", &pid]).status().expect("kill runs").success());
+    // The kernel takes its time to end a process of that size; `tail` waits for it.
+    e2e::run(Command::new("tail").args(["--pid", &pid, "-f", "/dev/null"]), "").ok();
     cluster.knarr(&["up"]).ok();
     cluster.kubectl("wait node --all --for=condition=Ready --timeout=60s").ok();
     assert_eq!(identity(), before);
