@@ -3,6 +3,7 @@
 //! From this list the API server derives routes, discovery, OpenAPI, storage keys, tables and RBAC's universe. Nothing
 //! here does IO or knows the time but through arguments. A CustomResourceDefinition builds the same value at run time.
 
+pub mod check;
 pub mod columns;
 pub mod metadata;
 pub mod resource;

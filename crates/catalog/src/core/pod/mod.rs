@@ -1,9 +1,18 @@
 //! Pods and pod templates.
 
 mod columns;
+mod containers;
 pub mod defaults;
+mod environment;
+mod handlers;
+pub mod placement;
 pub mod pod_level;
+pub mod resources;
+mod security;
+mod update;
+pub mod validate;
 pub mod volume_defaults;
+mod volumes;
 
 use serde_json::Value;
 
@@ -41,6 +50,8 @@ pub fn resource() -> Resource {
         .columns(self::columns::pod_columns(), self::columns::cells);
     pod.rules.default = defaults::pod;
     pod.rules.prepare = prepare;
+    pod.rules.validate = validate::pod;
+    pod.rules.validate_status = validate::status;
     pod
 }
 
@@ -79,7 +90,14 @@ pub fn qos_class(spec: &Value) -> &'static str {
 }
 
 pub fn template() -> Resource {
-    Resource::new("", "v1", "PodTemplate", "podtemplates", true).rules(|rules| rules.default = |object| defaults::template(object, "template")).columns(crate::columns::columns(&["Name", "Containers", "Images", "Pod Labels"]), |object, _| {
+    Resource::new("", "v1", "PodTemplate", "podtemplates", true).rules(|rules| {
+        rules.default = |object| defaults::template(object, "template");
+        rules.validate = |object, _| {
+            let mut errors = api::field::FieldErrors::new();
+            validate::template(&mut errors, walk::at(object, "template"), &api::field::Path::new("template"));
+            errors
+        };
+    }).columns(crate::columns::columns(&["Name", "Containers", "Images", "Pod Labels"]), |object, _| {
         let [names, images] = containers(walk::at(object, "template.spec"));
         vec![name(object), names, images, labels(walk::at(object, "template.metadata.labels"))]
     })

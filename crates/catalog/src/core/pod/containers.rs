@@ -1,0 +1,137 @@
+//! Validation of containers: regular, init, ephemeral.
+
+use std::collections::HashSet;
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use serde_json::Value;
+
+use super::{environment, handlers, resources, security, volumes};
+use crate::check::{self, required_name};
+use crate::walk;
+
+/// What containers may refer to.
+pub struct Known<'a> {
+    pub volumes: HashSet<&'a str>,
+    pub claims: HashSet<&'a str>,
+}
+
+pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Path) {
+    let (regular, init) = (walk::list(spec, "containers"), walk::list(spec, "initContainers"));
+    if regular.is_empty() {
+        errors.push(FieldError::required(&path.child("containers"), ""));
+    }
+    let mut names = HashSet::new();
+    for (i, container) in regular.iter().enumerate() {
+        let path = path.child("containers").index(i);
+        one(errors, container, &mut names, known, &path);
+        if !walk::at(container, "restartPolicy").is_null() {
+            check::one_of(errors, &path.child("restartPolicy"), walk::text(container, "restartPolicy"), &["Always", "Never", "OnFailure"]);
+        }
+    }
+    host_ports(errors, regular, &path.child("containers"));
+    for (i, container) in init.iter().enumerate() {
+        let path = path.child("initContainers").index(i);
+        one(errors, container, &mut names, known, &path);
+        if walk::text(container, "restartPolicy") != "Always" {
+            for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+                if walk::at(container, key).is_object() {
+                    errors.push(FieldError::forbidden(&path.child(key), "may not be set for init containers without restartPolicy=Always"));
+                }
+            }
+        }
+        host_ports(errors, std::slice::from_ref(container), &path);
+    }
+    ephemeral(errors, spec, &mut names, known, &path.child("ephemeralContainers"));
+    if walk::flag(spec, "hostNetwork") {
+        for (i, container) in regular.iter().enumerate() {
+            for (j, port) in walk::list(container, "ports").iter().enumerate() {
+                let number = walk::int(port, "containerPort");
+                if number != walk::int(port, "hostPort") {
+                    let path = path.child("containers").index(i).child("ports").index(j).child("containerPort");
+                    errors.push(FieldError::invalid(&path, number, "must match `hostPort` when `hostNetwork` is true"));
+                }
+            }
+        }
+    }
+}
+
+fn ephemeral<'a>(errors: &mut FieldErrors, spec: &'a Value, names: &mut HashSet<&'a str>, known: &Known<'_>, path: &Path) {
+    let targets = names.clone();
+    for (i, container) in walk::list(spec, "ephemeralContainers").iter().enumerate() {
+        let path = path.index(i);
+        let target = walk::text(container, "targetContainerName");
+        if !target.is_empty() && !targets.contains(target) {
+            errors.push(FieldError::not_found(&path.child("targetContainerName"), target));
+        }
+        one(errors, container, names, known, &path);
+        for key in ["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"] {
+            if !walk::at(container, key).is_null() {
+                errors.push(FieldError::forbidden(&path.child(key), "cannot be set for an Ephemeral Container"));
+            }
+        }
+        if walk::map(container, "resources").is_some_and(|r| !r.is_empty()) {
+            errors.push(FieldError::forbidden(&path.child("resources"), "cannot be set for an Ephemeral Container"));
+        }
+    }
+}
+
+fn one<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&'a str>, known: &Known<'_>, path: &Path) {
+    let (name, image) = (walk::text(container, "name"), walk::text(container, "image"));
+    required_name(errors, &path.child("name"), name, names::dns1123_label);
+    if !name.is_empty() && !names.insert(name) {
+        errors.push(FieldError::duplicate(&path.child("name"), name));
+    }
+    if image.trim() != image {
+        errors.push(FieldError::invalid(&path.child("image"), image, "must not have leading or trailing whitespace"));
+    } else if image.is_empty() && !path.as_str().contains(".template.") {
+        errors.push(FieldError::required(&path.child("image"), ""));
+    }
+    handlers::lifecycle(errors, walk::at(container, "lifecycle"), &path.child("lifecycle"));
+    handlers::probe(errors, walk::at(container, "livenessProbe"), true, &path.child("livenessProbe"));
+    handlers::probe(errors, walk::at(container, "startupProbe"), true, &path.child("startupProbe"));
+    let policy = walk::text(container, "terminationMessagePolicy");
+    if !matches!(policy, "File" | "FallbackToLogsOnError") {
+        errors.push(FieldError::invalid(&path.child("terminationMessagePolicy"), policy, "must be 'File' or 'FallbackToLogsOnError'"));
+    }
+    handlers::probe(errors, walk::at(container, "readinessProbe"), false, &path.child("readinessProbe"));
+    ports(errors, container, &path.child("ports"));
+    environment::env(errors, container, path);
+    volumes::mounts(errors, container, &known.volumes, path);
+    check::one_of(errors, &path.child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
+    resources::requirements(errors, walk::at(container, "resources"), &known.claims, &path.child("resources"));
+    security::container(errors, walk::at(container, "securityContext"), &path.child("securityContext"));
+}
+
+fn ports(errors: &mut FieldErrors, container: &Value, list: &Path) {
+    let mut seen = HashSet::new();
+    for (i, port) in walk::list(container, "ports").iter().enumerate() {
+        let (path, name) = (list.index(i), walk::text(port, "name"));
+        let faults = if name.is_empty() { Vec::new() } else { names::port_name(name) };
+        if !name.is_empty() && faults.is_empty() && !seen.insert(name) {
+            errors.push(FieldError::duplicate(&path.child("name"), name));
+        }
+        check::syntax(errors, &path.child("name"), name, faults);
+        match walk::int(port, "containerPort") {
+            0 => errors.push(FieldError::required(&path.child("containerPort"), "")),
+            _ => check::port(errors, &path.child("containerPort"), walk::at(port, "containerPort")),
+        }
+        if walk::int(port, "hostPort") != 0 {
+            check::port(errors, &path.child("hostPort"), walk::at(port, "hostPort"));
+        }
+        check::one_of(errors, &path.child("protocol"), walk::text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+    }
+}
+
+fn host_ports(errors: &mut FieldErrors, containers: &[Value], path: &Path) {
+    let mut taken = HashSet::new();
+    for (i, container) in containers.iter().enumerate() {
+        for (j, port) in walk::list(container, "ports").iter().enumerate() {
+            let number = walk::int(port, "hostPort");
+            let key = format!("{}/{}/{number}", walk::text(port, "protocol"), walk::text(port, "hostIP"));
+            if number != 0 && !taken.insert(key.clone()) {
+                errors.push(FieldError::duplicate(&path.index(i).child("ports").index(j).child("hostPort"), key));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Validation of resource names and amounts.
+//!
+//! Upstream: `ValidateContainerResourceRequirements` in `pkg/apis/core/validation/validation.go`.
+
+use std::collections::HashSet;
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use serde_json::Value;
+
+use super::pod_level::is_huge_page;
+use crate::check::{self, amount};
+use crate::walk;
+
+/// A name without a domain, or of Kubernetes' own.
+pub fn is_native(name: &str) -> bool {
+    !name.contains('/') || name.contains("kubernetes.io/")
+}
+
+pub fn is_extended(name: &str) -> bool {
+    !is_native(name) && !name.starts_with("requests.") && names::qualified_name(&format!("requests.{name}")).is_empty()
+}
+
+pub fn may_overcommit(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
+}
+
+fn is_standard_for_containers(name: &str) -> bool {
+    matches!(name, "cpu" | "memory" | "ephemeral-storage") || is_huge_page(name)
+}
+
+fn is_standard(name: &str) -> bool {
+    is_standard_for_containers(name)
+        || is_standard_for_quota(name)
+        || matches!(name, "storage" | "requests.hugepages-" | "limits.hugepages-")
+}
+
+pub fn is_standard_for_quota(name: &str) -> bool {
+    matches!(
+        name,
+        "cpu" | "memory" | "ephemeral-storage" | "requests.cpu" | "requests.memory" | "requests.storage" | "requests.ephemeral-storage" | "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" | "pods" | "resourcequotas" | "services"
+            | "replicationcontrollers" | "secrets" | "persistentvolumeclaims" | "configmaps" | "services.nodeports" | "services.loadbalancers"
+    ) || is_huge_page(name)
+        || name.starts_with("requests.hugepages-")
+}
+
+fn must_be_whole(name: &str) -> bool {
+    is_extended(name) || matches!(name, "pods" | "resourcequotas" | "services" | "replicationcontrollers" | "secrets" | "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers")
+}
+
+/// A name that some list of amounts may hold.
+pub fn resource_name(errors: &mut FieldErrors, name: &str, path: &Path) -> bool {
+    let faults = names::qualified_name(name);
+    if !faults.is_empty() {
+        check::syntax(errors, path, name, faults);
+        return false;
+    }
+    if !name.contains('/') && !is_standard(name) {
+        errors.push(FieldError::invalid(path, name, "must be a standard resource type or fully qualified"));
+        return false;
+    }
+    true
+}
+
+fn container_resource_name(errors: &mut FieldErrors, name: &str, path: &Path) {
+    resource_name(errors, name, path);
+    if !name.contains('/') {
+        if !is_standard_for_containers(name) {
+            errors.push(FieldError::invalid(path, name, "must be a standard resource for containers"));
+        }
+    } else if !is_native(name) && !is_extended(name) {
+        errors.push(FieldError::invalid(path, name, "doesn't follow extended resource name standard"));
+    }
+}
+
+/// An amount that is not negative, and whole where the resource cannot be shared.
+pub fn resource_amount(errors: &mut FieldErrors, name: &str, value: &Value, path: &Path) {
+    let Some(quantity) = amount(value) else { return };
+    if quantity.sign() < 0 {
+        errors.push(FieldError::invalid(path, value.clone(), check::NEGATIVE));
+    }
+    if must_be_whole(name) && !quantity.is_integer() {
+        errors.push(FieldError::invalid(path, value.clone(), "must be an integer"));
+    }
+}
+
+/// `resources` of a container.
+pub fn requirements(errors: &mut FieldErrors, resources: &Value, claims: &HashSet<&str>, path: &Path) {
+    let (limits, requests) = (walk::map(resources, "limits"), walk::map(resources, "requests"));
+    let (limit_path, request_path) = (path.child("limits"), path.child("requests"));
+    for (name, value) in limits.into_iter().flatten() {
+        container_resource_name(errors, name, &limit_path.key(name));
+        resource_amount(errors, name, value, &limit_path.key(name));
+    }
+    for (name, value) in requests.into_iter().flatten() {
+        container_resource_name(errors, name, &request_path.key(name));
+        resource_amount(errors, name, value, &request_path.key(name));
+        within_limit(errors, name, value, limits.and_then(|l| l.get(name)), &limit_path, &request_path);
+    }
+    let names = || limits.into_iter().chain(requests).flat_map(|m| m.keys());
+    if names().any(|n| is_huge_page(n)) && !names().any(|n| n == "cpu" || n == "memory") {
+        errors.push(FieldError::forbidden(path, "HugePages require cpu or memory"));
+    }
+    for (i, claim) in walk::list(resources, "claims").iter().enumerate() {
+        let (path, name) = (path.child("claims").index(i).child("name"), walk::text(claim, "name"));
+        if name.is_empty() {
+            errors.push(FieldError::required(&path, ""));
+        } else if !claims.contains(name) {
+            errors.push(FieldError::not_found(&path, name));
+        }
+    }
+}
+
+fn within_limit(errors: &mut FieldErrors, name: &str, value: &Value, limit: Option<&Value>, limits: &Path, requests: &Path) {
+    match (limit.and_then(amount), amount(value)) {
+        (Some(limit), Some(request)) if limit != request && !may_overcommit(name) => {
+            errors.push(FieldError::invalid(requests, value.clone(), format!("must be equal to {name} limit of {limit}")));
+        }
+        (Some(limit), Some(request)) if request > limit => {
+            errors.push(FieldError::invalid(requests, value.clone(), format!("must be less than or equal to {name} limit of {limit}")));
+        }
+        (None, _) if !may_overcommit(name) => errors.push(FieldError::required(limits, "Limit must be set for non overcommitable resources")),
+        _ => {}
+    }
+}

@@ -1,0 +1,88 @@
+//! What of a pod may change once it is made.
+//!
+//! Upstream: `ValidatePodUpdate` in `pkg/apis/core/validation/validation.go`.
+
+use api::field::{FieldError, FieldErrors, Path};
+use serde_json::Value;
+
+use crate::walk;
+
+const ONLY: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// `new` and `old` are specs. Parts of their own (ephemeral containers, resizes, bindings) have been kept apart before.
+pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+    if new == old {
+        return;
+    }
+    for list in ["containers", "initContainers"] {
+        if walk::list(new, list).len() != walk::list(old, list).len() {
+            return errors.push(FieldError::forbidden(&path.child(list), "pod updates may not add or remove containers"));
+        }
+    }
+    deadline(errors, new, old, path);
+    tolerations(errors, new, old, path);
+    let (mut munged, gated) = (new.clone(), !walk::list(old, "schedulingGates").is_empty());
+    for list in ["containers", "initContainers"] {
+        let before = walk::list(old, list);
+        for (container, before) in walk::list_mut(&mut munged, list).iter_mut().zip(before) {
+            // Resources change by the resize subresource, which lets nothing else through.
+            for key in ["image", "resources", "resizePolicy"] {
+                walk::keep(container, Some(before), key);
+            }
+        }
+    }
+    let mut keys = vec!["activeDeadlineSeconds", "tolerations", "ephemeralContainers"];
+    if walk::text(old, "nodeName").is_empty() {
+        keys.push("nodeName");
+    }
+    if walk::int(old, "terminationGracePeriodSeconds") < 0 && walk::int(new, "terminationGracePeriodSeconds") == 1 {
+        keys.push("terminationGracePeriodSeconds");
+    }
+    if gated {
+        keys.extend(["schedulingGates", "nodeSelector", "affinity"]);
+        gates(errors, new, old, path);
+    }
+    for key in keys {
+        walk::keep(&mut munged, Some(old), key);
+    }
+    if munged != *old {
+        errors.push(FieldError::forbidden(path, format!("{ONLY}\n{}", difference(&munged, old))));
+    }
+}
+
+fn gates(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+    let before = walk::list(old, "schedulingGates");
+    for gate in walk::list(new, "schedulingGates").iter().filter(|g| !before.contains(g)) {
+        errors.push(FieldError::forbidden(&path.child("schedulingGates"), format!("only deletion is allowed, but found new scheduling gate '{}'", walk::text(gate, "name"))));
+    }
+}
+
+fn deadline(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+    let path = path.child("activeDeadlineSeconds");
+    match (walk::at(new, "activeDeadlineSeconds").as_i64(), walk::at(old, "activeDeadlineSeconds").as_i64()) {
+        (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => errors.push(FieldError::invalid(&path, new, "must be between 0 and 2147483647, inclusive")),
+        (Some(new), Some(old)) if old < new => errors.push(FieldError::invalid(&path, new, "must be less than or equal to previous value")),
+        (None, Some(_)) => errors.push(FieldError::invalid(&path, Value::Null, "must not update from a positive integer to nil value")),
+        _ => {}
+    }
+}
+
+fn tolerations(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+    let bare = |toleration: &Value| {
+        let mut bare = toleration.clone();
+        walk::keep(&mut bare, None, "tolerationSeconds");
+        bare
+    };
+    let after: Vec<_> = walk::list(new, "tolerations").iter().map(bare).collect();
+    if walk::list(old, "tolerations").iter().any(|t| !after.contains(&bare(t))) {
+        errors.push(FieldError::forbidden(&path.child("tolerations"), "existing toleration can not be modified except its tolerationSeconds"));
+    }
+}
+
+/// The keys that differ, old and new, one a line.
+fn difference(new: &Value, old: &Value) -> String {
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return String::new() };
+    let keys: std::collections::BTreeSet<_> = new.keys().chain(old.keys()).collect();
+    let shown = |value: Option<&Value>| value.map_or_else(|| "<none>".to_owned(), Value::to_string);
+    keys.into_iter().filter(|k| new.get(*k) != old.get(*k)).map(|k| format!("  {k}:\n- {}\n+ {}\n", shown(old.get(k)), shown(new.get(k)))).collect()
+}

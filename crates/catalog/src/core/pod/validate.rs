@@ -1,0 +1,121 @@
+//! Validation of pods and pod templates.
+//!
+//! Upstream: `pkg/apis/core/validation/validation.go`.
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use serde_json::Value;
+
+use super::{containers, placement, security, volumes};
+use crate::check::{self, optional_name};
+use crate::{metadata, walk};
+
+pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("spec");
+    // What an older server let in may go on; only what changes is judged anew.
+    if old.is_none_or(|old| old.get("spec") != object.get("spec")) {
+        spec(&mut errors, walk::at(object, "spec"), &path);
+    }
+    match old {
+        None if !walk::list(object, "spec.ephemeralContainers").is_empty() => errors.push(FieldError::forbidden(&path.child("ephemeralContainers"), "cannot be set on create")),
+        None => {}
+        Some(old) => super::update::check(&mut errors, walk::at(object, "spec"), walk::at(old, "spec"), &path),
+    }
+    errors
+}
+
+/// A template as it stands in a controller's spec.
+pub fn template(errors: &mut FieldErrors, template: &Value, path: &Path) {
+    errors.extend(metadata::validate_labels(walk::at(template, "metadata.labels"), &path.child("labels")));
+    errors.extend(metadata::validate_annotations(walk::at(template, "metadata.annotations"), &path.child("annotations")));
+    spec(errors, walk::at(template, "spec"), &path.child("spec"));
+    if !walk::list(template, "spec.ephemeralContainers").is_empty() {
+        errors.push(FieldError::forbidden(&path.child("spec").child("ephemeralContainers"), "ephemeral containers not allowed in pod template"));
+    }
+}
+
+fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    let known = containers::Known {
+        volumes: volumes::volumes(errors, spec, &path.child("volumes")),
+        claims: walk::list(spec, "resourceClaims").iter().map(|c| walk::text(c, "name")).collect(),
+    };
+    containers::all(errors, spec, &known, path);
+    check::one_of(errors, &path.child("restartPolicy"), walk::text(spec, "restartPolicy"), &["Always", "Never", "OnFailure"]);
+    check::one_of(errors, &path.child("dnsPolicy"), walk::text(spec, "dnsPolicy"), &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]);
+    security::pod(errors, spec, path);
+    dns(errors, spec, &path.child("dnsConfig"));
+    placement::placement(errors, spec, path);
+    for (key, rule) in [
+        ("serviceAccountName", names::dns1123_subdomain as fn(&str) -> names::Faults),
+        ("nodeName", names::dns1123_subdomain),
+        ("hostname", names::dns1123_label),
+        ("subdomain", names::dns1123_label),
+        ("priorityClassName", names::dns1123_subdomain),
+        ("runtimeClassName", names::dns1123_subdomain),
+    ] {
+        optional_name(errors, &path.child(key), walk::text(spec, key), rule);
+    }
+    let deadline = walk::at(spec, "activeDeadlineSeconds");
+    if deadline.as_i64().is_some_and(|d| !(1..=i64::from(i32::MAX)).contains(&d)) {
+        errors.push(FieldError::invalid(&path.child("activeDeadlineSeconds"), deadline.clone(), "must be between 1 and 2147483647, inclusive"));
+    }
+    check::non_negative(errors, spec, "terminationGracePeriodSeconds", path);
+    check::maybe_one_of(errors, &path.child("preemptionPolicy"), walk::text(spec, "preemptionPolicy"), &["Never", "PreemptLowerPriority"]);
+    for alias in walk::list(spec, "hostAliases") {
+        let path = path.child("hostAliases");
+        check::ip(errors, &path.child("ip"), walk::text(alias, "ip"));
+        for name in walk::list(alias, "hostnames").iter().filter_map(Value::as_str) {
+            check::syntax(errors, &path.child("hostnames"), name, names::dns1123_subdomain(name));
+        }
+    }
+}
+
+fn dns(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    let config = walk::at(spec, "dnsConfig");
+    let servers = walk::list(config, "nameservers");
+    if walk::text(spec, "dnsPolicy") == "None" {
+        if !config.is_object() {
+            return errors.push(FieldError::required(path, "must provide `dnsConfig` when `dnsPolicy` is None"));
+        }
+        if servers.is_empty() {
+            return errors.push(FieldError::required(&path.child("nameservers"), "must provide at least one DNS nameserver when `dnsPolicy` is None"));
+        }
+    }
+    if servers.len() > 3 {
+        errors.push(FieldError::invalid(&path.child("nameservers"), walk::at(config, "nameservers").clone(), "must not have more than 3 nameservers"));
+    }
+    for (i, server) in servers.iter().filter_map(Value::as_str).enumerate() {
+        check::ip(errors, &path.child("nameservers").index(i), server);
+    }
+    let searches = walk::list(config, "searches");
+    if searches.len() > 32 {
+        errors.push(FieldError::invalid(&path.child("searches"), walk::at(config, "searches").clone(), "must not have more than 32 search paths"));
+    }
+    for (i, option) in walk::list(config, "options").iter().enumerate() {
+        if walk::text(option, "name").is_empty() {
+            errors.push(FieldError::required(&path.child("options").index(i), "must not be empty"));
+        }
+    }
+}
+
+/// Upstream: `ValidatePodStatusUpdate`: a container that ended for good does not run again.
+pub fn status(object: &Value, old: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let policy = walk::text(old, "spec.restartPolicy");
+    if policy == "Always" {
+        return errors;
+    }
+    let regular = walk::list(old, "status.containerStatuses");
+    for (i, before) in regular.iter().enumerate() {
+        let ended = walk::at(before, "state.terminated");
+        if !ended.is_object() || (policy == "OnFailure" && walk::int(ended, "exitCode") != 0) {
+            continue;
+        }
+        let now = walk::list(object, "status.containerStatuses").iter().find(|s| s["name"] == before["name"]);
+        if now.is_some_and(|now| !walk::at(now, "state.terminated").is_object()) {
+            errors.push(FieldError::forbidden(&Path::new("status.containerStatuses").index(i).child("state"), "may not be transitioned to non-terminated state"));
+        }
+    }
+    errors
+}
