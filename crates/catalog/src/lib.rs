@@ -92,4 +92,24 @@ mod laws {
             }
         }
     }
+
+    /// A case: the resource, the object, and for an update a line `====` and the old one. Told: what defaulting and
+    /// preparing make of it, or all its faults.
+    #[test]
+    fn cases() {
+        casefile::run("cases", |given| {
+            let (plural, rest) = given.split_once('\n').unwrap();
+            let (new, old) = rest.split_once("\n====\n").map_or((rest, None), |(new, old)| (new, Some(old)));
+            let rules = super::builtin().into_iter().find(|r| r.plural == plural).unwrap().rules;
+            let read = |text: &str| {
+                let mut object: serde_json::Value = serde_json::from_str(text).unwrap();
+                (rules.default)(&mut object);
+                object
+            };
+            let (mut new, old) = (read(new), old.map(read));
+            (rules.prepare)(&mut new, old.as_ref());
+            let faults = (rules.validate)(&new, old.as_ref());
+            if faults.is_empty() { serde_json::to_string_pretty(&new).unwrap() } else { faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") }
+        });
+    }
 }

@@ -1,7 +1,10 @@
 //! DaemonSets.
 
+use api::field::{FieldError, FieldErrors};
 use serde_json::{Value, json};
 
+use super::workload;
+use crate::check;
 use crate::columns::{age, columns, containers, labels, name, selector};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -14,6 +17,7 @@ pub fn resource() -> Resource {
         .status()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}));
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Up-to-date#", "Available#", "Node Selector", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -49,4 +53,26 @@ fn default(object: &mut Value) {
         }
     }
     fill(spec, "revisionHistoryLimit", 10);
+}
+
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = workload::spec(&mut errors, object, old, "daemonset").child("updateStrategy");
+    let strategy = walk::at(object, "spec.updateStrategy");
+    let rolling = walk::at(strategy, "rollingUpdate");
+    match walk::text(strategy, "type") {
+        "OnDelete" => {}
+        "RollingUpdate" if !rolling.is_object() => errors.push(FieldError::required(&path.child("rollingUpdate"), "")),
+        "RollingUpdate" => {
+            let path = path.child("rollingUpdate");
+            workload::rolling(&mut errors, rolling, &path);
+            match (check::is_zero(walk::at(rolling, "maxUnavailable")), check::is_zero(walk::at(rolling, "maxSurge"))) {
+                (true, true) => errors.push(FieldError::required(&path.child("maxUnavailable"), "cannot be 0 when maxSurge is 0")),
+                (false, false) => errors.push(FieldError::invalid(&path.child("maxSurge"), walk::at(rolling, "maxSurge").clone(), "may not be set when maxUnavailable is non-zero")),
+                _ => {}
+            }
+        }
+        other => errors.push(FieldError::not_supported(&path.child("type"), other, &["RollingUpdate", "OnDelete"])),
+    }
+    errors
 }

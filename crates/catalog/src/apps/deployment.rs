@@ -1,7 +1,10 @@
 //! Deployments.
 
+use api::field::{FieldError, FieldErrors};
 use serde_json::{Value, json};
 
+use super::workload;
+use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -15,6 +18,8 @@ pub fn resource() -> Resource {
         .status()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
+            rules.validate_status = |object, _| workload::counts(object, &["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"]);
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         })
         .columns(columns(&["Name", "Ready", "Up-to-date", "Available", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -48,4 +53,29 @@ fn default(object: &mut Value) {
     }
     fill(spec, "revisionHistoryLimit", 10);
     fill(spec, "progressDeadlineSeconds", 600);
+}
+
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = workload::spec(&mut errors, object, old, "deployment");
+    let (strategy, strategy_path) = (walk::at(object, "spec.strategy"), path.child("strategy"));
+    let rolling = walk::at(strategy, "rollingUpdate");
+    match walk::text(strategy, "type") {
+        "Recreate" if rolling.is_object() => errors.push(FieldError::forbidden(&strategy_path.child("rollingUpdate"), "may not be specified when strategy `type` is 'Recreate'")),
+        "Recreate" => {}
+        "RollingUpdate" => {
+            let path = strategy_path.child("rollingUpdate");
+            workload::rolling(&mut errors, rolling, &path);
+            if check::is_zero(walk::at(rolling, "maxUnavailable")) && check::is_zero(walk::at(rolling, "maxSurge")) {
+                errors.push(FieldError::invalid(&path.child("maxUnavailable"), walk::at(rolling, "maxUnavailable").clone(), "may not be 0 when `maxSurge` is 0"));
+            }
+        }
+        other => errors.push(FieldError::not_supported(&strategy_path.child("type"), other, &["Recreate", "RollingUpdate"])),
+    }
+    let (deadline, least) = (walk::at(object, "spec.progressDeadlineSeconds"), walk::int(object, "spec.minReadySeconds"));
+    check::non_negative(&mut errors, walk::at(object, "spec"), "progressDeadlineSeconds", &path);
+    if deadline.as_i64().is_some_and(|d| d <= least) {
+        errors.push(FieldError::invalid(&path.child("progressDeadlineSeconds"), deadline.clone(), "must be greater than minReadySeconds"));
+    }
+    errors
 }

@@ -1,7 +1,9 @@
 //! ReplicaSets.
 
+use api::field::FieldErrors;
 use serde_json::{Value, json};
 
+use super::workload;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -16,6 +18,8 @@ pub fn resource() -> Resource {
         .select(&["status.replicas"])
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
+            rules.validate_status = workload::replica_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -30,4 +34,10 @@ fn default(object: &mut Value) {
     if let Some(spec) = walk::existing_mut(object, "spec") {
         fill(spec, "replicas", 1);
     }
+}
+
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    workload::spec(&mut errors, object, old, "replicaset");
+    errors
 }

@@ -1,7 +1,10 @@
 //! StatefulSets.
 
+use api::field::{FieldError, FieldErrors};
 use serde_json::{Value, json};
 
+use super::workload;
+use crate::check;
 use crate::columns::{age, columns, containers, name};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -15,6 +18,8 @@ pub fn resource() -> Resource {
         .status()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
+            rules.validate_status = |object, _| workload::counts(object, &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"]);
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0, "availableReplicas": 0}));
         })
         .columns(columns(&["Name", "Ready", "Age", "+Containers", "+Images"]), |object, now| {
@@ -55,4 +60,37 @@ fn default(object: &mut Value) {
             fill_text(status, "phase", "Pending");
         }
     }
+}
+
+/// Upstream: `ValidateStatefulSetUpdate`: most of a set is fixed once it is made.
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let spec_path = workload::spec(&mut errors, object, None, "statefulset");
+    let (policy, path) = (walk::text(object, "spec.podManagementPolicy"), spec_path.child("podManagementPolicy"));
+    if !matches!(policy, "OrderedReady" | "Parallel") {
+        errors.push(FieldError::invalid(&path, policy, "must be 'OrderedReady' or 'Parallel'"));
+    }
+    let (strategy, path) = (walk::at(object, "spec.updateStrategy"), spec_path.child("updateStrategy"));
+    match walk::text(strategy, "type") {
+        "OnDelete" if walk::at(strategy, "rollingUpdate").is_object() => {
+            errors.push(FieldError::invalid(&path.child("rollingUpdate"), walk::at(strategy, "rollingUpdate").clone(), "only allowed for updateStrategy 'RollingUpdate'"));
+        }
+        "OnDelete" => {}
+        "RollingUpdate" => check::non_negative(&mut errors, walk::at(strategy, "rollingUpdate"), "partition", &path.child("rollingUpdate")),
+        other => errors.push(FieldError::invalid(&path, other, "must be 'RollingUpdate' or 'OnDelete'")),
+    }
+    for key in ["whenDeleted", "whenScaled"] {
+        let path = spec_path.child("persistentVolumeClaimRetentionPolicy").child(key);
+        check::maybe_one_of(&mut errors, &path, walk::text(walk::at(object, "spec.persistentVolumeClaimRetentionPolicy"), key), &["Retain", "Delete"]);
+    }
+    let Some(old) = old else { return errors };
+    let mut kept = walk::at(object, "spec").clone();
+    for key in ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"] {
+        walk::keep(&mut kept, old.get("spec"), key);
+    }
+    if kept != *walk::at(old, "spec") {
+        let detail = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+        errors.push(FieldError::forbidden(&spec_path, detail));
+    }
+    errors
 }

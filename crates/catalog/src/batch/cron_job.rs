@@ -1,7 +1,9 @@
 //! CronJobs.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::columns::{age, age_of, columns, containers, name, or_none, selector};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -14,6 +16,7 @@ pub fn resource() -> Resource {
         .status()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         })
         .columns(columns(&["Name", "Schedule", "Timezone", "Suspend", "Active#", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -49,4 +52,29 @@ fn default(object: &mut Value) {
     if let Some(job) = walk::child(spec, "jobTemplate").and_then(|t| walk::child(t, "spec")) {
         super::job::default_failure_policy(job);
     }
+}
+
+/// Upstream: `ValidateCronJobSpec`. What a schedule means is its controller's to say; here its form.
+fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("spec");
+    let schedule = walk::text(object, "spec.schedule");
+    let fields = schedule.split_whitespace().count();
+    if schedule.is_empty() {
+        errors.push(FieldError::required(&path.child("schedule"), ""));
+    } else if schedule.contains("TZ") {
+        errors.push(FieldError::invalid(&path.child("schedule"), schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
+    } else if !schedule.starts_with('@') && fields != 5 {
+        errors.push(FieldError::invalid(&path.child("schedule"), schedule, format!("expected exactly 5 fields, found {fields}: {:?}", schedule.split_whitespace().collect::<Vec<_>>())));
+    }
+    check::one_of(&mut errors, &path.child("concurrencyPolicy"), walk::text(object, "spec.concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
+    for key in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        check::non_negative(&mut errors, walk::at(object, "spec"), key, &path);
+    }
+    super::job::spec(&mut errors, walk::at(object, "spec.jobTemplate.spec"), None, &path.child("jobTemplate").child("spec"));
+    let name = api::meta::name(object);
+    if name.len() > 52 {
+        errors.push(FieldError::invalid(&Path::new("metadata.name"), name, "must be no more than 52 characters"));
+    }
+    errors
 }

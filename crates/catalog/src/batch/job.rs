@@ -1,8 +1,10 @@
 //! Jobs.
 
+use api::field::{FieldError, FieldErrors, Path};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -15,6 +17,7 @@ pub fn resource() -> Resource {
         .select(&["status.successful"])
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
             rules.prepare = prepare;
         })
         .columns(columns(&["Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -114,5 +117,64 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
     }
     if let Some(labels) = walk::object_mut(object, "spec.selector.matchLabels") {
         fill(labels, UID_LABELS[0], uid);
+    }
+}
+
+/// Upstream: `pkg/apis/batch/validation/validation.go`.
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("spec");
+    spec(&mut errors, walk::at(object, "spec"), old.map(|o| walk::at(o, "spec")), &path);
+    let selector = walk::at(object, "spec.selector");
+    check::label_selector(&mut errors, selector, &path.child("selector"));
+    let labels = walk::at(object, "spec.template.metadata.labels");
+    if let Ok(wanted) = api::selector::LabelSelector::from_value(selector)
+        && !wanted.matches(|key| labels.get(key).and_then(Value::as_str))
+    {
+        errors.push(FieldError::invalid(&path.child("template").child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`"));
+    }
+    let Some(old) = old else { return errors };
+    check::immutable(&mut errors, &path.child("selector"), selector, walk::at(old, "spec.selector"));
+    for key in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+        check::immutable(&mut errors, &path.child(key), walk::at(walk::at(object, "spec"), key), walk::at(walk::at(old, "spec"), key));
+    }
+    let elastic = walk::text(old, "spec.completionMode") == "Indexed" && walk::at(object, "spec.completions") == walk::at(object, "spec.parallelism");
+    if !elastic {
+        check::immutable(&mut errors, &path.child("completions"), walk::at(object, "spec.completions"), walk::at(old, "spec.completions"));
+    }
+    // Upstream: a job that waits may still be told where its pods go.
+    let waiting = walk::flag(old, "spec.suspend") && walk::text(old, "status.startTime").is_empty();
+    if !waiting {
+        check::immutable(&mut errors, &path.child("template"), walk::at(object, "spec.template"), walk::at(old, "spec.template"));
+    }
+    errors
+}
+
+/// A job's spec but its selector; also of the jobs of a CronJob.
+pub(super) fn spec(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
+    for key in ["parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished", "activeDeadlineSeconds", "backoffLimitPerIndex", "maxFailedIndexes"] {
+        check::non_negative(errors, spec, key, path);
+    }
+    check::maybe_one_of(errors, &path.child("completionMode"), walk::text(spec, "completionMode"), &["Indexed", "NonIndexed"]);
+    if walk::text(spec, "completionMode") == "Indexed" {
+        if walk::at(spec, "completions").is_null() {
+            errors.push(FieldError::required(&path.child("completions"), "when completion mode is Indexed"));
+        }
+        let parallelism = walk::int(spec, "parallelism");
+        if parallelism > 100_000 {
+            errors.push(FieldError::invalid(&path.child("parallelism"), parallelism, "must be less than or equal to 100000 when completion mode is Indexed"));
+        }
+    }
+    check::maybe_one_of(errors, &path.child("podReplacementPolicy"), walk::text(spec, "podReplacementPolicy"), &["Failed", "TerminatingOrFailed"]);
+    let template = walk::at(spec, "template");
+    if old.is_none_or(|old| walk::at(old, "template") != template) {
+        crate::core::pod::validate::template(errors, template, &path.child("template"));
+    }
+    let policy = walk::text(template, "spec.restartPolicy");
+    let policy_path = path.child("template").child("spec").child("restartPolicy");
+    if !matches!(policy, "OnFailure" | "Never") {
+        errors.push(FieldError::required(&policy_path, "valid values: \"OnFailure\", \"Never\""));
+    } else if walk::at(spec, "podFailurePolicy").is_object() && policy != "Never" {
+        errors.push(FieldError::invalid(&policy_path, policy, "only \"Never\" is supported when podFailurePolicy is specified"));
     }
 }

@@ -1,7 +1,10 @@
 //! ReplicationControllers.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
+use crate::apps::workload;
+use crate::check;
 use crate::columns::{age, columns, containers, labels, name};
 use crate::core::pod::defaults::template;
 use crate::resource::Resource;
@@ -16,6 +19,8 @@ pub fn resource() -> Resource {
         .select(&["status.replicas"])
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
+            rules.validate_status = workload::replica_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
@@ -44,4 +49,29 @@ fn default(object: &mut Value) {
     if let Some(spec) = walk::existing_mut(object, "spec") {
         walk::fill(spec, "replicas", 1);
     }
+}
+
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("spec");
+    let (spec, selector) = (walk::at(object, "spec"), walk::at(object, "spec.selector"));
+    check::non_negative(&mut errors, spec, "minReadySeconds", &path);
+    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
+        errors.push(FieldError::required(&path.child("selector"), ""));
+    }
+    check::non_negative(&mut errors, spec, "replicas", &path);
+    let (template, path) = (walk::at(spec, "template"), path.child("template"));
+    if !template.is_object() {
+        errors.push(FieldError::required(&path, ""));
+        return errors;
+    }
+    let labels = walk::at(template, "metadata.labels");
+    if selector.as_object().into_iter().flatten().any(|(key, value)| labels.get(key) != Some(value)) {
+        errors.push(FieldError::invalid(&path.child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`"));
+    }
+    if old.is_none_or(|old| walk::at(old, "spec.template") != template) {
+        crate::core::pod::validate::template(&mut errors, template, &path);
+    }
+    workload::always(&mut errors, template, &path, "ReplicationController");
+    errors
 }
