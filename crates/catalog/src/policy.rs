@@ -1,7 +1,9 @@
 //! The `policy` group.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
+use crate::check;
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
@@ -11,6 +13,21 @@ pub fn resources() -> Vec<Resource> {
         .short(&["pdb"])
         .status()
         .rules(|rules| {
+            rules.validate = |object, _| {
+                let mut errors = FieldErrors::new();
+                let path = Path::new("spec");
+                let (least, most) = (walk::at(object, "spec.minAvailable"), walk::at(object, "spec.maxUnavailable"));
+                if !least.is_null() && !most.is_null() {
+                    errors.push(FieldError::invalid(&path, walk::at(object, "spec").clone(), "minAvailable and maxUnavailable cannot be both set"));
+                }
+                for (key, value) in [("minAvailable", least), ("maxUnavailable", most)] {
+                    check::count_or_percent(&mut errors, &path.child(key), value);
+                    check::not_over_100_percent(&mut errors, &path.child(key), value);
+                }
+                check::label_selector(&mut errors, walk::at(object, "spec.selector"), &path.child("selector"));
+                check::maybe_one_of(&mut errors, &path.child("unhealthyPodEvictionPolicy"), walk::text(object, "spec.unhealthyPodEvictionPolicy"), &["AlwaysAllow", "IfHealthyBudget"]);
+                errors
+            };
             rules.prepare = |object, old| {
                 walk::keep(object, old, "status");
                 if old.is_none() {

@@ -1,7 +1,9 @@
 //! The `rbac.authorization.k8s.io` group.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
+use crate::check;
 use crate::columns::{age, columns, name};
 use crate::resource::{Column, Resource};
 use crate::walk;
@@ -24,6 +26,7 @@ fn role(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource 
     resource.rules.name = api::names::path_segment;
     if kind.ends_with("Binding") {
         resource.rules.default = default_binding;
+        resource.rules.validate = validate_binding;
     }
     if kind.ends_with("Role") {
         let mut shown = columns(&["Name", "Created At"]);
@@ -57,4 +60,38 @@ fn default_binding(object: &mut Value) {
             walk::fill_text(subject, "apiGroup", GROUP);
         }
     }
+}
+
+/// Upstream: `pkg/apis/rbac/validation/validation.go`.
+fn validate_binding(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (role, path) = (walk::at(object, "roleRef"), Path::new("roleRef"));
+    check::maybe_one_of(&mut errors, &path.child("apiGroup"), walk::text(role, "apiGroup"), &[GROUP]);
+    let kinds: &[&str] = if walk::text(object, "kind") == "ClusterRoleBinding" { &["ClusterRole"] } else { &["Role", "ClusterRole"] };
+    if !kinds.contains(&walk::text(role, "kind")) {
+        errors.push(FieldError::not_supported(&path.child("kind"), walk::text(role, "kind"), kinds));
+    }
+    check::required_name(&mut errors, &path.child("name"), walk::text(role, "name"), api::names::path_segment);
+    for (i, subject) in walk::list(object, "subjects").iter().enumerate() {
+        let path = Path::new("subjects").index(i);
+        if walk::text(subject, "name").is_empty() {
+            errors.push(FieldError::required(&path.child("name"), ""));
+        }
+        match walk::text(subject, "kind") {
+            "ServiceAccount" => {
+                check::optional_name(&mut errors, &path.child("name"), walk::text(subject, "name"), api::names::dns1123_subdomain);
+                if walk::text(subject, "namespace").is_empty() {
+                    errors.push(FieldError::required(&path.child("namespace"), ""));
+                }
+            }
+            "User" | "Group" => check::maybe_one_of(&mut errors, &path.child("apiGroup"), walk::text(subject, "apiGroup"), &[GROUP]),
+            other => errors.push(FieldError::not_supported(&path.child("kind"), other, &["ServiceAccount", "User", "Group"])),
+        }
+    }
+    if let Some(old) = old
+        && walk::at(old, "roleRef") != role
+    {
+        errors.push(FieldError::invalid(&path, role.clone(), "cannot change roleRef"));
+    }
+    errors
 }

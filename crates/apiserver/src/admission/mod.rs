@@ -2,8 +2,10 @@
 //!
 //! Each plug-in is a file. Those that mutate run first, in upstream's order, then those that only look.
 
+mod limits;
 mod namespace;
 mod pod;
+mod quota;
 mod rbac;
 pub mod service;
 mod storage;
@@ -36,10 +38,16 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
     }
     if is(call, "", "pods") {
         match operation {
-            Operation::Create => pod::mutate(call, object)?,
+            Operation::Create => {
+                pod::mutate(call, object)?;
+                limits::mutate(call, object);
+            }
             // Upstream: DefaultTolerationSeconds looks at updates too, so that an apply does not take them away.
             _ => pod::tolerations(object),
         }
+    }
+    if is(call, "", "nodes") && operation == Operation::Create {
+        policy::node_taints::taint(object);
     }
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);
@@ -59,6 +67,18 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
         && let Some(object) = object
     {
         rbac::check(call, object, old)?;
+    }
+    if !call.info.subresource.is_empty() {
+        return Ok(());
+    }
+    if let Some(object) = object.filter(|_| operation != Operation::Delete) {
+        if is(call, "", "services")
+            && let Some(why) = policy::external_ips::refusal(object, old)
+        {
+            return Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
+        }
+        limits::check(call, operation, object)?;
+        quota::check(call, operation, object, old).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The core group.
 
+pub mod config_data;
 pub mod config_map;
 pub mod endpoints;
 pub mod event;
@@ -9,11 +10,13 @@ pub mod node;
 pub mod persistent_volume;
 pub mod persistent_volume_claim;
 pub mod pod;
+pub mod quota_rules;
 pub mod replication_controller;
 pub mod resource_quota;
 pub mod secret;
 pub mod service;
 pub mod service_account;
+pub mod service_rules;
 
 use crate::resource::Resource;
 

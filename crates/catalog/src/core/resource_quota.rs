@@ -11,6 +11,8 @@ pub fn resource() -> Resource {
         .short(&["quota"])
         .status_only()
         .rules(|rules| {
+            rules.validate = super::quota_rules::validate;
+            rules.validate_status = super::quota_rules::validate_status;
             rules.default = |object| {
                 if let Some(spec) = walk::existing_mut(object, "spec") {
                     crate::core::pod::defaults::quantities(spec.get_mut("hard"));

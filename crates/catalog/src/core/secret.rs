@@ -9,7 +9,10 @@ use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    Resource::new("", "v1", "Secret", "secrets", true).select(&["type"]).rules(|rules| rules.default = default).columns(columns(&["Name", "Type", "Data#", "Age"]), |object, now| {
+    Resource::new("", "v1", "Secret", "secrets", true).select(&["type"]).rules(|rules| {
+        rules.default = default;
+        rules.validate = super::config_data::secret;
+    }).columns(columns(&["Name", "Type", "Data#", "Age"]), |object, now| {
         let count = walk::map(object, "data").map_or(0, serde_json::Map::len);
         vec![name(object), walk::text(object, "type").into(), count.into(), age(object, now)]
     })

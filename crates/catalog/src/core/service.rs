@@ -17,7 +17,8 @@ pub fn resource() -> Resource {
         .columns(columns(&["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"]), cells);
     service.table = "/registry/services/specs".into();
     service.rules.default = default;
-    service.rules.prepare = |object, old| walk::own_status(object, old, json!({"loadBalancer": {}}));
+    service.rules.validate = super::service_rules::validate;
+    service.rules.prepare = prepare;
     // Upstream: services are names of DNS, by RFC 1123 since RelaxedServiceNameValidation.
     service.rules.name = api::names::dns1123_label;
     service
@@ -87,6 +88,30 @@ fn default(object: &mut Value) {
             if ingress.get("ip").is_some_and(|ip| ip != "") {
                 fill(ingress, "ipMode", "VIP");
             }
+        }
+    }
+}
+
+/// Upstream: `dropTypeDependentFields`: what only the old type had a use for goes with it, unless the writer says otherwise.
+fn prepare(object: &mut Value, old: Option<&Value>) {
+    walk::own_status(object, old, json!({"loadBalancer": {}}));
+    let Some(old) = old else { return };
+    let (kind, before) = (walk::text(object, "spec.type").to_owned(), walk::text(old, "spec.type"));
+    let Some(spec) = walk::existing_mut(object, "spec").filter(|_| kind != before) else { return };
+    let outside = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
+    let mut keys: Vec<&str> = Vec::new();
+    if before == "LoadBalancer" {
+        keys.extend(["allocateLoadBalancerNodePorts", "loadBalancerSourceRanges", "loadBalancerClass", "healthCheckNodePort"]);
+    }
+    if outside(before) && !outside(&kind) {
+        keys.push("externalTrafficPolicy");
+    }
+    if before == "ExternalName" {
+        keys.push("externalName");
+    }
+    for key in keys {
+        if spec.get(key) == old["spec"].get(key) {
+            spec.remove(key);
         }
     }
 }
