@@ -3,6 +3,8 @@
 pub mod bootstrap;
 pub mod external_ips;
 pub mod limits;
+pub mod node_restriction;
 pub mod node_taints;
+pub mod pod_security;
 pub mod quota;
 pub mod rbac;

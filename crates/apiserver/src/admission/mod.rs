@@ -5,6 +5,7 @@
 mod limits;
 mod namespace;
 mod pod;
+mod pod_security;
 mod quota;
 mod rbac;
 pub mod service;
@@ -68,6 +69,13 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
     {
         rbac::check(call, object, old)?;
     }
+    node_restriction(call, operation, object, old)?;
+    if is(call, "", "pods")
+        && matches!(call.info.subresource.as_str(), "" | "ephemeralcontainers")
+        && let Some(pod) = object.filter(|_| operation != Operation::Delete)
+    {
+        pod_security::check(call, pod, old)?;
+    }
     if !call.info.subresource.is_empty() {
         return Ok(());
     }
@@ -81,4 +89,21 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
         quota::check(call, operation, object, old).await?;
     }
     Ok(())
+}
+
+fn node_restriction(call: &Call, operation: Operation, new: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
+    let Some(node) = policy::node_restriction::node_of(&call.user.name, &call.user.groups) else { return Ok(()) };
+    if !call.served.resource.group.is_empty() {
+        return Ok(());
+    }
+    let write = policy::node_restriction::Write {
+        node,
+        creates: operation == Operation::Create,
+        plural: &call.served.resource.plural,
+        subresource: &call.info.subresource,
+        name: &call.info.name,
+        new,
+        old,
+    };
+    policy::node_restriction::refusal(&write).map_or(Ok(()), |why| Err(ApiError::forbidden(&call.resource(), &call.info.name, why)))
 }
