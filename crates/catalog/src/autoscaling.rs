@@ -1,5 +1,6 @@
 //! The `autoscaling` group. `v2` is stored; `v1` is the same object seen through fewer fields.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name};
@@ -20,6 +21,7 @@ fn horizontal(version: &'static str) -> Resource {
         .status_only()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = validate;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"desiredReplicas": 0, "currentMetrics": null}));
         })
         .columns(columns(&["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas#", "Age"]), |object, now| {
@@ -149,4 +151,26 @@ fn default(object: &mut Value) {
         walk::fill(down, "selectPolicy", "Max");
         walk::fill(down, "policies", json!([by_percent]));
     }
+}
+
+/// Upstream: `pkg/apis/autoscaling/validation/validation.go`.
+fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("spec");
+    let (least, most) = (walk::at(object, "spec.minReplicas").as_i64(), walk::int(object, "spec.maxReplicas"));
+    if let Some(least) = least.filter(|n| *n < 1) {
+        errors.push(FieldError::invalid(&path.child("minReplicas"), least, "must be greater than or equal to 1"));
+    }
+    if most < 1 {
+        errors.push(FieldError::invalid(&path.child("maxReplicas"), most, "must be greater than 0"));
+    }
+    if least.is_some_and(|least| most < least) {
+        errors.push(FieldError::invalid(&path.child("maxReplicas"), most, "must be greater than or equal to `minReplicas`"));
+    }
+    for key in ["kind", "name"] {
+        if walk::text(walk::at(object, "spec.scaleTargetRef"), key).is_empty() {
+            errors.push(FieldError::required(&path.child("scaleTargetRef").child(key), ""));
+        }
+    }
+    errors
 }

@@ -7,7 +7,10 @@ use crate::resource::Resource;
 use crate::walk::{self, made};
 
 pub fn resource() -> Resource {
-    Resource::new("", "v1", "LimitRange", "limitranges", true).short(&["limits"]).rules(|rules| rules.default = default).columns(columns(&["Name", "Created At"]), crate::columns::name_and_age_cells)
+    Resource::new("", "v1", "LimitRange", "limitranges", true).short(&["limits"]).rules(|rules| {
+        rules.default = default;
+        rules.validate = super::limit_range_rules::validate;
+    }).columns(columns(&["Name", "Created At"]), crate::columns::name_and_age_cells)
 }
 
 /// Upstream: for containers a default limit comes from the most allowed, a default request from the default limit or the

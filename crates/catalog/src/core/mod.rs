@@ -5,6 +5,7 @@ pub mod config_map;
 pub mod endpoints;
 pub mod event;
 pub mod limit_range;
+pub mod limit_range_rules;
 pub mod namespace;
 pub mod node;
 pub mod persistent_volume;

@@ -1,8 +1,10 @@
 //! Ingresses and their classes.
 
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
 use super::resource as of_group;
+use crate::check;
 use crate::columns::{age, columns, name, or_none};
 use crate::resource::Resource;
 use crate::walk;
@@ -34,7 +36,10 @@ pub fn ingress() -> Resource {
     of_group("Ingress", "ingresses", true)
         .short(&["ing"])
         .status()
-        .rules(|rules| rules.prepare = |object, old| walk::own_status(object, old, serde_json::json!({"loadBalancer": {}})))
+        .rules(|rules| {
+            rules.validate = validate;
+            rules.prepare = |object, old| walk::own_status(object, old, serde_json::json!({"loadBalancer": {}}));
+        })
         .columns(columns(&["Name", "Class", "Hosts", "Address", "Ports", "Age"]), |object, now| {
             let class = match walk::text(object, "spec.ingressClassName") {
                 "" => api::meta::annotation(object, "kubernetes.io/ingress.class").unwrap_or_default(),
@@ -53,5 +58,56 @@ fn hosts(object: &Value) -> Value {
         0 => "*".into(),
         1..=3 => all.join(",").into(),
         n => format!("{} + {} more...", all[..3].join(","), n - 3).into(),
+    }
+}
+
+/// Upstream: `pkg/apis/networking/validation/validation.go`.
+fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let spec = Path::new("spec");
+    if walk::list(object, "spec.rules").is_empty() && !walk::at(object, "spec.defaultBackend").is_object() {
+        errors.push(FieldError::invalid(&spec, walk::at(object, "spec").clone(), "either `defaultBackend` or `rules` must be specified"));
+    }
+    for (i, rule) in walk::list(object, "spec.rules").iter().enumerate() {
+        let path = spec.child("rules").index(i);
+        let host = walk::text(rule, "host");
+        check::optional_name(&mut errors, &path.child("host"), host.strip_prefix("*.").unwrap_or(host), api::names::dns1123_subdomain);
+        for (j, way) in walk::list(rule, "http.paths").iter().enumerate() {
+            let path = path.child("http").child("paths").index(j);
+            let (kind, target) = (walk::text(way, "pathType"), walk::text(way, "path"));
+            if kind.is_empty() {
+                errors.push(FieldError::required(&path.child("pathType"), "pathType must be specified"));
+            }
+            check::maybe_one_of(&mut errors, &path.child("pathType"), kind, &["Exact", "ImplementationSpecific", "Prefix"]);
+            if !target.starts_with('/') && (kind != "ImplementationSpecific" || !target.is_empty()) {
+                errors.push(FieldError::invalid(&path.child("path"), target, "must be an absolute path"));
+            }
+            backend(&mut errors, walk::at(way, "backend"), &path.child("backend"));
+        }
+    }
+    if walk::at(object, "spec.defaultBackend").is_object() {
+        backend(&mut errors, walk::at(object, "spec.defaultBackend"), &spec.child("defaultBackend"));
+    }
+    errors
+}
+
+fn backend(errors: &mut FieldErrors, backend: &Value, path: &Path) {
+    let (service, resource) = (walk::at(backend, "service"), walk::at(backend, "resource").is_object());
+    if service.is_object() && resource {
+        return errors.push(FieldError::invalid(path, "", "cannot set both resource and service backends"));
+    }
+    if !service.is_object() {
+        if !resource {
+            errors.push(FieldError::required(path, "resource or service backend is required"));
+        }
+        return;
+    }
+    let path = path.child("service");
+    check::required_name(errors, &path.child("name"), walk::text(service, "name"), api::names::dns1123_label);
+    let (name, number) = (walk::text(service, "port.name"), walk::int(service, "port.number"));
+    match (name.is_empty(), number) {
+        (true, 0) => errors.push(FieldError::required(&path, "port name or number is required")),
+        (false, n) if n != 0 => errors.push(FieldError::invalid(&path, "", "cannot set both port name & port number")),
+        _ => {}
     }
 }

@@ -1,16 +1,23 @@
 //! StorageClasses.
 
+use api::field::{FieldError, FieldErrors, Path};
+use serde_json::Value;
+
 use super::{resource as of_group, truth};
+use crate::check;
 use crate::columns::{age, columns};
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    of_group("StorageClass", "storageclasses", false).short(&["sc"]).rules(|rules| rules.default = |object| {
+    of_group("StorageClass", "storageclasses", false).short(&["sc"]).rules(|rules| {
+        rules.validate = validate;
+        rules.default = |object| {
         if let Some(class) = object.as_object_mut() {
             walk::fill(class, "reclaimPolicy", "Delete");
             walk::fill(class, "volumeBindingMode", "Immediate");
         }
+        };
     }).columns(
         columns(&["Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"]),
         |object, now| {
@@ -26,4 +33,22 @@ pub fn resource() -> Resource {
             ]
         },
     )
+}
+
+/// Upstream: `pkg/apis/storage/validation/validation.go`.
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    if walk::text(object, "provisioner").is_empty() {
+        errors.push(FieldError::required(&Path::new("provisioner"), ""));
+    }
+    check::maybe_one_of(&mut errors, &Path::new("reclaimPolicy"), walk::text(object, "reclaimPolicy"), &["Delete", "Retain"]);
+    check::maybe_one_of(&mut errors, &Path::new("volumeBindingMode"), walk::text(object, "volumeBindingMode"), &["Immediate", "WaitForFirstConsumer"]);
+    let Some(old) = old else { return errors };
+    for key in ["parameters", "provisioner", "reclaimPolicy"] {
+        if walk::at(object, key) != walk::at(old, key) {
+            errors.push(FieldError::forbidden(&Path::new(key), "updates to ".to_owned() + key + " are forbidden."));
+        }
+    }
+    check::immutable(&mut errors, &Path::new("volumeBindingMode"), walk::at(object, "volumeBindingMode"), walk::at(old, "volumeBindingMode"));
+    errors
 }
