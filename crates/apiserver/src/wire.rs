@@ -166,6 +166,8 @@ pub fn put_warnings(response: &mut Response<Body>, warnings: &[String]) {
     }
 }
 
+/// A value as YAML.
+// Differs: in YAML's flow style, which is JSON; upstream writes block style.
 pub fn to_yaml(value: &Value) -> Option<String> {
     serde_json::to_string_pretty(value).ok()
 }

@@ -52,11 +52,7 @@ pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Bo
 
 /// Where the kubelet of a node listens.
 fn kubelet_of(call: &Call, node: &str) -> Result<(String, u16), ApiError> {
-    let table = call.server.store.table("/registry/minions");
-    let table = match call.server.registry().find("", "v1", "nodes") {
-        Some(served) => served.table,
-        None => table,
-    };
+    let table = call.server.registry().find("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?.table;
     let record = call.server.store.view().get(table, node).ok_or_else(|| ApiError::not_found(&GroupResource::new("", "nodes"), node))?;
     let object = object::parse(&record.value);
     let addresses = walk::list(&object, "status.addresses");

@@ -120,11 +120,16 @@ pub async fn delete(call: &Call, options: &Options) -> Result<Outcome, ApiError>
     loop {
         let record = call.record()?;
         match delete_once(call, options, &record).await {
-            Err(error) if error.reason == api::Reason::Conflict && tries > 0 && options.revision.is_empty() && options.uid.is_empty() => tries -= 1,
-            Err(error) if error.reason == api::Reason::Conflict && tries > 0 && error.message.ends_with("try again") && options.revision.is_empty() => tries -= 1,
+            // Another write came between. With preconditions the record is looked at again and they are judged anew.
+            Err(error) if error.reason == api::Reason::Conflict && tries > 0 && meets(options, &record) && call.record().is_ok_and(|now| now.revision != record.revision) => tries -= 1,
             other => return other,
         }
     }
+}
+
+/// Whether the record that was judged met the revision asked for: if not, the conflict is the client's.
+fn meets(options: &Options, record: &Record) -> bool {
+    options.revision.is_empty() || options.revision == record.revision.to_string()
 }
 
 async fn delete_once(call: &Call, options: &Options, record: &Arc<Record>) -> Result<Outcome, ApiError> {

@@ -34,8 +34,7 @@ impl Selection {
         };
         if !call.info.name.is_empty() {
             // A single object named by path or selector: its key is the only one that can match, checked by its name.
-            let position = 0;
-            fields.push((position, true, call.info.name.clone()));
+            fields.push((0, true, call.info.name.clone()));
             if !prefix.is_empty() || !call.served.resource.namespaced {
                 prefix.push_str(&call.info.name);
             }
