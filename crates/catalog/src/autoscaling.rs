@@ -1,11 +1,10 @@
 //! The `autoscaling` group. `v2` is stored; `v1` is the same object seen through fewer fields.
 
-use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name};
 use crate::resource::{Conversion, Resource};
-use crate::walk;
+use crate::{autoscaling_rules, walk};
 
 pub fn resources() -> Vec<Resource> {
     let mut v1 = horizontal("v1");
@@ -21,7 +20,9 @@ fn horizontal(version: &'static str) -> Resource {
         .status_only()
         .rules(|rules| {
             rules.default = default;
-            rules.validate = validate;
+            // v1 is judged in the form that is stored.
+            rules.validate = |object, old| autoscaling_rules::validate(&as_v2(object), old.map(as_v2).as_ref());
+            rules.validate_status = autoscaling_rules::validate_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"desiredReplicas": 0, "currentMetrics": null}));
         })
         .columns(columns(&["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas#", "Age"]), |object, now| {
@@ -101,6 +102,11 @@ fn to_v1(mut object: Value) -> Value {
     object
 }
 
+fn as_v2(object: &Value) -> Value {
+    let v1 = walk::text(object, "apiVersion") == "autoscaling/v1";
+    if v1 { to_v2(object.clone()) } else { object.clone() }
+}
+
 fn to_v2(mut object: Value) -> Value {
     object["apiVersion"] = "autoscaling/v2".into();
     let annotations = walk::existing_mut(&mut object, "metadata.annotations");
@@ -151,26 +157,4 @@ fn default(object: &mut Value) {
         walk::fill(down, "selectPolicy", "Max");
         walk::fill(down, "policies", json!([by_percent]));
     }
-}
-
-/// Upstream: `pkg/apis/autoscaling/validation/validation.go`.
-fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    let path = Path::new("spec");
-    let (least, most) = (walk::at(object, "spec.minReplicas").as_i64(), walk::int(object, "spec.maxReplicas"));
-    if let Some(least) = least.filter(|n| *n < 1) {
-        errors.push(FieldError::invalid(&path.child("minReplicas"), least, "must be greater than or equal to 1"));
-    }
-    if most < 1 {
-        errors.push(FieldError::invalid(&path.child("maxReplicas"), most, "must be greater than 0"));
-    }
-    if least.is_some_and(|least| most < least) {
-        errors.push(FieldError::invalid(&path.child("maxReplicas"), most, "must be greater than or equal to `minReplicas`"));
-    }
-    for key in ["kind", "name"] {
-        if walk::text(walk::at(object, "spec.scaleTargetRef"), key).is_empty() {
-            errors.push(FieldError::required(&path.child("scaleTargetRef").child(key), ""));
-        }
-    }
-    errors
 }

@@ -1,13 +1,39 @@
 //! The `coordination.k8s.io` group.
 
+use api::field::{FieldError, FieldErrors, Path};
+use serde_json::Value;
+
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn resources() -> Vec<Resource> {
     let mut lease = Resource::new("coordination.k8s.io", "v1", "Lease", "leases", true)
-        .rules(|rules| rules.unconditional_update = false)
+        .rules(|rules| {
+            rules.unconditional_update = false;
+            rules.validate = validate;
+        })
         .columns(columns(&["Name", "Holder", "Age"]), |object, now| vec![name(object), walk::text(object, "spec.holderIdentity").into(), age(object, now)]);
     lease.table = "/registry/leases".into();
     vec![lease]
+}
+
+/// Upstream: `pkg/apis/coordination/validation/validation.go`.
+fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    if let Some(seconds) = walk::at(spec, "leaseDurationSeconds").as_i64().filter(|n| *n <= 0) {
+        errors.push(FieldError::invalid(&path.child("leaseDurationSeconds"), seconds, "must be greater than 0"));
+    }
+    if let Some(count) = walk::at(spec, "leaseTransitions").as_i64().filter(|n| *n < 0) {
+        errors.push(FieldError::invalid(&path.child("leaseTransitions"), count, "must be greater than or equal to 0"));
+    }
+    let (strategy, holder) = (walk::text(spec, "strategy"), walk::at(spec, "preferredHolder"));
+    if !strategy.is_empty() && strategy != "OldestEmulationVersion" && !api::names::qualified_name(strategy).is_empty() {
+        errors.extend(api::names::qualified_name(strategy).into_iter().map(|fault| FieldError::invalid(&path.child("strategy"), strategy, fault)));
+    }
+    if strategy.is_empty() && holder.as_str().is_some_and(|h| !h.is_empty()) {
+        errors.push(FieldError::forbidden(&path.child("preferredHolder"), "may only be specified if `strategy` is defined"));
+    }
+    errors
 }

@@ -32,6 +32,7 @@ pub fn resources() -> Vec<Resource> {
     event.table = "/registry/events".into();
     event.stored_group = "".into();
     event.conversion = Some(Conversion { from_stored, to_stored });
+    event.rules.validate = |object, old| core::event_rules::validate_strictly(&to_stored(object.clone()), old.map(|old| to_stored(old.clone())).as_ref());
     event.rules.columns = core::event::event_columns();
     event.rules.cells = |object, now| (core::event::resource().rules.cells)(&to_stored(object.clone()), now);
     vec![event]

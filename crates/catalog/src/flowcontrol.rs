@@ -1,15 +1,20 @@
 //! The `flowcontrol.apiserver.k8s.io` group.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
-use crate::walk;
+use crate::{flowcontrol_rules, walk};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 
 pub fn resources() -> Vec<Resource> {
-    let flow = Resource::new(GROUP, "v1", "FlowSchema", "flowschemas", false).status().rules(|rules| rules.default = default_flow).columns(
+    let flow = Resource::new(GROUP, "v1", "FlowSchema", "flowschemas", false).status().rules(|rules| {
+        rules.default = default_flow;
+        rules.validate = flowcontrol_rules::flow_schema;
+        rules.validate_status = flowcontrol_rules::conditions;
+        rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+    }).columns(
         columns(&["Name", "PriorityLevel", "MatchingPrecedence#", "DistinguisherMethod", "Age", "MissingPL"]),
         |object, now| {
             let method = match walk::text(object, "spec.distinguisherMethod.type") {
@@ -27,7 +32,12 @@ pub fn resources() -> Vec<Resource> {
             ]
         },
     );
-    let level = Resource::new(GROUP, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", false).status().rules(|rules| rules.default = default_level).columns(
+    let level = Resource::new(GROUP, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", false).status().rules(|rules| {
+        rules.default = default_level;
+        rules.validate = flowcontrol_rules::priority_level;
+        rules.validate_status = flowcontrol_rules::conditions;
+        rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+    }).columns(
         columns(&["Name", "Type", "NominalConcurrencyShares", "Queues", "HandSize", "QueueLengthLimit", "Age"]),
         |object, now| {
             let number = |path: &str| walk::at(object, path).as_i64().map_or("<none>".to_owned(), |n| n.to_string()).into();

@@ -28,6 +28,13 @@ pub fn resources() -> Vec<Resource> {
                 check::maybe_one_of(&mut errors, &path.child("unhealthyPodEvictionPolicy"), walk::text(object, "spec.unhealthyPodEvictionPolicy"), &["AlwaysAllow", "IfHealthyBudget"]);
                 errors
             };
+            rules.validate_status = |object, _| {
+                let (mut errors, status) = (FieldErrors::new(), walk::at(object, "status"));
+                for key in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+                    check::non_negative(&mut errors, status, key, &Path::new("status"));
+                }
+                errors
+            };
             rules.prepare = |object, old| {
                 walk::keep(object, old, "status");
                 if old.is_none() {

@@ -32,6 +32,7 @@ fn role(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource 
         let mut shown = columns(&["Name", "Created At"]);
         shown[1].kind = "date".into();
         resource.rules.columns = shown;
+        resource.rules.validate = validate_role;
     }
     resource
 }
@@ -66,27 +67,15 @@ fn default_binding(object: &mut Value) {
 fn validate_binding(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (role, path) = (walk::at(object, "roleRef"), Path::new("roleRef"));
-    check::maybe_one_of(&mut errors, &path.child("apiGroup"), walk::text(role, "apiGroup"), &[GROUP]);
-    let kinds: &[&str] = if walk::text(object, "kind") == "ClusterRoleBinding" { &["ClusterRole"] } else { &["Role", "ClusterRole"] };
+    let of_cluster = walk::text(object, "kind") == "ClusterRoleBinding";
+    group(&mut errors, walk::text(role, "apiGroup"), GROUP, &path.child("apiGroup"));
+    let kinds: &[&str] = if of_cluster { &["ClusterRole"] } else { &["Role", "ClusterRole"] };
     if !kinds.contains(&walk::text(role, "kind")) {
         errors.push(FieldError::not_supported(&path.child("kind"), walk::text(role, "kind"), kinds));
     }
     check::required_name(&mut errors, &path.child("name"), walk::text(role, "name"), api::names::path_segment);
     for (i, subject) in walk::list(object, "subjects").iter().enumerate() {
-        let path = Path::new("subjects").index(i);
-        if walk::text(subject, "name").is_empty() {
-            errors.push(FieldError::required(&path.child("name"), ""));
-        }
-        match walk::text(subject, "kind") {
-            "ServiceAccount" => {
-                check::optional_name(&mut errors, &path.child("name"), walk::text(subject, "name"), api::names::dns1123_subdomain);
-                if walk::text(subject, "namespace").is_empty() {
-                    errors.push(FieldError::required(&path.child("namespace"), ""));
-                }
-            }
-            "User" | "Group" => check::maybe_one_of(&mut errors, &path.child("apiGroup"), walk::text(subject, "apiGroup"), &[GROUP]),
-            other => errors.push(FieldError::not_supported(&path.child("kind"), other, &["ServiceAccount", "User", "Group"])),
-        }
+        validate_subject(&mut errors, subject, of_cluster, &Path::new("subjects").index(i));
     }
     if let Some(old) = old
         && walk::at(old, "roleRef") != role
@@ -94,4 +83,70 @@ fn validate_binding(object: &Value, old: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&path, role.clone(), "cannot change roleRef"));
     }
     errors
+}
+
+fn group(errors: &mut FieldErrors, given: &str, wanted: &str, path: &Path) {
+    if given != wanted {
+        errors.push(FieldError::not_supported(path, given, &[wanted]));
+    }
+}
+
+fn validate_subject(errors: &mut FieldErrors, subject: &Value, of_cluster: bool, path: &Path) {
+    let (kind, name) = (walk::text(subject, "kind"), walk::text(subject, "name"));
+    if name.is_empty() {
+        errors.push(FieldError::required(&path.child("name"), ""));
+    }
+    match kind {
+        "ServiceAccount" => {
+            check::optional_name(errors, &path.child("name"), name, api::names::dns1123_subdomain);
+            group(errors, walk::text(subject, "apiGroup"), "", &path.child("apiGroup"));
+            if of_cluster && walk::text(subject, "namespace").is_empty() {
+                errors.push(FieldError::required(&path.child("namespace"), ""));
+            }
+        }
+        "User" | "Group" => group(errors, walk::text(subject, "apiGroup"), GROUP, &path.child("apiGroup")),
+        other => errors.push(FieldError::not_supported(&path.child("kind"), other, &["ServiceAccount", "User", "Group"])),
+    }
+}
+
+fn validate_role(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let namespaced = walk::text(object, "kind") == "Role";
+    for (i, rule) in walk::list(object, "rules").iter().enumerate() {
+        validate_rule(&mut errors, rule, namespaced, &Path::new("rules").index(i));
+    }
+    if namespaced || !walk::at(object, "aggregationRule").is_object() {
+        return errors;
+    }
+    let (selectors, path) = (walk::list(object, "aggregationRule.clusterRoleSelectors"), Path::new("aggregationRule.clusterRoleSelectors"));
+    if selectors.is_empty() {
+        errors.push(FieldError::required(&path, "at least one clusterRoleSelector required if aggregationRule is non-nil"));
+    }
+    for (i, selector) in selectors.iter().enumerate() {
+        check::label_selector(&mut errors, selector, &path.index(i));
+    }
+    errors
+}
+
+fn validate_rule(errors: &mut FieldErrors, rule: &Value, namespaced: bool, path: &Path) {
+    let given = |key: &str| !walk::list(rule, key).is_empty();
+    if !given("verbs") {
+        errors.push(FieldError::required(&path.child("verbs"), "verbs must contain at least one value"));
+    }
+    if given("nonResourceURLs") {
+        let (urls, path) = (walk::at(rule, "nonResourceURLs"), path.child("nonResourceURLs"));
+        if namespaced {
+            errors.push(FieldError::invalid(&path, urls.clone(), "namespaced rules cannot apply to non-resource URLs"));
+        }
+        if given("apiGroups") || given("resources") || given("resourceNames") {
+            errors.push(FieldError::invalid(&path, urls.clone(), "rules cannot apply to both regular resources and non-resource URLs"));
+        }
+        return;
+    }
+    if !given("apiGroups") {
+        errors.push(FieldError::required(&path.child("apiGroups"), "resource rules must supply at least one api group"));
+    }
+    if !given("resources") {
+        errors.push(FieldError::required(&path.child("resources"), "resource rules must supply at least one resource"));
+    }
 }

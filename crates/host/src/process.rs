@@ -57,6 +57,18 @@ impl Process {
         Self::of(self.pid) == Some(*self)
     }
 
+    /// It lives, but was killed and only takes its time to go: nothing it still does can be relied on.
+    pub fn is_ending(&self) -> bool {
+        const PF_EXITING: u64 = 0x4;
+        const SIGKILL: u64 = 1 << 8;
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();
+        let stat = read("stat");
+        let flags = stat.rfind(')').and_then(|at| stat.get(at + 2..)?.split(' ').nth(6)?.parse::<u64>().ok());
+        let status = read("status");
+        let pending = |line: &str| ["SigPnd:", "ShdPnd:"].iter().find_map(|name| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
+        flags.is_some_and(|flags| flags & PF_EXITING != 0) || status.lines().filter_map(pending).any(|set| set & SIGKILL != 0)
+    }
+
     pub fn signal(&self, signal: Signal) {
         if self.lives() {
             let _ = kill(Pid::from_raw(self.pid), signal);

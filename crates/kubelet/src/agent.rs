@@ -15,7 +15,7 @@ use crate::cgroup::Cgroups;
 use crate::image::Images;
 use crate::node::capacity::Machine;
 use crate::paths::Paths;
-use crate::pod::admit::Taken;
+use crate::pod::admit::{Taken, is_extended};
 use crate::pod::registry::Registry;
 use crate::probe::board::ProbeBoard;
 use crate::referenced::Referenced;
@@ -81,6 +81,15 @@ impl Agent {
     }
 
     pub fn allocatable_all(&self) -> BTreeMap<String, String> {
-        self.machine.allocatable(self.config.max_pods)
+        let mut all = self.machine.allocatable(self.config.max_pods);
+        all.extend(self.extended_resources());
+        all
+    }
+
+    /// Resources that others wrote into the node's capacity. Upstream: setters.MachineInfo takes them over as they are.
+    pub fn extended_resources(&self) -> BTreeMap<String, String> {
+        let node = self.node.get("", &self.config.node_name);
+        let capacity = node.as_ref().and_then(|n| n.status.as_ref()).and_then(|s| s.capacity.as_ref());
+        capacity.into_iter().flatten().filter(|(name, _)| is_extended(name)).map(|(name, amount)| (name.clone(), amount.0.clone())).collect()
     }
 }

@@ -42,7 +42,7 @@ pub fn config_map(object: &Value, old: Option<&Value>) -> FieldErrors {
         }
     }
     if keys(&mut errors, object, "data", false) + keys(&mut errors, object, "binaryData", true) > MAX {
-        errors.push(FieldError::too_long(&Path::new(""), MAX));
+        errors.push(FieldError::too_long(&check::nameless(), MAX));
     }
     errors
 }

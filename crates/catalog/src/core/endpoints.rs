@@ -1,18 +1,24 @@
 //! Endpoints.
 
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
 use serde_json::Value;
 
+use crate::check;
 use crate::columns::{age, columns, name, or_none};
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).rules(|rules| rules.default = |object| {
-        for subset in object.get_mut("subsets").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
-            for port in walk::items(subset, "ports") {
-                walk::fill_text(port, "protocol", "TCP");
+    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).rules(|rules| {
+        rules.validate = validate;
+        rules.default = |object| {
+            for subset in object.get_mut("subsets").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+                for port in walk::items(subset, "ports") {
+                    walk::fill_text(port, "protocol", "TCP");
+                }
             }
-        }
+        };
     }).columns(columns(&["Name", "Endpoints", "Age"]), |object, now| vec![name(object), addresses(object), age(object, now)])
 }
 
@@ -37,4 +43,47 @@ fn addresses(object: &Value) -> Value {
     shown.truncate(3);
     let text = shown.join(",");
     if count > 3 { format!("{text} + {} more...", count - 3).into() } else { or_none(text) }
+}
+
+/// Upstream: `ValidateEndpoints` in `pkg/apis/core/validation/validation.go`.
+fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    for (i, subset) in walk::list(object, "subsets").iter().enumerate() {
+        let path = Path::new("subsets").index(i);
+        if walk::list(subset, "addresses").is_empty() && walk::list(subset, "notReadyAddresses").is_empty() {
+            errors.push(FieldError::required(&path, "must specify `addresses` or `notReadyAddresses`"));
+        }
+        for list in ["addresses", "notReadyAddresses"] {
+            for (j, address) in walk::list(subset, list).iter().enumerate() {
+                one_address(&mut errors, address, &path.child(list).index(j));
+            }
+        }
+        let ports = walk::list(subset, "ports");
+        for (j, port) in ports.iter().enumerate() {
+            one_port(&mut errors, port, ports.len() > 1, &path.child("ports").index(j));
+        }
+    }
+    errors
+}
+
+fn one_address(errors: &mut FieldErrors, address: &Value, path: &Path) {
+    let ip = walk::text(address, "ip");
+    check::ip(errors, &path.child("ip"), ip);
+    check::optional_name(errors, &path.child("hostname"), walk::text(address, "hostname"), names::dns1123_label);
+    if let Some(node) = walk::at(address, "nodeName").as_str() {
+        check::syntax(errors, &path.child("nodeName"), node, names::dns1123_subdomain(node));
+    }
+    check::ordinary_ip(errors, &path.child("ip"), ip);
+}
+
+fn one_port(errors: &mut FieldErrors, port: &Value, named: bool, path: &Path) {
+    let name = walk::text(port, "name");
+    if named && name.is_empty() {
+        errors.push(FieldError::required(&path.child("name"), ""));
+    }
+    check::optional_name(errors, &path.child("name"), name, names::dns1123_label);
+    let number = walk::int(port, "port");
+    errors.extend(names::port_number(number).into_iter().map(|fault| FieldError::invalid(&path.child("port"), number, fault)));
+    check::one_of(errors, &path.child("protocol"), walk::text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+    check::optional_name(errors, &path.child("appProtocol"), walk::text(port, "appProtocol"), names::qualified_name);
 }

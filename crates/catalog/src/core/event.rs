@@ -23,6 +23,7 @@ pub fn resource() -> Resource {
             "type",
             "source",
         ])
+        .rules(|rules| rules.validate = super::event_rules::validate)
         .columns(event_columns(), cells)
 }
 

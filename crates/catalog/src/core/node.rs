@@ -22,6 +22,8 @@ pub fn resource() -> Resource {
                 }
             };
             rules.prepare = |object, old| walk::keep_status_unless_new(object, old);
+            rules.validate = super::node_rules::validate;
+            rules.validate_status = super::node_rules::validate_status;
         })
         .columns(
             columns(&["Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"]),

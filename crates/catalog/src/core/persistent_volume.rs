@@ -12,6 +12,7 @@ pub fn resource() -> Resource {
         .status_only()
         .rules(|rules| {
             rules.default = default;
+            rules.validate = super::persistent_volume_rules::validate;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"phase": "Pending"}));
         })
         .columns(columns(&["Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass", "VolumeAttributesClass", "Reason", "Age", "+VolumeMode"]), |object, now| {

@@ -1,14 +1,23 @@
 //! IPAddresses and ServiceCIDRs.
 
-use serde_json::Value;
+use std::net::IpAddr;
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use serde_json::{Value, json};
 
 use super::resource as of_group;
+use crate::check;
 use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn ip_address() -> Resource {
-    of_group("IPAddress", "ipaddresses", false).short(&["ip"]).columns(columns(&["Name", "ParentRef"]), |object, _| {
+    of_group("IPAddress", "ipaddresses", false).short(&["ip"]).rules(|rules| {
+        rules.generation = true;
+        rules.name = address_name;
+        rules.validate = validate_address;
+    }).columns(columns(&["Name", "ParentRef"]), |object, _| {
         let parent = walk::at(object, "spec.parentRef");
         let resource = match walk::text(parent, "group") {
             "" => walk::text(parent, "resource").to_owned(),
@@ -20,8 +29,63 @@ pub fn ip_address() -> Resource {
 }
 
 pub fn service_cidr() -> Resource {
-    of_group("ServiceCIDR", "servicecidrs", false).status_only().columns(columns(&["Name", "CIDRs", "Age"]), |object, now| {
+    of_group("ServiceCIDR", "servicecidrs", false).status().rules(|rules| {
+        rules.validate = validate_range;
+        rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+    }).columns(columns(&["Name", "CIDRs", "Age"]), |object, now| {
         let cidrs: Vec<_> = walk::list(object, "spec.cidrs").iter().filter_map(Value::as_str).collect();
         vec![name(object), cidrs.join(",").into(), age(object, now)]
     })
+}
+
+/// The name is the address as everybody writes it.
+fn address_name(name: &str) -> names::Faults {
+    match name.parse::<IpAddr>() {
+        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()],
+        Ok(ip) if ip.to_string() != name => vec![format!("must be in canonical form ({:?})", ip.to_string())],
+        Ok(_) => names::Faults::new(),
+    }
+}
+
+/// Upstream: `ValidateIPAddress` in `pkg/apis/networking/validation/validation.go`.
+fn validate_address(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (parent, path) = (walk::at(object, "spec.parentRef"), Path::new("spec.parentRef"));
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path, parent, walk::at(old, "spec.parentRef"));
+        return errors;
+    }
+    if !parent.is_object() {
+        errors.push(FieldError::required(&path, ""));
+        return errors;
+    }
+    check::optional_name(&mut errors, &path.child("group"), walk::text(parent, "group"), names::dns1123_subdomain);
+    for key in ["resource", "name"] {
+        check::required_name(&mut errors, &path.child(key), walk::text(parent, key), names::path_segment);
+    }
+    check::optional_name(&mut errors, &path.child("namespace"), walk::text(parent, "namespace"), names::path_segment);
+    errors
+}
+
+/// Upstream: `ValidateServiceCIDR`.
+fn validate_range(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec.cidrs"));
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path, walk::at(spec, "cidrs"), walk::at(old, "spec.cidrs"));
+        return errors;
+    }
+    let ranges: Vec<&str> = walk::list(spec, "cidrs").iter().filter_map(Value::as_str).collect();
+    let is_v6 = |range: &str| range.contains(':');
+    match ranges.as_slice() {
+        [] => errors.push(FieldError::required(&path, "at least one CIDR required")),
+        [_] => {}
+        [a, b] if is_v6(a) != is_v6(b) => {}
+        [_, _] => errors.push(FieldError::invalid(&path, spec.clone(), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64")),
+        _ => errors.push(FieldError::invalid(&path, spec.clone(), "may only hold up to 2 values")),
+    }
+    if errors.is_empty() {
+        ranges.iter().enumerate().for_each(|(i, range)| check::cidr(&mut errors, &path.index(i), range));
+    }
+    errors
 }

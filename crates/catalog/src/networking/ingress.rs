@@ -12,6 +12,7 @@ use crate::walk;
 pub fn ingress_class() -> Resource {
     of_group("IngressClass", "ingressclasses", false).rules(|rules| {
         rules.generation = true;
+        rules.validate = validate_class;
         rules.default = |object| {
             if let Some(parameters) = walk::existing_mut(object, "spec.parameters") {
                 walk::fill(parameters, "scope", "Cluster");
@@ -109,5 +110,46 @@ fn backend(errors: &mut FieldErrors, backend: &Value, path: &Path) {
         (true, 0) => errors.push(FieldError::required(&path, "port name or number is required")),
         (false, n) if n != 0 => errors.push(FieldError::invalid(&path, "", "cannot set both port name & port number")),
         _ => {}
+    }
+}
+
+const LONGEST_CONTROLLER: usize = 250;
+
+/// Upstream: `ValidateIngressClass` in `pkg/apis/networking/validation/validation.go`.
+fn validate_class(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (path, controller) = (Path::new("spec"), walk::text(object, "spec.controller"));
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path.child("controller"), walk::at(object, "spec.controller"), walk::at(old, "spec.controller"));
+    }
+    if controller.len() > LONGEST_CONTROLLER {
+        errors.push(FieldError::too_long(&path.child("controller"), LONGEST_CONTROLLER));
+    }
+    check::domain_prefixed_path(&mut errors, &path.child("controller"), controller);
+    let parameters = walk::at(object, "spec.parameters");
+    if parameters.is_object() {
+        class_parameters(&mut errors, parameters, &path.child("parameters"));
+    }
+    errors
+}
+
+fn class_parameters(errors: &mut FieldErrors, parameters: &Value, path: &Path) {
+    if let Some(group) = walk::at(parameters, "apiGroup").as_str() {
+        check::syntax(errors, &path.child("apiGroup"), group, api::names::dns1123_subdomain(group));
+    }
+    for (key, fault) in [("kind", "kind is required"), ("name", "name is required")] {
+        let text = walk::text(parameters, key);
+        check::required(errors, parameters, key, path, fault);
+        check::syntax(errors, &path.child(key), text, api::names::path_segment(text));
+    }
+    let namespace = walk::at(parameters, "namespace");
+    match walk::text(parameters, "scope") {
+        "Namespace" => match namespace.as_str() {
+            None => errors.push(FieldError::required(&path.child("namespace"), "`parameters.scope` is set to 'Namespace'")),
+            Some(name) => check::syntax(errors, &path.child("namespace"), name, api::names::dns1123_label(name)),
+        },
+        "Cluster" if !namespace.is_null() => errors.push(FieldError::forbidden(&path.child("namespace"), "`parameters.scope` is set to 'Cluster'")),
+        "Cluster" => {}
+        other => errors.push(FieldError::not_supported(&path.child("scope"), other, &["Cluster", "Namespace"])),
     }
 }

@@ -1,5 +1,6 @@
 //! The `storage.k8s.io` group.
 
+pub mod rules;
 pub mod storage_class;
 
 use serde_json::Value;
@@ -22,7 +23,11 @@ fn truth(object: &Value, path: &str) -> Value {
 
 pub fn resources() -> Vec<Resource> {
     vec![
-        resource("CSIDriver", "csidrivers", false).rules(|rules| rules.default = default_driver).columns(
+        resource("CSIDriver", "csidrivers", false).rules(|rules| {
+            rules.generation = true;
+            rules.default = default_driver;
+            rules.validate = self::rules::driver;
+        }).columns(
             columns(&["Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"]),
             |object, now| {
                 let modes: Vec<_> = walk::list(object, "spec.volumeLifecycleModes").iter().filter_map(Value::as_str).collect();
@@ -40,11 +45,16 @@ pub fn resources() -> Vec<Resource> {
                 ]
             },
         ),
-        resource("CSINode", "csinodes", false).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
+        resource("CSINode", "csinodes", false).rules(|rules| rules.validate = self::rules::node).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
         resource("CSIStorageCapacity", "csistoragecapacities", true)
+            .rules(|rules| rules.validate = self::rules::capacity)
             .columns(columns(&["Name", "StorageClassName", "Capacity"]), |object, _| vec![name(object), walk::text(object, "storageClassName").into(), walk::text(object, "capacity").into()]),
         storage_class::resource(),
-        resource("VolumeAttachment", "volumeattachments", false).status_only().columns(columns(&["Name", "Attacher", "PV", "Node", "Attached", "Age"]), |object, now| {
+        resource("VolumeAttachment", "volumeattachments", false).status_only().rules(|rules| {
+            rules.validate = self::rules::attachment;
+            rules.validate_status = self::rules::attachment_status;
+            rules.prepare = |object, old| walk::own_status(object, old, serde_json::json!({"attached": false}));
+        }).columns(columns(&["Name", "Attacher", "PV", "Node", "Attached", "Age"]), |object, now| {
             vec![
                 name(object),
                 walk::text(object, "spec.attacher").into(),
@@ -56,6 +66,7 @@ pub fn resources() -> Vec<Resource> {
         }),
         resource("VolumeAttributesClass", "volumeattributesclasses", false)
             .short(&["vac"])
+            .rules(|rules| rules.validate = self::rules::attributes_class)
             .columns(columns(&["Name", "DriverName", "Age"]), |object, now| vec![name(object), walk::text(object, "driverName").into(), age(object, now)]),
     ]
 }

@@ -41,6 +41,7 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     if walk::text(object, "provisioner").is_empty() {
         errors.push(FieldError::required(&Path::new("provisioner"), ""));
     }
+    super::rules::parameters(&mut errors, walk::at(object, "parameters"), &Path::new("parameters"));
     check::maybe_one_of(&mut errors, &Path::new("reclaimPolicy"), walk::text(object, "reclaimPolicy"), &["Delete", "Retain"]);
     check::maybe_one_of(&mut errors, &Path::new("volumeBindingMode"), walk::text(object, "volumeBindingMode"), &["Immediate", "WaitForFirstConsumer"]);
     let Some(old) = old else { return errors };

@@ -5,15 +5,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
-use host::{Layout, Process};
+use host::{Layout, Process, Waited};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::cli::ClusterArgs;
 use crate::failure::failure;
 
 const LOG_MAX: u64 = 10 << 20;
+/// A killed process must give back its memory before it is gone.
+const ENDING: Duration = Duration::from_secs(10);
 
 pub fn log_path(layout: &Layout) -> PathBuf {
     layout.logs().join("knarr.log")
@@ -22,6 +25,15 @@ pub fn log_path(layout: &Layout) -> PathBuf {
 /// The server of this data folder, if it runs.
 pub fn running(layout: &Layout) -> Option<Process> {
     Process::from_file(&layout.server_pid())
+}
+
+/// The server that runs and goes on running: one that was killed a moment ago is waited out.
+pub async fn lasting(layout: &Layout) -> Option<Process> {
+    let server = running(layout)?;
+    if !server.is_ending() || server.wait(Some(ENDING)).await == Waited::StillRuns {
+        return Some(server);
+    }
+    running(layout)
 }
 
 /// Held for as long as a server runs: a second one on the same data is refused.

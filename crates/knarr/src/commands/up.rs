@@ -16,7 +16,7 @@ use crate::settings::Settings;
 pub async fn run(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()> {
     let progress = Progress::new(false);
     let settings = Settings::resolve(layout, args)?;
-    if let Some(server) = daemon::running(layout) {
+    if let Some(server) = daemon::lasting(layout).await {
         return already(layout, &settings, server);
     }
     check_host(layout, &settings, &progress).await?;

@@ -15,9 +15,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::capacity::meminfo;
 use crate::agent::Agent;
+use crate::pod::admit::is_extended;
 
 const EVERY: Duration = Duration::from_secs(10);
 const REPORT: SignedDuration = SignedDuration::from_secs(300);
@@ -30,6 +32,7 @@ pub const VERSION: &str = "v1.37.0";
 pub async fn keep(agent: Arc<Agent>, port: u16) {
     let mut told: Option<(NodeStatus, Timestamp)> = None;
     let mut looks = 0u32;
+    let capacity_changed = notice_capacity(&agent);
     register(&agent, port).await;
     event(&agent, "Starting", "Starting kubelet.".into());
     loop {
@@ -49,9 +52,23 @@ pub async fn keep(agent: Arc<Agent>, port: u16) {
         let wait = if ready && told.is_some() || looks > EAGER_LOOKS { EVERY } else { EAGER };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            () = capacity_changed.notified() => {}
             () = agent.shutdown.cancelled() => return,
         }
     }
+}
+
+/// Tells when somebody else changed what the node has.
+fn notice_capacity(agent: &Agent) -> Arc<Notify> {
+    let changed = Arc::new(Notify::new());
+    let tell = changed.clone();
+    agent.node.on_change(move |change| {
+        let capacity = |node: &Node| node.status.as_ref().and_then(|s| s.capacity.clone());
+        if change.old().is_some_and(|old| capacity(old) != capacity(change.object())) {
+            tell.notify_one();
+        }
+    });
+    changed
 }
 
 fn labels(agent: &Agent) -> BTreeMap<String, String> {
@@ -214,6 +231,13 @@ fn differs(old: &NodeStatus, new: &NodeStatus) -> bool {
 async fn write(agent: &Agent, status: &NodeStatus) -> Result<(), kube::Error> {
     let api: Api<Node> = Api::all(agent.client.clone());
     let mut body = json!({ "status": status });
+    // A patch merges maps: what is allocatable no more must be said.
+    let node = agent.node.get("", &agent.config.node_name);
+    let stored = node.as_ref().and_then(|n| n.status.as_ref()).and_then(|s| s.allocatable.as_ref());
+    let stays = |name: &String| !is_extended(name) || status.allocatable.as_ref().is_some_and(|a| a.contains_key(name));
+    for gone in stored.into_iter().flatten().map(|(name, _)| name).filter(|name| !stays(name)) {
+        body["status"]["allocatable"][gone] = serde_json::Value::Null;
+    }
     // Addresses merge by type; the list is wholly ours.
     if let Some(list) = body.pointer_mut("/status/addresses").and_then(|a| a.as_array_mut()) {
         list.insert(0, json!({"$patch": "replace"}));

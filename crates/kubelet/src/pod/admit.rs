@@ -3,12 +3,14 @@
 //! Never throws out a pod that was taken before. Keeps true: what is taken together never asks for more than the node has.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use parking_lot::Mutex;
 use pod_lifecycle::Stop;
 use scheduling::affinity::selector_matches;
+use scheduling::pod::{HostPort, PodFacts};
 
 use crate::agent::Agent;
 use crate::make::resources::{PodTotals, pod_totals};
@@ -29,9 +31,34 @@ const SAFE_SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
+/// What one pod asks of the node.
+struct Wanted {
+    totals: PodTotals,
+    /// Resources that others declared in the node's capacity, by name.
+    extended: Vec<(Arc<str>, i64)>,
+    ports: Vec<HostPort>,
+}
+
+impl Wanted {
+    fn of(pod: &Pod) -> Self {
+        let facts = PodFacts::new(Arc::new(pod.clone()));
+        let extended = facts.requests.others.into_iter().filter(|(name, _)| is_extended(name)).collect();
+        Self { totals: pod_totals(pod), extended, ports: facts.ports }
+    }
+
+    fn extended(&self, name: &str) -> i64 {
+        self.extended.iter().find(|(n, _)| &**n == name).map_or(0, |(_, amount)| *amount)
+    }
+}
+
+/// Upstream: IsExtendedResourceName: a name with a domain that is not Kubernetes' own.
+pub fn is_extended(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(domain, _)| domain != "kubernetes.io" && !domain.ends_with(".kubernetes.io") && !name.starts_with("requests."))
+}
+
 /// The pods taken, with what they ask for.
 #[derive(Default)]
-pub struct Taken(Mutex<HashMap<String, PodTotals>>);
+pub struct Taken(Mutex<HashMap<String, Wanted>>);
 
 impl Taken {
     pub fn release(&self, uid: &str) {
@@ -40,7 +67,7 @@ impl Taken {
 
     /// A pod that runs already is counted whatever it asks for.
     pub fn keep(&self, uid: &str, pod: &Pod) {
-        self.0.lock().insert(uid.to_owned(), pod_totals(pod));
+        self.0.lock().insert(uid.to_owned(), Wanted::of(pod));
     }
 }
 
@@ -81,7 +108,7 @@ fn take(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
     if let Some(unsafe_one) = sysctls.iter().find(|s| !SAFE_SYSCTLS.contains(&s.name.replace('/', ".").as_str())) {
         return refuse("SysctlForbidden", format!("forbidden sysctl: {:?} not allowlisted", unsafe_one.name));
     }
-    let asked = pod_totals(pod);
+    let asked = Wanted::of(pod);
     let mut taken = agent.taken.0.lock();
     if taken.contains_key(uid) {
         return Ok(());
@@ -90,16 +117,29 @@ fn take(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
     if count + 1 > capacity {
         return refuse("OutOfpods", format!("Node didn't have enough resource: pods, requested: 1, used: {count}, capacity: {capacity}"));
     }
-    let milli = |q: quantity::Quantity| q.milli_value();
-    let value = |q: quantity::Quantity| q.value();
-    for (name, asked, used, capacity) in [
-        ("cpu", asked.cpu_request_milli, taken.values().map(|t| t.cpu_request_milli).sum::<i64>(), agent.allocatable("cpu").map_or(i64::MAX, milli)),
-        ("memory", asked.memory_request, taken.values().map(|t| t.memory_request).sum::<i64>(), agent.allocatable("memory").map_or(i64::MAX, value)),
-    ] {
-        if asked > 0 && used.saturating_add(asked) > capacity {
-            return refuse(&format!("OutOf{name}"), format!("Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"));
-        }
+    if let Some((name, asked, used, capacity)) = short_of(agent, &asked, &taken) {
+        return refuse(&format!("OutOf{name}"), format!("Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"));
+    }
+    if asked.ports.iter().any(|port| taken.values().any(|other| other.ports.iter().any(|p| p.collides(port)))) {
+        return refuse("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".into());
     }
     taken.insert(uid.to_owned(), asked);
     Ok(())
+}
+
+/// The first resource that there is not enough of: its name, what is asked, used and there.
+fn short_of(agent: &Agent, asked: &Wanted, taken: &HashMap<String, Wanted>) -> Option<(String, i64, i64, i64)> {
+    let used = |what: &dyn Fn(&Wanted) -> i64| taken.values().map(what).fold(0, i64::saturating_add);
+    let machine = [
+        ("cpu", asked.totals.cpu_request_milli, used(&|w| w.totals.cpu_request_milli), agent.allocatable("cpu").map_or(i64::MAX, |q| q.milli_value())),
+        ("memory", asked.totals.memory_request, used(&|w| w.totals.memory_request), agent.allocatable("memory").map_or(i64::MAX, |q| q.value())),
+    ];
+    let machine = machine.into_iter().map(|(name, asked, used, capacity)| (name.to_owned(), asked, used, capacity));
+    // Upstream: an extended resource that the node does not have is the scheduler's business, not the kubelet's.
+    let declared = agent.extended_resources();
+    let extended = asked.extended.iter().filter_map(|(name, amount)| {
+        let capacity = declared.get(&**name)?.parse::<quantity::Quantity>().ok()?.value();
+        Some((name.to_string(), *amount, used(&|w| w.extended(name)), capacity))
+    });
+    machine.chain(extended).find(|(_, asked, used, capacity)| *asked > 0 && used.saturating_add(*asked) > *capacity)
 }

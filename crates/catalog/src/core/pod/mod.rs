@@ -12,7 +12,7 @@ mod security;
 mod update;
 pub mod validate;
 pub mod volume_defaults;
-mod volumes;
+pub mod volumes;
 
 use serde_json::Value;
 

@@ -109,7 +109,8 @@ fn pod_term(errors: &mut FieldErrors, term: &Value, path: &Path) {
     syntax(errors, &path.child("topologyKey"), key, names::qualified_name(key));
 }
 
-fn tolerations(errors: &mut FieldErrors, spec: &Value, list: &Path) {
+/// Tolerations of a pod or of a runtime class.
+pub fn tolerations(errors: &mut FieldErrors, spec: &Value, list: &Path) {
     for (i, toleration) in walk::list(spec, "tolerations").iter().enumerate() {
         let path = list.index(i);
         let text = |key| walk::text(toleration, key);

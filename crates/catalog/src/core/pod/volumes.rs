@@ -44,7 +44,8 @@ fn source(errors: &mut FieldErrors, volume: &Value, path: &Path) {
     }
 }
 
-fn one_source(errors: &mut FieldErrors, kind: &str, source: &Value, path: &Path) {
+/// One kind of source, wherever it stands: in a pod, in a persistent volume.
+pub fn one_source(errors: &mut FieldErrors, kind: &str, source: &Value, path: &Path) {
     let needs = |errors: &mut FieldErrors, key: &str| {
         if walk::text(source, key).is_empty() {
             errors.push(FieldError::required(&path.child(key), ""));
@@ -194,7 +195,7 @@ pub fn local_path(errors: &mut FieldErrors, target: &str, path: &Path) {
     no_backsteps(errors, target, path);
 }
 
-fn no_backsteps(errors: &mut FieldErrors, target: &str, path: &Path) {
+pub fn no_backsteps(errors: &mut FieldErrors, target: &str, path: &Path) {
     if target.split('/').any(|part| part == "..") {
         errors.push(FieldError::invalid(path, target, "must not contain '..'"));
     }
