@@ -17,6 +17,7 @@ use crate::discovery::Documents;
 use crate::registry::Registry;
 use crate::upstream::Kubelets;
 use crate::user::User;
+use crate::webhook::Hooks;
 use crate::{bootstrap, local, serve, sweep};
 
 /// Upstream: `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
@@ -48,6 +49,8 @@ pub struct Server {
     pub(crate) budgets: Budgets,
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
+    #[allow(dead_code)]
+    pub(crate) hooks: Hooks,
     pub(crate) authority: Authority,
     /// Requests that are served at once, watches and streams apart.
     pub(crate) seats: Semaphore,
@@ -72,6 +75,7 @@ impl Server {
             budgets: Budgets::new(&store),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
+            hooks: Hooks::new(&store),
             registry: ArcSwap::from_pointee(registry),
             seats: Semaphore::new(SEATS),
             closing: CancellationToken::new(),
