@@ -17,12 +17,17 @@ use crate::user::User;
 
 /// Upstream: roles with this annotation are brought up to date at each start.
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+/// Upstream: the same for the configuration of priority and fairness.
+const AUTOUPDATE_FLOW: &str = "apf.kubernetes.io/autoupdate-spec";
 
 pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
     for name in ["kube-system", "kube-public", "kube-node-lease", "default"] {
         ensure(server, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await?;
     }
     for object in policy::bootstrap::objects() {
+        ensure(server, object).await?;
+    }
+    for object in policy::flow_defaults::levels().into_iter().chain(policy::flow_defaults::schemas()) {
         ensure(server, object).await?;
     }
     for (name, value, description) in [
@@ -108,8 +113,8 @@ async fn ensure(server: &Arc<Server>, object: Value) -> Result<(), ApiError> {
         };
     };
     let found = call.read(&record);
-    let follows = meta::annotation(&found, AUTOUPDATE) == Some("true");
-    if !follows || ["rules", "subjects"].iter().all(|key| found.get(*key) == object.get(*key)) {
+    let follows = [AUTOUPDATE, AUTOUPDATE_FLOW].iter().any(|key| meta::annotation(&found, key) == Some("true"));
+    if !follows || ["rules", "subjects", "spec"].iter().all(|key| found.get(*key) == object.get(*key)) {
         return Ok(());
     }
     replace(server, object).await

@@ -59,6 +59,7 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str, quer
     Ok(match parts.as_slice() {
         ["livez" | "readyz" | "healthz", ..] => health::check(server, path, query),
         ["version"] => health::version(),
+        ["metrics"] => respond::respond(StatusCode::OK, crate::metrics::MEDIA, respond::full(server.metrics.text(server))),
         ["api"] if wants_aggregated(accept).is_some() => aggregated(server, &registry, accept, request, true),
         ["apis"] if wants_aggregated(accept).is_some() => aggregated(server, &registry, accept, request, false),
         ["api"] => respond::json(StatusCode::OK, &api_versions(server)),

@@ -1,7 +1,7 @@
 //! The way of every request: read, authenticate, authorize, serve.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{ApiError, GroupResource, Reason};
 use bytes::{Bytes, BytesMut};
@@ -12,9 +12,11 @@ use http_body_util::BodyExt;
 
 use crate::auth::authenticate::Peer;
 use crate::auth::authorize::{Attributes, Decision};
+use crate::flow;
 use crate::info::Info;
 use crate::query::Query;
 use crate::respond::{self, Accept, Body};
+use crate::seen::Seen;
 use crate::rest::{self, Call, connect, review};
 use crate::server::Server;
 use crate::user::User;
@@ -38,7 +40,9 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     let audit_id = request.headers().get("audit-id").cloned();
     let accept = Accept::negotiate(request.headers());
     let shown = accept.clone().unwrap_or_default();
-    let mut response = match serve(server, peer, request, accept).await {
+    let begin = Instant::now();
+    let mut seen = Seen::default();
+    let mut response = match serve(server.clone(), peer, request, accept, &mut seen).await {
         Ok(response) => response,
         Err(error) => {
             if error.reason == Reason::InternalError {
@@ -48,6 +52,10 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
             respond::error(&error, &shown)
         }
     };
+    if let Some(label) = &seen.flow {
+        label.put(&mut response);
+    }
+    let mut response = seen.count(&server, response, begin.elapsed());
     let headers = response.headers_mut();
     let id = audit_id.or_else(|| http::HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
     if let Some(id) = id {
@@ -57,15 +65,27 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     response
 }
 
-async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, accept: Result<Accept, ApiError>) -> Result<Response<Body>, ApiError> {
+async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, accept: Result<Accept, ApiError>, seen: &mut Seen) -> Result<Response<Body>, ApiError> {
     let path = request.uri().path().to_owned();
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let info = Info::parse(request.method(), &path, &query);
     if path.split('/').any(|part| part == ".." || part == ".") {
         return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
     }
+    seen.begins(&server, &peer, &info, &query);
     let user = identify(&server, &peer, request.headers(), &path)?;
     let user = impersonated(&server, user, request.headers())?;
+    let mut seat = None;
+    if matches!(peer, Peer::Remote { .. }) && !flow::is_long(&info) {
+        let width = flow::width_of(&server, &info, &query);
+        match server.flow.enter(&server.store, &user, &info, width).await {
+            Ok(taken) => {
+                seen.flow = Some(taken.label.clone());
+                seat = Some(taken);
+            }
+            Err(refused) => return Ok(*refused),
+        }
+    }
     authorize(&server, &user, &info)?;
     if !info.is_resource {
         return discovery::serve(&server, &request, &path, &query);
@@ -91,12 +111,8 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(rest::serve(call));
         return served.await;
     }
-    // Components of this process are bounded by their own work queues.
-    let _seat = match (&peer, server.seats.try_acquire()) {
-        (_, Ok(seat)) => Some(seat),
-        (Peer::Local(_), Err(_)) => None,
-        (Peer::Remote { .. }, Err(_)) => return Err(ApiError::too_many_requests("Too many requests, please try again later.", 1)),
-    };
+    // Held until the request is answered; a watch gives its seat back once its stream begins.
+    let _seat = seat;
     let is_review = call.served.resource.verbs == catalog::Verbs::CREATE && call.info.subresource.is_empty() && call.served.resource.kind != "Binding";
     let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = match (is_review, call.info.verb) {
         (true, "create") => Box::pin(answer_review(call)),

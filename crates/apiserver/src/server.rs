@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pki::{Authority, TokenSigner};
 use store::{DiskOptions, Store};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::service::Addresses;
@@ -14,14 +13,13 @@ use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
 use crate::config::Config;
 use crate::discovery::Documents;
+use crate::flow::FlowControl;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::upstream::Kubelets;
 use crate::user::User;
 use crate::webhook::Hooks;
-use crate::{bootstrap, local, serve, sweep};
-
-/// Upstream: `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
-const SEATS: usize = 600;
+use crate::{bootstrap, encryption, local, serve, sweep};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +50,8 @@ pub struct Server {
     #[allow(dead_code)]
     pub(crate) hooks: Hooks,
     pub(crate) authority: Authority,
-    /// Requests that are served at once, watches and streams apart.
-    pub(crate) seats: Semaphore,
+    pub(crate) flow: FlowControl,
+    pub(crate) metrics: Metrics,
     /// Set when the server ends: watches end, new requests are refused.
     pub(crate) closing: CancellationToken,
 }
@@ -62,7 +60,7 @@ impl Server {
     /// Opens the store, writes what every cluster begins with, and serves.
     pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
         let store = match &config.store_dir {
-            Some(folder) => Store::open(folder, DiskOptions::default())?,
+            Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption::options(&config.pki_dir)?), ..DiskOptions::default() })?,
             None => Store::in_memory(),
         };
         let authority = Authority::load_or_create(&config.pki_dir, "ca")?;
@@ -77,7 +75,8 @@ impl Server {
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store),
             registry: ArcSwap::from_pointee(registry),
-            seats: Semaphore::new(SEATS),
+            flow: FlowControl::new(&store),
+            metrics: Metrics::new().map_err(|error| StartError::Config(format!("metrics: {error}")))?,
             closing: CancellationToken::new(),
             addresses,
             authority,

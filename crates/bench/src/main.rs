@@ -5,6 +5,7 @@
 mod cluster;
 mod floor;
 mod pods;
+mod rival;
 mod table;
 
 use std::path::PathBuf;
@@ -23,11 +24,23 @@ struct Args {
     /// Times each measurement is taken; the table shows the median
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Compare API servers instead: the folder that holds upstream's kube-apiserver
+    #[arg(long, value_name = "DIR", requires = "load_client")]
+    upstream: Option<PathBuf>,
+    /// The load client for that
+    #[arg(long, value_name = "PROGRAM")]
+    load_client: Option<PathBuf>,
+    /// Pods that it creates
+    #[arg(long, default_value_t = 5000)]
+    objects: usize,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if let (Some(upstream), Some(load)) = (args.upstream, args.load_client) {
+        return rival::compare(&rival::Plan { knarr: args.knarr, upstream, load, scratch: args.data_dir, objects: args.objects }).await;
+    }
     let mut rows = Vec::new();
     let mut cold = Vec::new();
     for _ in 0..args.runs {

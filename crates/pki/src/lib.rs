@@ -6,6 +6,7 @@ mod authority;
 mod error;
 mod file;
 mod identity;
+mod keyring;
 mod tls;
 mod token;
 
@@ -13,5 +14,6 @@ pub use authority::{Authority, Issued, Leaf};
 pub use error::Error;
 pub use file::write_private;
 pub use identity::peer_identity;
+pub use keyring::Keyring;
 pub use tls::{CertSlot, ClientAuth, client_config, server_config};
 pub use token::TokenSigner;

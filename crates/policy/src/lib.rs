@@ -2,6 +2,8 @@
 
 pub mod bootstrap;
 pub mod external_ips;
+pub mod flow;
+pub mod flow_defaults;
 pub mod limits;
 pub mod node_restriction;
 pub mod node_taints;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::frame::{self, Found};
-use crate::log::{self, Named, Replay};
+use crate::log::{self, Named};
 use crate::record::Event;
+use crate::seal::{SealOptions, Sealer};
 use crate::snapshot;
 use crate::state::{FIRST_REVISION, Shared, State, TableId};
 
@@ -23,11 +24,13 @@ pub struct DiskOptions {
     pub compact_bytes: u64,
     /// History kept per table for watchers that resume.
     pub history_bytes: usize,
+    /// Tables whose values are encrypted on disk.
+    pub seal: Option<SealOptions>,
 }
 
 impl Default for DiskOptions {
     fn default() -> Self {
-        Self { compact_bytes: 32 << 20, history_bytes: crate::DEFAULT_HISTORY_BYTES }
+        Self { compact_bytes: 32 << 20, history_bytes: crate::DEFAULT_HISTORY_BYTES, seal: None }
     }
 }
 
@@ -92,7 +95,8 @@ pub(crate) fn open(folder: &Path, options: DiskOptions) -> Result<(Arc<Shared>, 
         Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked { path: folder.to_owned() }),
         Err(fs::TryLockError::Error(source)) => return Err(OpenError::Io { path: lock_path, source }),
     }
-    let (shared, mut state, live) = load_snapshot(folder, &options)?;
+    let sealer = options.seal.clone().map(Sealer::new).transpose().map_err(at(folder))?.map(Arc::new);
+    let (shared, mut state, live) = load_snapshot(folder, &options, sealer)?;
     let logs = numbered(folder, "log-").map_err(at(folder))?;
     let mut events = Vec::new();
     let mut last = None;
@@ -134,8 +138,8 @@ pub(crate) fn open(folder: &Path, options: DiskOptions) -> Result<(Arc<Shared>, 
 }
 
 /// The older of the two kept snapshots, so that replay also rebuilds history; the newer one if that is damaged.
-fn load_snapshot(folder: &Path, options: &DiskOptions) -> Result<(Arc<Shared>, State, u64), OpenError> {
-    let shared_of = |revision| Arc::new(Shared::new(revision, options.history_bytes));
+fn load_snapshot(folder: &Path, options: &DiskOptions, sealer: Option<Arc<Sealer>>) -> Result<(Arc<Shared>, State, u64), OpenError> {
+    let shared_of = |revision| Arc::new(Shared::new(revision, options.history_bytes, sealer.clone()));
     let mut damage = None;
     for (number, path) in numbered(folder, "snapshot-").map_err(at(folder))? {
         match snapshot::read(&path, shared_of) {
@@ -160,14 +164,16 @@ fn load_snapshot(folder: &Path, options: &DiskOptions) -> Result<(Arc<Shared>, S
 /// Replays one log; returns the length of its good part.
 fn replay(path: &Path, is_last: bool, shared: &Arc<Shared>, state: &mut State, events: &mut Vec<(TableId, Arc<Event>)>) -> Result<u64, OpenError> {
     let bytes = fs::read(path).map_err(at(path))?;
-    let mut replay = Replay::new(shared, state);
     let mut offset = 0;
     loop {
         let damaged = |why: String, revision: u64| OpenError::Damaged { path: path.to_owned(), offset: offset as u64, why, revision };
         match frame::read(&bytes, offset) {
             Found::Frame(payload, next) => {
-                let before = replay.state.revision;
-                replay.frame(payload, events).map_err(|e| damaged(e.to_string(), before))?;
+                let before = state.revision;
+                log::replay(shared, state, payload, events).map_err(|e| match e.kind() {
+                    io::ErrorKind::PermissionDenied => OpenError::Io { path: path.to_owned(), source: e },
+                    _ => damaged(e.to_string(), before),
+                })?;
                 offset = next;
             }
             Found::End => return Ok(offset as u64),
@@ -175,8 +181,8 @@ fn replay(path: &Path, is_last: bool, shared: &Arc<Shared>, state: &mut State, e
                 tracing::warn!(path = %path.display(), offset, dropped = bytes.len() - offset, "cut off a write that was never acknowledged");
                 return Ok(offset as u64);
             }
-            Found::Torn => return Err(damaged("the file ends in the middle of a write".into(), replay.state.revision)),
-            Found::Damaged { next_good } => return Err(damaged(format!("the checksum is wrong, good data follows at byte {next_good}"), replay.state.revision)),
+            Found::Torn => return Err(damaged("the file ends in the middle of a write".into(), state.revision)),
+            Found::Damaged { next_good } => return Err(damaged(format!("the checksum is wrong, good data follows at byte {next_good}"), state.revision)),
         }
     }
 }
@@ -199,7 +205,7 @@ impl Disk {
         let start = frame::begin(&mut self.buffer);
         let mut named = Named::default();
         for (table, event) in events {
-            log::put_event(&mut self.buffer, shared, &mut named, *table, event);
+            log::put_event(&mut self.buffer, shared, &mut named, *table, event)?;
         }
         frame::end(&mut self.buffer, start);
         let written = self.log.write_all(&self.buffer);

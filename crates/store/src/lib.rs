@@ -14,6 +14,7 @@ mod frame;
 mod history;
 mod log;
 mod record;
+mod seal;
 mod snapshot;
 mod state;
 
@@ -21,6 +22,7 @@ pub use commit::{Expect, Write, WriteError};
 pub use disk::{DiskOptions, OpenError};
 pub use history::{Expired, Watch};
 pub use record::{Change, Event, Index, Record, Stamped};
+pub use seal::{DataKey, SealOptions, WrapKeys};
 pub use state::{Range, TableId, View};
 
 use std::path::Path;
@@ -39,7 +41,7 @@ pub struct Store {
 impl Store {
     /// A store that forgets everything when the last handle is dropped.
     pub fn in_memory() -> Self {
-        let shared = Arc::new(state::Shared::new(state::FIRST_REVISION, DEFAULT_HISTORY_BYTES));
+        let shared = Arc::new(state::Shared::new(state::FIRST_REVISION, DEFAULT_HISTORY_BYTES, None));
         let writer = commit::Writer::start(shared.clone(), None);
         Self { shared, writer }
     }

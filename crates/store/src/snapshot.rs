@@ -5,11 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::frame::{self, Fields, Found};
-use crate::log::{self, Named};
-use crate::record::Record;
+use crate::log::{self, Entries, Entry, Named};
 use crate::state::{Shared, State, TableId};
 
 const HEAD: u8 = 10;
@@ -30,7 +27,7 @@ pub fn write(path: &Path, shared: &Shared, state: &State) -> io::Result<()> {
     let mut start = frame::begin(&mut buffer);
     for (table, chunks) in state.tables.iter().enumerate() {
         for record in chunks.iter() {
-            log::put_record(&mut buffer, shared, &mut named, TableId(table as u32), record);
+            log::put_record(&mut buffer, shared, &mut named, TableId(table as u32), record)?;
             count += 1;
             if buffer.len() >= STRETCH {
                 frame::end(&mut buffer, start);
@@ -79,28 +76,12 @@ pub fn read(path: &Path, shared_of: impl FnOnce(u64) -> Arc<Shared>) -> io::Resu
             let expected = Fields(&payload[1..]).u64()?;
             return if expected == count { Ok((shared, state)) } else { Err(bad(at, "records are missing")) };
         }
-        let mut fields = Fields(payload);
-        let mut tables = Vec::new();
-        while !fields.is_empty() {
-            count += read_entry(&mut fields, &shared, &mut tables, &mut state).map_err(|e| bad(at, &e.to_string()))?;
+        let mut entries = Entries::of(&shared, payload);
+        while let Some(entry) = entries.next().map_err(|e| io::Error::new(e.kind(), format!("{e} (at byte {at})")))? {
+            let Entry::Put(table, record) = entry else { return Err(bad(at, "a deletion")) };
+            state.table_mut(table).insert(Arc::new(record));
+            count += 1;
         }
         at = next;
     }
-}
-
-fn read_entry(fields: &mut Fields, shared: &Shared, tables: &mut Vec<TableId>, state: &mut State) -> io::Result<u64> {
-    if fields.byte()? == log::TABLE {
-        tables.push(shared.table(fields.text()?));
-        return Ok(0);
-    }
-    let table = *tables.get(fields.u64()? as usize).ok_or(io::ErrorKind::InvalidData)?;
-    let (revision, created) = (fields.u64()?, fields.u64()?);
-    let stamp = (fields.u64()? as u32, fields.u64()? as u32);
-    let key = fields.text()?.into();
-    let value = Bytes::copy_from_slice(fields.bytes()?);
-    if (stamp.0 as usize).saturating_add(stamp.1 as usize) > value.len() {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    state.table_mut(table).insert(Arc::new(Record::stamped(key, value, created, revision, stamp, None)));
-    Ok(1)
 }

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::chunks::Chunks;
 use crate::history::{Expired, History, Watch};
 use crate::record::{Event, Record};
+use crate::seal::Sealer;
 
 /// The revision of an empty store, as etcd's.
 pub(crate) const FIRST_REVISION: u64 = 1;
@@ -104,6 +105,7 @@ pub(crate) struct Shared {
     history_limit: usize,
     /// History begins here for every table.
     base: u64,
+    sealer: Option<Arc<Sealer>>,
 }
 
 #[derive(Default)]
@@ -114,9 +116,14 @@ struct Tables {
 }
 
 impl Shared {
-    pub fn new(base: u64, history_limit: usize) -> Self {
+    pub fn new(base: u64, history_limit: usize, sealer: Option<Arc<Sealer>>) -> Self {
         let state = State { revision: base, tables: Vec::new() };
-        Self { state: ArcSwap::from_pointee(state), tables: RwLock::default(), history_limit, base }
+        Self { state: ArcSwap::from_pointee(state), tables: RwLock::default(), history_limit, base, sealer }
+    }
+
+    /// What encrypts values on their way to the disk.
+    pub fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.as_deref()
     }
 
     pub fn view(&self) -> View {

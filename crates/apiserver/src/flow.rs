@@ -1,0 +1,181 @@
+//! Priority and fairness: requests run as seats are free, wait in fair queues, or are refused with 429.
+//!
+//! Configuration is read from the stored FlowSchemas and PriorityLevelConfigurations and is in force for the next request.
+//! Components of this process are bounded by their own work queues and take no seats.
+
+mod fair;
+mod room;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use parking_lot::Mutex;
+use policy::flow::{self, Flows, Request};
+use store::{Range, Store};
+
+use crate::derived::Derived;
+use crate::info::Info;
+use crate::object;
+use crate::query::Query;
+use crate::respond::{self, Body};
+use crate::server::Server;
+use crate::user::User;
+use room::{Entry, Room};
+
+/// Upstream: `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
+const SEATS: u32 = 600;
+/// Upstream: a quarter of the request's own time.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SCHEMA_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
+const LEVEL_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-prioritylevel-uid");
+
+/// The gate that all requests from outside pass.
+pub struct FlowControl {
+    flows: Derived<Flows>,
+    room: Arc<Mutex<Room>>,
+}
+
+/// What a request was classified as; its headers.
+#[derive(Clone)]
+pub struct Label {
+    schema_uid: String,
+    level_uid: String,
+}
+
+/// Seats that are held; given back when dropped.
+pub struct Seat {
+    pub label: Label,
+    _held: Option<Held>,
+}
+
+struct Held {
+    room: Arc<Mutex<Room>>,
+    level: String,
+    width: u32,
+    queue: Option<usize>,
+    since: Instant,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.lock().leave(&self.level, self.width, self.queue, self.since);
+    }
+}
+
+/// A place in a queue; given up when dropped.
+struct Waiting<'a> {
+    room: &'a Mutex<Room>,
+    level: &'a str,
+    id: u64,
+    width: u32,
+    called: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.called {
+            self.room.lock().give_up(self.level, self.id, self.width);
+        }
+    }
+}
+
+fn build(tables: &[Range]) -> Flows {
+    let values = |at: usize| tables.get(at).map(|t| t.scan("", "").map(|r| object::parse(&r.value)).collect::<Vec<_>>()).unwrap_or_default();
+    Flows::new(&values(0), &values(1), SEATS)
+}
+
+impl FlowControl {
+    pub fn new(store: &Store) -> Self {
+        let table = |plural: &str| store.table(&format!("/registry/{plural}"));
+        Self { flows: Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], build), room: Arc::default() }
+    }
+
+    /// Waits until the request may run. The refusal is the answer to give.
+    pub async fn enter(&self, store: &Store, user: &User, info: &Info, width: u32) -> Result<Seat, Box<Response<Body>>> {
+        let flows = self.flows.get(store);
+        let request = Request {
+            user: &user.name,
+            groups: &user.groups,
+            verb: info.verb,
+            group: &info.group,
+            resource: &info.resource,
+            subresource: &info.subresource,
+            namespace: &info.namespace,
+            path: (!info.is_resource).then_some(&info.path),
+        };
+        let Some(flow) = flows.classify(&request) else { return Ok(Seat { label: Label { schema_uid: String::new(), level_uid: String::new() }, _held: None }) };
+        let label = Label { schema_uid: flow.schema_uid.to_owned(), level_uid: flow.level.uid.clone() };
+        if flow.level.exempt {
+            return Ok(Seat { label, _held: None });
+        }
+        let width = width.clamp(1, flow.level.nominal.max(1));
+        let mut hasher = DefaultHasher::new();
+        (flow.schema, &flow.distinguisher).hash(&mut hasher);
+        let entry = {
+            let mut room = self.room.lock();
+            room.follow(&flows);
+            room.enter(&flow.level.name, hasher.finish(), width)
+        };
+        let queue = match entry {
+            Entry::Runs => None,
+            Entry::Refused => return Err(Box::new(refusal(&label))),
+            Entry::Waits(id, call) => {
+                let mut waiting = Waiting { room: &self.room, level: &flow.level.name, id, width, called: false };
+                match tokio::time::timeout(PATIENCE, call).await {
+                    Ok(Ok(queue)) => {
+                        waiting.called = true;
+                        Some(queue)
+                    }
+                    _ => return Err(Box::new(refusal(&label))),
+                }
+            }
+        };
+        let held = Held { room: self.room.clone(), level: flow.level.name.clone(), width, queue, since: Instant::now() };
+        Ok(Seat { label, _held: Some(held) })
+    }
+
+    /// Seats in use and requests waiting, by level.
+    pub fn occupancy(&self) -> Vec<(String, u32, usize)> {
+        self.room.lock().occupancy()
+    }
+}
+
+impl Label {
+    /// Upstream: uids, so that names of levels stay the administrator's.
+    pub fn put(&self, response: &mut Response<Body>) {
+        for (name, uid) in [(SCHEMA_UID, &self.schema_uid), (LEVEL_UID, &self.level_uid)] {
+            if let (false, Ok(value)) = (uid.is_empty(), HeaderValue::from_str(uid)) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
+}
+
+/// Upstream: plain text, and when to come back.
+fn refusal(label: &Label) -> Response<Body> {
+    let mut response = respond::text(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later.\n");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    label.put(&mut response);
+    response
+}
+
+/// Upstream: streams are not counted; a watch is, until it has begun.
+pub fn is_long(info: &Info) -> bool {
+    matches!(info.subresource.as_str(), "attach" | "exec" | "proxy" | "log" | "portforward")
+}
+
+/// The seats that a request takes: lists by what they load, all else one.
+pub fn width_of(server: &Server, info: &Info, query: &Query) -> u32 {
+    let lists = info.verb == "list" || (info.verb == "watch" && query.flag("sendInitialEvents"));
+    if !lists || !info.name.is_empty() {
+        return 1;
+    }
+    let registry = server.registry();
+    let Some(served) = registry.find(&info.group, &info.version, &info.resource) else { return 1 };
+    let range = server.store.view().table(served.table);
+    let sample = range.scan("", "").next().map_or(0, |r| r.value.len() as u64);
+    flow::list_width(range.len() as u64, query.get("limit").parse().ok(), sample)
+}

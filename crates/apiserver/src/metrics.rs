@@ -1,0 +1,210 @@
+//! What the server counts, under upstream's names.
+//!
+//! Upstream: `staging/src/k8s.io/apiserver/pkg/endpoints/metrics`. Labels take values of the registry and of fixed sets
+//! alone: what a client invents names no series (CVE-2020-8552).
+
+use std::time::Duration;
+
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::health;
+use crate::info::Info;
+use crate::server::Server;
+
+pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const REQUEST: [&str; 9] = ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component", "code"];
+const DURATION: [&str; 8] = ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"];
+const LONG: [&str; 7] = ["verb", "group", "version", "resource", "subresource", "scope", "component"];
+const BUCKETS: [f64; 23] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0];
+
+/// The counters; clones would share them.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    inflight: IntGaugeVec,
+    long: IntGaugeVec,
+    objects: IntGaugeVec,
+    seats: IntGaugeVec,
+    queued: IntGaugeVec,
+    process: Process,
+}
+
+struct Process {
+    cpu: prometheus::Gauge,
+    resident: IntGauge,
+    descriptors: IntGauge,
+    start: prometheus::Gauge,
+}
+
+/// One request's labels.
+pub struct Labels {
+    verb: &'static str,
+    dry_run: &'static str,
+    group: String,
+    version: String,
+    resource: String,
+    subresource: String,
+    scope: &'static str,
+}
+
+impl Labels {
+    /// Names that nothing is registered under stay out.
+    pub fn of(server: &Server, info: &Info, dry_run: bool) -> Self {
+        let dry_run = if dry_run { "All" } else { "" };
+        let verb = verb(info);
+        let registry = server.registry();
+        let known = registry.find(&info.group, &info.version, &info.resource).filter(|_| info.is_resource);
+        let Some(served) = known else {
+            return Self { verb, dry_run, group: String::new(), version: String::new(), resource: String::new(), subresource: String::new(), scope: "" };
+        };
+        let subresource = served.resource.subresource(&info.subresource).map(|s| s.name.to_string()).unwrap_or_default();
+        let scope = match (info.name.is_empty(), info.namespace.is_empty()) {
+            (false, _) => "resource",
+            (true, false) => "namespace",
+            (true, true) => "cluster",
+        };
+        Self { verb, dry_run, group: info.group.clone(), version: info.version.clone(), resource: info.resource.clone(), subresource, scope }
+    }
+
+    fn base(&self) -> [&str; 8] {
+        [self.verb, self.dry_run, &self.group, &self.version, &self.resource, &self.subresource, self.scope, "apiserver"]
+    }
+}
+
+/// Upstream: `CanonicalVerb` and `CleanVerb`; methods of no meaning are one label.
+fn verb(info: &Info) -> &'static str {
+    match info.verb {
+        "get" => "GET",
+        "list" => "LIST",
+        "watch" => "WATCH",
+        "create" if matches!(info.subresource.as_str(), "exec" | "attach" | "portforward") => "CONNECT",
+        "create" | "post" => "POST",
+        "update" | "put" => "PUT",
+        "patch" => "PATCH",
+        "delete" => "DELETE",
+        "deletecollection" => "DELETECOLLECTION",
+        "head" => "HEAD",
+        "options" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// A request that is being served; counted until dropped.
+pub struct Running(IntGauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
+            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok(vec)
+        };
+        let requests = IntCounterVec::new(Opts::new("apiserver_request_total", "Requests served, by verb, resource and HTTP code."), &REQUEST)?;
+        registry.register(Box::new(requests.clone()))?;
+        let options = HistogramOpts::new("apiserver_request_duration_seconds", "Seconds until a request was answered.").buckets(BUCKETS.into());
+        let durations = HistogramVec::new(options, &DURATION)?;
+        registry.register(Box::new(durations.clone()))?;
+        let build = gauges("kubernetes_build_info", "The release that is served.", &["major", "minor", "git_version", "git_commit", "platform", "compiler"])?;
+        build.with_label_values(&[health::MAJOR, health::MINOR, &health::git_version(), health::COMMIT, &health::platform(), "rustc"]).set(1);
+        Ok(Self {
+            requests,
+            durations,
+            inflight: gauges("apiserver_current_inflight_requests", "Requests being served, long ones apart.", &["request_kind"])?,
+            long: gauges("apiserver_longrunning_requests", "Watches and streams that are open.", &LONG)?,
+            objects: gauges("apiserver_storage_objects", "Objects stored, by resource.", &["resource"])?,
+            seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
+            queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
+            process: Process::new(&registry)?,
+            registry,
+        })
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, labels: &Labels, code: u16, took: Duration) {
+        let base = labels.base();
+        let code = code.to_string();
+        let mut all = [""; 9];
+        all[..8].copy_from_slice(&base);
+        all[8] = &code;
+        self.requests.with_label_values(&all).inc();
+        if labels.verb != "WATCH" && labels.verb != "CONNECT" {
+            self.durations.with_label_values(&base).observe(took.as_secs_f64());
+        }
+    }
+
+    pub fn running(&self, mutating: bool) -> Running {
+        let gauge = self.inflight.with_label_values(&[if mutating { "mutating" } else { "readOnly" }]);
+        gauge.inc();
+        Running(gauge)
+    }
+
+    pub fn open(&self, labels: &Labels) -> Running {
+        let gauge = self.long.with_label_values(&[labels.verb, &labels.group, &labels.version, &labels.resource, &labels.subresource, labels.scope, "apiserver"]);
+        gauge.inc();
+        Running(gauge)
+    }
+
+    /// Everything as text; what is no count of events is read now.
+    pub fn text(&self, server: &Server) -> Vec<u8> {
+        let view = server.store.view();
+        for served in server.registry().all.iter().filter(|s| s.resource.verbs.list) {
+            let group = &served.resource.group;
+            let name = if group.is_empty() { served.resource.plural.to_string() } else { format!("{}.{group}", served.resource.plural) };
+            self.objects.with_label_values(&[&name]).set(view.table(served.table).len() as i64);
+        }
+        for (level, seats, waiting) in server.flow.occupancy() {
+            self.seats.with_label_values(&[&level]).set(i64::from(seats));
+            self.queued.with_label_values(&[&level]).set(waiting as i64);
+        }
+        self.process.read();
+        let mut text = Vec::with_capacity(64 << 10);
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::warn!(%error, "metrics could not be written");
+        }
+        text
+    }
+}
+
+impl Process {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let cpu = prometheus::Gauge::new("process_cpu_seconds_total", "Processor seconds used, in user and kernel mode.")?;
+        let resident = IntGauge::new("process_resident_memory_bytes", "Memory that is resident.")?;
+        let descriptors = IntGauge::new("process_open_fds", "Open file descriptors.")?;
+        let start = prometheus::Gauge::new("process_start_time_seconds", "When the process began, in seconds since 1970.")?;
+        registry.register(Box::new(cpu.clone()))?;
+        registry.register(Box::new(resident.clone()))?;
+        registry.register(Box::new(descriptors.clone()))?;
+        registry.register(Box::new(start.clone()))?;
+        start.set(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0);
+        Ok(Self { cpu, resident, descriptors, start })
+    }
+
+    /// From `/proc`; what cannot be read stays as it was.
+    fn read(&self) {
+        const TICKS: f64 = 100.0;
+        if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
+            && let Some((_, fields)) = stat.rsplit_once(") ")
+        {
+            let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+            self.cpu.set(ticks as f64 / TICKS);
+        }
+        if let Ok(statm) = std::fs::read_to_string("/proc/self/statm")
+            && let Some(pages) = statm.split(' ').nth(1).and_then(|p| p.parse::<i64>().ok())
+        {
+            self.resident.set(pages << 12);
+        }
+        if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+            self.descriptors.set(open.count() as i64);
+        }
+        let _ = &self.start;
+    }
+}

@@ -1,0 +1,112 @@
+//! Sealing: what lies on disk of chosen tables is encrypted; memory and readers see plain bytes.
+//!
+//! An envelope: each opening of the store makes a data key of its own, which a key of the owner wraps; the wrapped key
+//! stands in every frame that holds sealed values, so each frame can be read by itself. AES-256-GCM with a counter as
+//! nonce; table, key and revision are bound to the value, so that sealed values cannot change places. Rotation is a new
+//! first key of the owner: what is written from then on uses it, and compaction rewrites the rest.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// A data key.
+pub type DataKey = [u8; 32];
+
+/// Wraps data keys: a key file, or a key service.
+pub trait WrapKeys: Send + Sync {
+    /// Wraps a data key with the key in use; the answer tells which one that is.
+    fn wrap(&self, key: &DataKey) -> io::Result<Vec<u8>>;
+    /// Unwraps; fails with `PermissionDenied` where the key that wrapped is not at hand.
+    fn unwrap(&self, wrapped: &[u8]) -> io::Result<DataKey>;
+}
+
+/// Which tables are sealed, and by whom.
+#[derive(Clone)]
+pub struct SealOptions {
+    pub tables: Vec<String>,
+    pub keys: Arc<dyn WrapKeys>,
+}
+
+impl std::fmt::Debug for SealOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealOptions").field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+/// What seals and opens values of one open store.
+pub(crate) struct Sealer {
+    options: SealOptions,
+    key: LessSafeKey,
+    pub wrapped: Vec<u8>,
+    used: AtomicU64,
+    opened: Mutex<HashMap<Vec<u8>, Arc<LessSafeKey>>>,
+}
+
+fn aead_key(key: &DataKey) -> io::Result<LessSafeKey> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| io::Error::other("not a key for AES-256-GCM"))
+}
+
+fn nonce(count: u64) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[4..].copy_from_slice(&count.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+impl Sealer {
+    pub fn new(options: SealOptions) -> io::Result<Self> {
+        let mut data_key = [0; 32];
+        SystemRandom::new().fill(&mut data_key).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+        let wrapped = options.keys.wrap(&data_key)?;
+        Ok(Self { key: aead_key(&data_key)?, wrapped, options, used: AtomicU64::new(0), opened: Mutex::default() })
+    }
+
+    pub fn covers(&self, table: &str) -> bool {
+        self.options.tables.iter().any(|t| t == table)
+    }
+
+    /// The sealed form: the count that the nonce was made of, then ciphertext and tag.
+    pub fn seal(&self, bound: &[u8], plain: &[u8]) -> io::Result<Vec<u8>> {
+        let count = self.used.fetch_add(1, Ordering::Relaxed);
+        let mut sealed = Vec::with_capacity(plain.len() + 24);
+        sealed.extend_from_slice(plain);
+        let tag = self.key.seal_in_place_separate_tag(nonce(count), Aad::from(bound), &mut sealed).map_err(|_| io::Error::other("a value could not be sealed"))?;
+        sealed.extend_from_slice(tag.as_ref());
+        sealed.extend_from_slice(&count.to_be_bytes());
+        Ok(sealed)
+    }
+
+    /// The data key of a frame; unwrapped once.
+    pub fn frame_key(&self, wrapped: &[u8]) -> io::Result<Arc<LessSafeKey>> {
+        if let Some(key) = self.opened.lock().get(wrapped) {
+            return Ok(key.clone());
+        }
+        let key = Arc::new(aead_key(&self.options.keys.unwrap(wrapped)?)?);
+        self.opened.lock().insert(wrapped.to_owned(), key.clone());
+        Ok(key)
+    }
+}
+
+/// Opens what [`Sealer::seal`] made.
+pub(crate) fn open(key: &LessSafeKey, bound: &[u8], sealed: &[u8]) -> io::Result<Vec<u8>> {
+    let bad = || io::Error::new(io::ErrorKind::InvalidData, "a sealed value does not open: it was changed, or moved from where it was written");
+    let (text, count) = sealed.split_last_chunk::<8>().ok_or_else(bad)?;
+    let mut text = text.to_vec();
+    let len = key.open_in_place(nonce(u64::from_be_bytes(*count)), Aad::from(bound), &mut text).map_err(|_| bad())?.len();
+    text.truncate(len);
+    Ok(text)
+}
+
+/// What a sealed value is bound to.
+pub(crate) fn bound_to(table: &str, key: &str, revision: u64) -> Vec<u8> {
+    let mut bound = Vec::with_capacity(table.len() + key.len() + 9);
+    bound.extend_from_slice(table.as_bytes());
+    bound.push(0);
+    bound.extend_from_slice(key.as_bytes());
+    bound.extend_from_slice(&revision.to_be_bytes());
+    bound
+}
