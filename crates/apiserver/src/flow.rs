@@ -89,7 +89,7 @@ fn build(tables: &[Range]) -> Flows {
 
 impl FlowControl {
     pub fn new(store: &Store) -> Self {
-        let table = |plural: &str| store.table(&format!("/registry/{plural}"));
+        let table = |plural: &str| store.table(&format!("/registry/flowcontrol.apiserver.k8s.io/{plural}"));
         Self { flows: Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], build), room: Arc::default() }
     }
 
