@@ -1,10 +1,10 @@
 //! The `certificates.k8s.io` group.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name, or_none};
 use crate::resource::{Resource, Subresource, Verbs};
-use crate::walk;
+use crate::{certificates_rules, walk};
 
 pub fn resources() -> Vec<Resource> {
     let approval = Subresource { verbs: Verbs::PART, ..Subresource::part("approval") };
@@ -14,19 +14,47 @@ pub fn resources() -> Vec<Resource> {
         .status_only()
         .select(&["spec.signerName"])
         .rules(|rules| {
-            rules.prepare = |object, old| {
-                walk::keep(object, old, "status");
-                if old.is_none() {
-                    object["status"] = serde_json::json!({});
-                }
-            }
+            rules.validate = certificates_rules::signing_request;
+            rules.validate_status = certificates_rules::signing_request_status;
+            rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         })
         .columns(columns(&["Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition"]), |object, now| {
             let duration = walk::at(object, "spec.expirationSeconds").as_i64().map_or("<none>".to_owned(), api::time::human_duration);
             vec![name(object), age(object, now), or_none(walk::text(object, "spec.signerName")), walk::text(object, "spec.username").into(), duration.into(), condition(object).into()]
         });
     csr.table = "/registry/certificatesigningrequests".into();
-    vec![csr]
+    vec![csr, trust_bundle(), pod_request()]
+}
+
+fn trust_bundle() -> Resource {
+    let mut bundle = Resource::new("certificates.k8s.io", "v1", "ClusterTrustBundle", "clustertrustbundles", false)
+        .select(&["spec.signerName"])
+        .rules(|rules| {
+            // The signer decides how a bundle may be called.
+            rules.name = |_| Vec::new();
+            rules.validate = certificates_rules::trust_bundle;
+        })
+        .columns(columns(&["Name", "SignerName"]), |object, _| vec![name(object), or_none(walk::text(object, "spec.signerName"))]);
+    bundle.table = "/registry/clustertrustbundles".into();
+    bundle
+}
+
+fn pod_request() -> Resource {
+    let mut request = Resource::new("certificates.k8s.io", "v1", "PodCertificateRequest", "podcertificaterequests", true)
+        .status()
+        .select(&["spec.signerName", "spec.podName", "spec.nodeName"])
+        .rules(|rules| {
+            rules.default = |object| {
+                if let Some(spec) = walk::existing_mut(object, "spec") {
+                    walk::fill(spec, "maxExpirationSeconds", 86_400);
+                }
+            };
+            rules.validate = certificates_rules::pod_request;
+            rules.validate_status = certificates_rules::pod_request_status;
+            rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+        });
+    request.table = "/registry/podcertificaterequests".into();
+    request
 }
 
 fn condition(object: &Value) -> String {

@@ -16,13 +16,16 @@ pub mod autoscaling;
 pub mod autoscaling_rules;
 pub mod batch;
 pub mod certificates;
+pub mod certificates_rules;
 pub mod coordination;
 pub mod core;
+pub mod devices;
 pub mod discovery;
 pub mod events;
 pub mod extension;
 pub mod flowcontrol;
 pub mod flowcontrol_rules;
+pub mod migration;
 pub mod networking;
 pub mod node;
 pub mod policy;
@@ -45,6 +48,7 @@ pub fn builtin() -> Vec<Resource> {
         certificates::resources,
         coordination::resources,
         discovery::resources,
+        devices::resources,
         events::resources,
         flowcontrol::resources,
         networking::resources,
@@ -53,6 +57,7 @@ pub fn builtin() -> Vec<Resource> {
         rbac::resources,
         scheduling::resources,
         storage::resources,
+        migration::resources,
     ];
     groups.into_iter().flat_map(|resources| resources()).collect()
 }

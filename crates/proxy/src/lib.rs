@@ -7,6 +7,7 @@ mod conntrack;
 mod error;
 mod health;
 mod kernel;
+mod loopback;
 mod render;
 mod run;
 

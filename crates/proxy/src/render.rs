@@ -5,8 +5,8 @@
 //! service is a new chain, an element led to it, and the old chain removed, all in one transaction. So what must be done follows from
 //! names alone, also after a restart.
 //!
-//! Node ports on 127.0.0.1 are left alone on purpose: they would need route_localnet, which opens the node's own loopback to its
-//! neighbours (CVE-2020-8558).
+//! Node ports on 127.0.0.1 are left alone on purpose, as under upstream's nftables proxy. Host ports answer there: the pod's own link is
+//! opened for it (see `loopback`), and nothing that comes from a wire may carry a loopback address (CVE-2020-8558).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -24,6 +24,9 @@ use sha2::{Digest, Sha256};
 const MARK: u32 = 0x4000;
 const REFUSE: &str = "refuse";
 const MASQUERADE: &str = "masquerade-mark";
+/// Host ports for the node's own loopback addresses.
+const LOOPBACK: &str = "loopback";
+const LOOPBACK_RANGE: Range = Range { base: Ipv4Addr::new(127, 0, 0, 0), prefix: 8 };
 
 /// Everything the table must hold.
 pub(crate) struct Content {
@@ -47,7 +50,7 @@ pub(crate) struct Skeleton {
 
 impl Skeleton {
     pub fn owns_chain(name: &str) -> bool {
-        [REFUSE, MASQUERADE, "services", "node-ports", "unserved"].contains(&name) || name.starts_with("nat-") || name.starts_with("filter-")
+        [REFUSE, MASQUERADE, "services", "node-ports", "unserved", LOOPBACK].contains(&name) || name.starts_with("nat-") || name.starts_with("filter-")
     }
 }
 
@@ -78,13 +81,14 @@ fn skeleton(table: &str, rules: &RuleSet) -> Skeleton {
     let rule = |chain: &str| Rule::new(table, chain).family(Family::Ip);
     let chain = |name: &str| NftChain::new(table, name).unwrap_or_else(|e| unreachable!("a name of our own making was refused: {e}")).family(Family::Ip);
     let filter = |hook| BaseChain::filter(hook, Priority::Custom(-10));
-    let mut chains: Vec<NftChain> = [REFUSE, MASQUERADE, "services", "node-ports", "unserved"].into_iter().map(chain).collect();
+    let mut chains: Vec<NftChain> = [REFUSE, MASQUERADE, "services", "node-ports", "unserved", LOOPBACK].into_iter().map(chain).collect();
     chains.push(chain("nat-prerouting").base(BaseChain::nat(NatHook::Prerouting, Priority::DstNat)));
     chains.push(chain("nat-output").base(BaseChain::nat(NatHook::Output, Priority::DstNat)));
     chains.push(chain("nat-postrouting").base(BaseChain::nat(NatHook::Postrouting, Priority::SrcNat)));
     chains.push(chain("filter-input").base(filter(FilterHook::Input)));
     chains.push(chain("filter-forward").base(filter(FilterHook::Forward)));
     chains.push(chain("filter-output").base(filter(FilterHook::Output)));
+    chains.push(chain("filter-spoofed").base(BaseChain::filter(FilterHook::Prerouting, Priority::Raw)));
     let multicast = Ipv4Addr::new(224, 0, 0, 0);
     let mut lines = vec![
         rule(REFUSE).reject(),
@@ -96,6 +100,12 @@ fn skeleton(table: &str, rules: &RuleSet) -> Skeleton {
             .match_daddr_v4_not(multicast, 4)
             .masquerade(),
     ];
+    let inner = LOOPBACK_RANGE;
+    lines.extend([
+        rule("filter-spoofed").match_iif_not("lo").match_daddr_v4(inner.base, inner.prefix).drop(),
+        rule("filter-spoofed").match_iif_not("lo").match_saddr_v4(inner.base, inner.prefix).drop(),
+        rule("nat-output").match_daddr_v4(inner.base, inner.prefix).jump(name_of(LOOPBACK)),
+    ]);
     lines.extend(["nat-prerouting", "nat-output"].map(|from| rule(from).jump(name_of("services"))));
     lines.extend(["filter-input", "filter-forward", "filter-output"].map(|from| rule(from).jump(name_of("unserved"))));
     for p in Protocol::ALL {
@@ -104,10 +114,12 @@ fn skeleton(table: &str, rules: &RuleSet) -> Skeleton {
         lines.push(rule("node-ports").vmap(port, &map(p, "node-ports")));
         lines.push(rule("node-ports").vmap_concat(address_and_port, &map(p, "host-addresses")));
         lines.push(rule("node-ports").vmap(port, &map(p, "host-ports")));
+        lines.push(rule(LOOPBACK).vmap_concat(address_and_port, &map(p, "host-addresses")));
+        lines.push(rule(LOOPBACK).vmap(port, &map(p, "host-ports")));
         lines.push(rule("unserved").vmap_concat(address_and_port, &map(p, "no-endpoints")));
         lines.push(rule("unserved").match_fib_type(FibFlags::DADDR, RouteType::Local).vmap(port, &map(p, "no-endpoint-ports")));
     }
-    let local = rule("services").match_fib_type(FibFlags::DADDR, RouteType::Local).match_daddr_v4_not(Ipv4Addr::new(127, 0, 0, 0), 8);
+    let local = rule("services").match_fib_type(FibFlags::DADDR, RouteType::Local).match_daddr_v4_not(inner.base, inner.prefix);
     lines.push(local.goto(name_of("node-ports")));
     // What still carries a service address here belongs to no service, or to a port it does not have.
     lines.push(rule("unserved").match_daddr_v4(services.base, services.prefix).goto(name_of(REFUSE)));
@@ -213,7 +225,9 @@ impl Writer<'_> {
     fn host_port(&mut self, door: &HostPort, backend: &Backend) -> String {
         let address = door.ip.map(|ip| format!("{ip}-")).unwrap_or_default();
         let name = format!("host-{}-{address}{}", door.protocol.word(), door.port);
-        self.endpoint(&name, door.protocol, None, backend).0
+        // What comes from the loopback must not leave with its address.
+        let lines = vec![Line::MasqueradeIfFrom(backend.ip), Line::MasqueradeIfWithin(LOOPBACK_RANGE), Line::LeadTo(door.protocol, *backend)];
+        self.write(&name, lines)
     }
 }
 
@@ -242,6 +256,7 @@ enum Line {
     Masquerade,
     MasqueradeUnlessFrom(Range),
     MasqueradeIfFrom(Ipv4Addr),
+    MasqueradeIfWithin(Range),
     MasqueradeIfLocal,
     Goto(String),
     GotoIfFrom(Range, String),
@@ -260,6 +275,7 @@ impl Line {
             Self::Masquerade => r.jump(mark()),
             Self::MasqueradeUnlessFrom(range) => r.match_saddr_v4_not(range.base, range.prefix).jump(mark()),
             Self::MasqueradeIfFrom(ip) => r.match_saddr_v4(*ip, 32).jump(mark()),
+            Self::MasqueradeIfWithin(range) => r.match_saddr_v4(range.base, range.prefix).jump(mark()),
             Self::MasqueradeIfLocal => r.match_fib_type(FibFlags::SADDR, RouteType::Local).jump(mark()),
             Self::Goto(chain) => r.goto(name_of(chain)),
             Self::GotoIfFrom(range, chain) => r.match_saddr_v4(range.base, range.prefix).goto(name_of(chain)),

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::HealthServers;
-use crate::{Error, Kernel, conntrack};
+use crate::{Error, Kernel, conntrack, loopback};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
@@ -82,6 +82,7 @@ pub async fn run(config: Config, client: kube::Client, shutdown: CancellationTok
 
 async fn bring(kernel: &Kernel, held: Option<&RuleSet>, rules: &RuleSet) -> Result<(), Error> {
     let changes = kernel.apply(rules).await?;
+    loopback::open(rules);
     if changes > 0 {
         tracing::debug!(changes, "service rules changed");
     }

@@ -140,6 +140,7 @@ pub fn mutate(call: &Call, service: &mut Value, old: Option<&Value>) -> Result<R
     carry_over(service, old, &kind);
     cluster_address(books, service, old, &kind, &taken, &mut pending, &mut reserved, &mut errors);
     node_ports(books, service, old, &kind, &taken, &mut pending, &mut reserved, &mut errors);
+    health_port(books, service, old, &taken, &mut pending, &mut reserved, &mut errors);
     drop(pending);
     if errors.is_empty() {
         return Ok(reserved);
@@ -228,6 +229,8 @@ fn node_ports(books: &Addresses, service: &mut Value, old: Option<&Value>, kind:
     let wants = kind == "NodePort" || (kind == "LoadBalancer" && walk::at(service, "spec.allocateLoadBalancerNodePorts").as_bool() != Some(false));
     let own: HashSet<(i64, String)> = old.into_iter().flat_map(|o| walk::list(o, "spec.ports")).map(|p| (walk::int(p, "nodePort"), walk::text(p, "protocol").to_owned())).collect();
     let mut used = HashSet::new();
+    // Port, protocol and node port of those done.
+    let mut shared: Vec<(i64, String, i64)> = Vec::new();
     for (i, port) in walk::list_mut(service, "spec.ports").iter_mut().enumerate() {
         let path = Path::new("spec.ports").index(i).child("nodePort");
         let protocol = match walk::text(port, "protocol") {
@@ -240,7 +243,9 @@ fn node_ports(books: &Addresses, service: &mut Value, old: Option<&Value>, kind:
         }
         if number == 0 {
             // Upstream: the same port under two protocols gets one number where it can.
-            let Some(picked) = books.pick_port(taken, pending, &protocol) else {
+            let shared = shared.iter().find(|(port_number, of, node)| *port_number == walk::int(port, "port") && *of != protocol && !used.contains(&(*node, protocol.clone())));
+            let shared = shared.map(|(_, _, node)| *node).filter(|node| !taken.ports.contains(&(*node, protocol.clone())) && !pending.ports.contains(&(*node, protocol.clone())));
+            let Some(picked) = shared.or_else(|| books.pick_port(taken, pending, &protocol)) else {
                 errors.push(FieldError::invalid(&path, 0, "failed to allocate a nodePort: range is full"));
                 continue;
             };
@@ -256,6 +261,7 @@ fn node_ports(books: &Addresses, service: &mut Value, old: Option<&Value>, kind:
                 continue;
             }
         }
+        shared.push((walk::int(port, "port"), protocol.clone(), number));
         let key = (number, protocol);
         used.insert(key.clone());
         if !own.contains(&key) {
@@ -265,5 +271,53 @@ fn node_ports(books: &Addresses, service: &mut Value, old: Option<&Value>, kind:
         if let Some(port) = port.as_object_mut() {
             port.insert("nodePort".into(), number.into());
         }
+    }
+}
+
+fn needs_health_port(service: &Value) -> bool {
+    walk::text(service, "spec.type") == "LoadBalancer" && walk::text(service, "spec.externalTrafficPolicy") == "Local"
+}
+
+/// The port at which the nodes tell balancers whether they have an endpoint. Upstream: `pkg/registry/core/service/storage/alloc.go`.
+fn health_port(books: &Addresses, service: &mut Value, old: Option<&Value>, taken: &Taken, pending: &mut Pending, reserved: &mut Reserved, errors: &mut Vec<FieldError>) {
+    const FIELD: &str = "healthCheckNodePort";
+    let path = Path::new("spec").child(FIELD);
+    let asked = walk::int(service, "spec.healthCheckNodePort");
+    let before = old.filter(|old| needs_health_port(old)).map_or(0, |old| walk::int(old, "spec.healthCheckNodePort"));
+    let needs = needs_health_port(service);
+    let Some(spec) = walk::object_mut(service, "spec") else { return };
+    if !needs {
+        // What only the old policy used goes with it.
+        if before != 0 && asked == before {
+            spec.remove(FIELD);
+        }
+        return;
+    }
+    if before != 0 {
+        if asked != 0 && asked != before {
+            return errors.push(FieldError::invalid(&path, asked, "field is immutable"));
+        }
+        spec.insert(FIELD.into(), before.into());
+        return;
+    }
+    let key = |port: i64| (port, "TCP".to_owned());
+    let fault = |port: i64| {
+        if !NODE_PORTS.contains(&port) {
+            return Some("provided port is not in the valid range. The range of valid ports is 30000-32767");
+        }
+        (taken.ports.contains(&key(port)) || pending.ports.contains(&key(port))).then_some("provided port is already allocated")
+    };
+    let port = match asked {
+        0 => books.pick_port(taken, pending, "TCP").ok_or((0, "range is full")),
+        asked => fault(asked).map_or(Ok(asked), |fault| Err((asked, fault))),
+    };
+    match port {
+        Ok(port) => {
+            pending.ports.insert(key(port));
+            reserved.ports.push(key(port));
+            spec.insert(FIELD.into(), port.into());
+        }
+        Err((0, fault)) => errors.push(FieldError::invalid(&path, 0, format!("failed to allocate a HealthCheck NodePort: {fault}"))),
+        Err((asked, fault)) => errors.push(FieldError::invalid(&path, asked, format!("failed to allocate requested HealthCheck NodePort {asked}: {fault}"))),
     }
 }

@@ -43,6 +43,10 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     for (key, words) in [("externalTrafficPolicy", ["Cluster", "Local"]), ("internalTrafficPolicy", ["Cluster", "Local"])] {
         check::maybe_one_of(&mut errors, &path.child(key), walk::text(spec, key), &words);
     }
+    let health = walk::int(spec, "healthCheckNodePort");
+    if health != 0 && (kind != "LoadBalancer" || walk::text(spec, "externalTrafficPolicy") != "Local") {
+        errors.push(FieldError::invalid(&path.child("healthCheckNodePort"), health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));
+    }
     if kind != "LoadBalancer" {
         let given = |key: &str| !walk::at(spec, key).is_null() && walk::at(spec, key) != "";
         for key in ["allocateLoadBalancerNodePorts", "loadBalancerSourceRanges", "loadBalancerClass"] {

@@ -169,7 +169,7 @@ impl Worker {
         let host_ips = self.agent.host_ips();
         let observed = Observed { pod: &pod, now, host_ips: &host_ips, runtime: &self.runtime, probes: &probes, memory: &self.memory, busy: &self.busy, prepared: self.mounted.is_some(), stop: stop.as_ref() };
         let mut planned = plan(&observed);
-        if self.refusal.is_some() {
+        if self.refusal.is_some() || was_refused(&self.handle.pod()) {
             strip_refused(&mut planned.status);
         }
         for action in &planned.actions {
@@ -637,6 +637,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// An earlier run of this agent refused it: it ended and nothing is told of its containers.
+fn was_refused(pod: &Pod) -> bool {
+    pod.status.as_ref().is_some_and(|s| s.phase.as_deref().is_some_and(is_terminal_phase) && s.container_statuses.is_none())
 }
 
 /// Upstream: a pod that the node refused has a phase and a reason, and nothing about containers that never were.

@@ -1,0 +1,265 @@
+//! Validation of signing requests, trust bundles and pods' requests. Signatures are checked where the request is signed.
+//!
+//! Upstream: `pkg/apis/certificates/validation/validation.go`.
+
+use std::collections::HashSet;
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509CertificationRequest};
+
+use crate::{check, walk};
+
+const USAGES: [&str; 23] = [
+    "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
+    "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping",
+];
+const LARGEST_BUNDLE: usize = 1 << 20;
+const LONGEST_UID: usize = 128;
+const SHORTEST: i64 = 3600;
+const LONGEST: i64 = 91 * 86_400;
+const LONGEST_OF_KUBERNETES: i64 = 86_400;
+
+/// A domain with two labels or more, a slash, and a path of subdomains.
+pub fn signer_name(errors: &mut FieldErrors, name: &str, path: &Path) {
+    if name.is_empty() {
+        return errors.push(FieldError::required(path, ""));
+    }
+    let segments: Vec<&str> = name.split('/').collect();
+    let [domain, rest] = segments.as_slice() else {
+        return errors.push(FieldError::invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'"));
+    };
+    if domain.len() > 253 {
+        errors.push(FieldError::too_long(path, 253));
+    }
+    // Only the first bad label is told.
+    let labels = |errors: &mut FieldErrors, text: &str, rule: fn(&str) -> names::Faults| {
+        if let Some((label, faults)) = text.split('.').map(|l| (l, rule(l))).find(|(_, faults)| !faults.is_empty()) {
+            errors.extend(faults.into_iter().map(|fault| FieldError::invalid(path, text, format!("validating label {label:?}: {fault}"))));
+        }
+    };
+    labels(errors, domain, names::dns1123_label);
+    if !domain.contains('.') {
+        errors.push(FieldError::invalid(path, *domain, "should be a domain with at least two segments separated by dots"));
+    }
+    labels(errors, rest, names::dns1123_subdomain);
+    if name.len() > 571 {
+        errors.push(FieldError::too_long(path, 571));
+    }
+}
+
+pub fn signing_request(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    if let Err(fault) = parse_request(walk::text(spec, "request")) {
+        errors.push(FieldError::invalid(&path.child("request"), walk::at(spec, "request").clone(), fault));
+    }
+    let usages = walk::list(spec, "usages");
+    if usages.is_empty() {
+        errors.push(FieldError::required(&path.child("usages"), ""));
+    }
+    for (i, usage) in usages.iter().filter_map(Value::as_str).enumerate() {
+        check::maybe_one_of(&mut errors, &path.child("usages").index(i), usage, &USAGES);
+    }
+    check::unique(&mut errors, usages.iter().filter_map(Value::as_str).enumerate().map(|(i, usage)| (path.child("usages").index(i), usage)));
+    let signer = walk::text(spec, "signerName");
+    if signer == "kubernetes.io/legacy-unknown" {
+        errors.push(FieldError::invalid(&path.child("signerName"), signer, "the legacy signerName is not allowed via this API version"));
+    } else {
+        signer_name(&mut errors, signer, &path.child("signerName"));
+    }
+    if let Some(seconds) = walk::at(spec, "expirationSeconds").as_i64().filter(|s| *s < 600) {
+        errors.push(FieldError::invalid(&path.child("expirationSeconds"), seconds, "may not specify a duration less than 600 seconds (10 minutes)"));
+    }
+    conditions(&mut errors, object);
+    if let Some(old) = old {
+        keeps_decisions(&mut errors, object, old);
+    }
+    errors
+}
+
+/// Upstream: `ParseCSR`.
+fn parse_request(encoded: &str) -> Result<(), String> {
+    let bytes = STANDARD.decode(encoded).unwrap_or_default();
+    let pem = Pem::iter_from_buffer(&bytes).next().and_then(Result::ok).filter(|pem| pem.label == "CERTIFICATE REQUEST");
+    let pem = pem.ok_or("PEM block type must be CERTIFICATE REQUEST")?;
+    X509CertificationRequest::from_der(&pem.contents).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// What is decided stays decided.
+fn keeps_decisions(errors: &mut FieldErrors, object: &Value, old: &Value) {
+    let count = |of: &Value, kind: &str| walk::list(of, "status.conditions").iter().filter(|c| walk::text(c, "type") == kind).count();
+    for kind in ["Approved", "Denied", "Failed"] {
+        if count(object, kind) < count(old, kind) {
+            errors.push(FieldError::forbidden(&Path::new("status.conditions"), format!("updates may not remove a condition of type {kind:?}")));
+        }
+    }
+}
+
+pub fn signing_request_status(object: &Value, old: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    conditions(&mut errors, object);
+    keeps_decisions(&mut errors, object, old);
+    let (now, before, path) = (walk::text(object, "status.certificate"), walk::text(old, "status.certificate"), Path::new("status.certificate"));
+    if now != before && !before.is_empty() {
+        errors.push(FieldError::forbidden(&path, "updates may not modify existing certificate content"));
+    }
+    if let Err(fault) = parse_chain(now) {
+        errors.push(FieldError::invalid(&path, "<certificate data>", fault));
+    }
+    errors
+}
+
+fn parse_chain(encoded: &str) -> Result<(), String> {
+    let bytes = STANDARD.decode(encoded).unwrap_or_default();
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let blocks: Vec<Pem> = Pem::iter_from_buffer(&bytes).filter_map(Result::ok).collect();
+    for block in &blocks {
+        if block.label != "CERTIFICATE" {
+            return Err(format!("only CERTIFICATE PEM blocks are allowed, found {:?}", block.label));
+        }
+        block.parse_x509().map_err(|error| error.to_string())?;
+    }
+    if blocks.is_empty() { Err("must contain at least one CERTIFICATE PEM block".into()) } else { Ok(()) }
+}
+
+fn conditions(errors: &mut FieldErrors, object: &Value) {
+    let (mut seen, list) = (HashSet::new(), Path::new("status.conditions"));
+    for (i, condition) in walk::list(object, "status.conditions").iter().enumerate() {
+        let (path, kind, status) = (list.index(i), walk::text(condition, "type"), walk::text(condition, "status"));
+        check::required(errors, condition, "type", &path, "");
+        let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") { &["True"] } else { &["False", "True", "Unknown"] };
+        check::one_of(errors, &path.child("status"), status, allowed);
+        let contrary = match kind {
+            "Approved" => "Denied",
+            "Denied" => "Approved",
+            _ => "",
+        };
+        if seen.contains(contrary) {
+            errors.push(FieldError::invalid(&path.child("type"), kind, "Approved and Denied conditions are mutually exclusive"));
+        }
+        if !seen.insert(kind) {
+            errors.push(FieldError::duplicate(&path.child("type"), kind));
+        }
+    }
+}
+
+pub fn trust_bundle(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (signer, name, path) = (walk::text(object, "spec.signerName"), api::meta::name(object), Path::new("spec"));
+    // A bundle of a signer carries the signer in its name.
+    let prefix = format!("{}:", signer.replace('/', ":"));
+    let name_path = Path::new("metadata.name");
+    if signer.is_empty() {
+        check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(name));
+    } else {
+        signer_name(&mut errors, signer, &path.child("signerName"));
+        match name.strip_prefix(&prefix) {
+            None => errors.push(FieldError::invalid(&name_path, name, format!("ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"))),
+            Some(rest) => check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(rest)),
+        }
+    }
+    let bundle = walk::at(object, "spec.trustBundle");
+    if old.is_none_or(|old| walk::at(old, "spec.trustBundle") != bundle) {
+        anchors(&mut errors, bundle.as_str().unwrap_or_default(), &path.child("trustBundle"));
+    }
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path.child("signerName"), walk::at(object, "spec.signerName"), walk::at(old, "spec.signerName"));
+    }
+    errors
+}
+
+fn anchors(errors: &mut FieldErrors, bundle: &str, path: &Path) {
+    if bundle.len() > LARGEST_BUNDLE {
+        return errors.push(FieldError::too_long(path, LARGEST_BUNDLE));
+    }
+    let before = errors.len();
+    let mut say = |fault: String| errors.push(FieldError::invalid(path, "<value omitted>", fault));
+    let mut seen: Vec<(Vec<u8>, Vec<usize>)> = Vec::new();
+    for (i, block) in Pem::iter_from_buffer(bundle.as_bytes()).filter_map(Result::ok).enumerate() {
+        if block.label != "CERTIFICATE" {
+            say(format!("entry {i} has bad block type: {}", block.label));
+            continue;
+        }
+        match block.parse_x509() {
+            Err(_) => say(format!("entry {i} does not parse as X.509")),
+            Ok(certificate) if !certificate.is_ca() => say(format!("entry {i} does not have the CA bit set")),
+            Ok(_) => match seen.iter_mut().find(|(known, _)| *known == block.contents) {
+                Some((_, places)) => places.push(i),
+                None => seen.push((block.contents.clone(), vec![i])),
+            },
+        }
+    }
+    if errors.len() > before {
+        return;
+    }
+    let mut say = |fault: String| errors.push(FieldError::invalid(path, "<value omitted>", fault));
+    if seen.is_empty() {
+        say("at least one trust anchor must be provided".into());
+    }
+    for (_, places) in seen.iter().filter(|(_, places)| places.len() > 1) {
+        let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
+        say(format!("duplicate trust anchor (indices [{}])", shown.join(" ")));
+    }
+}
+
+pub fn pod_request(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path, spec, walk::at(old, "spec"));
+        return errors;
+    }
+    let signer = walk::text(spec, "signerName");
+    signer_name(&mut errors, signer, &path.child("signerName"));
+    for (name, uid) in [("podName", "podUID"), ("serviceAccountName", "serviceAccountUID"), ("nodeName", "nodeUID")] {
+        let (text, id) = (walk::text(spec, name), walk::text(spec, uid));
+        check::syntax(&mut errors, &path.child(name), text, names::dns1123_subdomain(text));
+        if id.is_empty() {
+            errors.push(FieldError::invalid(&path.child(uid), id, "must not be empty"));
+        }
+        if id.len() > LONGEST_UID {
+            errors.push(FieldError::too_long(&path.child(uid), LONGEST_UID));
+        }
+    }
+    let longest = if signer.split('/').next().is_some_and(|d| d == "kubernetes.io" || d.ends_with(".kubernetes.io")) { LONGEST_OF_KUBERNETES } else { LONGEST };
+    match walk::at(spec, "maxExpirationSeconds").as_i64() {
+        None => errors.push(FieldError::required(&path.child("maxExpirationSeconds"), "must be set")),
+        Some(seconds) if !(SHORTEST..=longest).contains(&seconds) => {
+            errors.push(FieldError::invalid(&path.child("maxExpirationSeconds"), seconds, format!("must be in the range [{SHORTEST}, {longest}]")));
+        }
+        Some(_) => {}
+    }
+    errors
+}
+
+pub fn pod_request_status(object: &Value, old: &Value) -> FieldErrors {
+    const KNOWN: [&str; 3] = ["Issued", "Denied", "Failed"];
+    let mut errors = FieldErrors::new();
+    let (status, before, path) = (walk::at(object, "status"), walk::at(old, "status"), Path::new("status"));
+    let mut decided = 0;
+    for (i, condition) in walk::list(status, "conditions").iter().enumerate() {
+        let (path, kind) = (path.child("conditions").index(i), walk::text(condition, "type"));
+        if !KNOWN.contains(&kind) {
+            errors.push(FieldError::not_supported(&path.child("type"), kind, &KNOWN));
+            continue;
+        }
+        decided += 1;
+        if decided > 1 {
+            errors.push(FieldError::invalid(&path.child("type"), kind, "There may be at most one condition with type \"Issued\", \"Denied\", or \"Failed\""));
+        }
+        if walk::text(condition, "status") != "True" {
+            errors.push(FieldError::not_supported(&path.child("status"), walk::text(condition, "status"), &["True"]));
+        }
+    }
+    if !walk::list(before, "conditions").is_empty() && status != before {
+        errors.push(FieldError::invalid(&path, status.clone(), "immutable after PodCertificateRequest is issued, denied, or failed"));
+    }
+    errors
+}
