@@ -56,6 +56,10 @@ async fn kubernetes_service(server: &Arc<Server>) -> Result<(), ApiError> {
             "spec": {"clusterIP": ip.to_string(), "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": listen.port()}], "type": "ClusterIP", "sessionAffinity": "None"}}),
     )
     .await?;
+    if server.config.advertise.is_loopback() {
+        // Endpoints may not point there: every pod has a loopback of its own. Who serves so serves this host only.
+        return Ok(());
+    }
     let address = server.config.advertise.to_string();
     let ports = json!([{"name": "https", "port": listen.port(), "protocol": "TCP"}]);
     let skip = "endpointslice.kubernetes.io/skip-mirror";

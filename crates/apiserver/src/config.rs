@@ -20,6 +20,8 @@ pub struct Config {
     pub service_cidr: String,
     /// Issuer and default audience of service-account tokens.
     pub issuer: String,
+    /// Where it is recorded who did what; none records nothing.
+    pub audit: Option<crate::AuditConfig>,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
 }
@@ -35,6 +37,7 @@ impl Config {
             extra_names: Vec::new(),
             service_cidr: "10.43.0.0/16".into(),
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
+            audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             cluster_name: "knarr".into(),
         }
     }

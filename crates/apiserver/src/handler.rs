@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use api::{ApiError, GroupResource, Reason};
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::BodyExt;
 
@@ -41,7 +41,8 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     let accept = Accept::negotiate(request.headers());
     let shown = accept.clone().unwrap_or_default();
     let begin = Instant::now();
-    let mut seen = Seen::default();
+    let id = audit_id.filter(|id| !id.is_empty() && id.len() <= 64).or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
+    let mut seen = Seen::of(id.clone());
     let mut response = match serve(server.clone(), peer, request, accept, &mut seen).await {
         Ok(response) => response,
         Err(error) => {
@@ -55,13 +56,12 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(label) = &seen.flow {
         label.put(&mut response);
     }
-    let mut response = seen.count(&server, response, begin.elapsed());
+    let mut response = seen.answered(&server, response, begin.elapsed()).await;
     let headers = response.headers_mut();
-    let id = audit_id.or_else(|| http::HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
     if let Some(id) = id {
         headers.insert("audit-id", id);
     }
-    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
 }
 
@@ -73,8 +73,9 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
     }
     seen.begins(&server, &peer, &info, &query);
-    let user = identify(&server, &peer, request.headers(), &path)?;
-    let user = impersonated(&server, user, request.headers())?;
+    let real = identify(&server, &peer, request.headers(), &path)?;
+    let user = impersonated(&server, real.clone(), request.headers())?;
+    seen.records(&server, &real, &user, &info, (request.headers(), request.uri()), &peer).await;
     let mut seat = None;
     if matches!(peer, Peer::Remote { .. }) && !flow::is_long(&info) {
         let width = flow::width_of(&server, &info, &query);
@@ -86,7 +87,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
             Err(refused) => return Ok(*refused),
         }
     }
-    authorize(&server, &user, &info)?;
+    seen.decided(authorize(&server, &user, &info))?;
     if !info.is_resource {
         return discovery::serve(&server, &request, &path, &query);
     }
@@ -107,6 +108,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     }
     call.accept = accept?;
     call.body = read_body(body).await?;
+    seen.body(&call.body);
     if call.info.verb == "watch" || call.info.subresource == "log" {
         let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(rest::serve(call));
         return served.await;

@@ -4,6 +4,7 @@
 //! identities and checks as on the wire.
 
 mod admission;
+mod audit;
 mod auth;
 mod bootstrap;
 mod budgets;
@@ -33,6 +34,7 @@ mod user;
 mod webhook;
 mod wire;
 
+pub use audit::AuditConfig;
 pub use config::Config;
 pub use server::{Server, StartError};
 pub use user::User;

@@ -4,58 +4,140 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use api::ApiError;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, HeaderValue, Response, Uri};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::audit::{AuditLog, Entry};
 use crate::auth::authenticate::Peer;
 use crate::flow::{self, Label};
 use crate::info::Info;
 use crate::metrics::{Labels, Running};
 use crate::query::Query;
-use crate::respond::Body;
+use crate::respond::{self, Body};
 use crate::server::Server;
+use crate::user::User;
 
 /// Filled as the request is understood.
 #[derive(Default)]
 pub struct Seen {
+    /// The request's own name in the record, and in the answer.
+    id: Option<HeaderValue>,
     pub flow: Option<Label>,
     labels: Option<Labels>,
     /// Counts the request until it is answered.
     running: Option<Running>,
     long: bool,
+    entry: Option<Entry>,
 }
 
 impl Seen {
+    pub fn of(id: Option<HeaderValue>) -> Self {
+        Self { id, ..Self::default() }
+    }
+
     /// The request is read. Requests of this process are not counted: they are no load from outside.
     pub fn begins(&mut self, server: &Server, peer: &Peer, info: &Info, query: &Query) {
+        self.long = info.verb == "watch" || flow::is_long(info);
         if matches!(peer, Peer::Local(_)) {
             return;
         }
-        self.long = info.verb == "watch" || flow::is_long(info);
         if !self.long {
             self.running = Some(server.metrics.running(!matches!(info.verb, "get" | "list" | "head")));
         }
         self.labels = Some(Labels::of(server, info, !query.get("dryRun").is_empty()));
     }
 
-    /// The request is answered; a stream is counted until it ends.
-    pub fn count(self, server: &Server, response: Response<Body>, took: Duration) -> Response<Body> {
-        let Some(labels) = self.labels else { return response };
-        server.metrics.answered(&labels, response.status().as_u16(), took);
-        if !self.long {
-            return response;
+    /// It is known who asks.
+    pub async fn records(&mut self, server: &Server, real: &User, acting: &User, info: &Info, (headers, uri): (&HeaderMap, &Uri), peer: &Peer) {
+        let (Some((policy, log)), Some(id)) = (&server.audit, &self.id) else { return };
+        let source = match peer {
+            Peer::Local(_) => None,
+            Peer::Remote { address, .. } => Some(*address),
+        };
+        let uri = uri.path_and_query().map_or("", |p| p.as_str());
+        let Some(mut entry) = Entry::begin(policy, acting, info, headers, uri, source, id) else { return };
+        if real != acting {
+            entry.impersonates(real, acting);
         }
-        let open = server.metrics.open(&labels);
-        response.map(|body| Counted { body, _open: open }.boxed_unsync())
+        if let Some(line) = entry.line("RequestReceived", None) {
+            log.put(line).await;
+        }
+        self.entry = Some(entry);
     }
+
+    /// It is known whether they may.
+    pub fn decided(&mut self, decision: Result<(), ApiError>) -> Result<(), ApiError> {
+        if let Some(entry) = &mut self.entry {
+            entry.decided(decision.is_ok(), "");
+        }
+        decision
+    }
+
+    pub fn body(&mut self, body: &Bytes) {
+        if let Some(entry) = self.entry.as_mut().filter(|e| e.wants_request()) {
+            entry.request(body);
+        }
+    }
+
+    /// The request is answered; a stream is counted, and recorded as complete, when it ends.
+    pub async fn answered(mut self, server: &Server, mut response: Response<Body>, took: Duration) -> Response<Body> {
+        let open = self.labels.as_ref().map(|labels| {
+            server.metrics.answered(labels, response.status().as_u16(), took);
+            server.metrics.open(labels)
+        });
+        let entry = self.entry.take().zip(server.audit.as_ref());
+        if self.long {
+            let complete = match entry {
+                Some((entry, (_, log))) => {
+                    if let Some(line) = entry.line("ResponseStarted", Some(&response)) {
+                        log.put(line).await;
+                    }
+                    Some((log.clone(), entry, response.status()))
+                }
+                None => None,
+            };
+            return response.map(|body| Counted { body, _open: open, complete }.boxed_unsync());
+        }
+        if let Some((mut entry, (_, log))) = entry {
+            if entry.wants_response() {
+                response = recorded(&mut entry, response).await;
+            }
+            if let Some(line) = entry.line("ResponseComplete", Some(&response)) {
+                log.put(line).await;
+            }
+        }
+        response
+    }
+}
+
+/// Takes a copy of the answer into the record.
+async fn recorded(entry: &mut Entry, response: Response<Body>) -> Response<Body> {
+    let (parts, body) = response.into_parts();
+    let Ok(collected) = body.collect().await;
+    let bytes = collected.to_bytes();
+    entry.response(&bytes);
+    Response::from_parts(parts, respond::full(bytes))
 }
 
 /// A body that counts as open until it is gone.
 struct Counted {
     body: Body,
-    _open: Running,
+    _open: Option<Running>,
+    complete: Option<(AuditLog, Entry, http::StatusCode)>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Some((log, entry, code)) = self.complete.take() else { return };
+        let mut response = Response::new(respond::full(Bytes::new()));
+        *response.status_mut() = code;
+        if let (Some(line), Ok(runtime)) = (entry.line("ResponseComplete", Some(&response)), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { log.put(line).await });
+        }
+    }
 }
 
 impl http_body::Body for Counted {

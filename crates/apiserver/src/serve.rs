@@ -1,6 +1,6 @@
 //! HTTPS: accepting connections, who the client certificate names, HTTP/1.1 and HTTP/2 on one port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,9 +58,9 @@ async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let stream = tokio::select! {
+        let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, say: the connection is lost, the listener is not.
                     tracing::warn!(%error, "could not accept a connection");
@@ -72,17 +72,17 @@ async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
         };
         let (server, tls) = (server.clone(), tls.clone());
         tokio::spawn(async move {
-            connection(server, stream, tls).await;
+            connection(server, stream, from.ip(), tls).await;
             drop(permit);
         });
     }
 }
 
-async fn connection(server: Arc<Server>, stream: TcpStream, tls: TlsAcceptor) {
+async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls: TlsAcceptor) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|leaf| pki::peer_identity(leaf).ok());
-    let peer = Peer::Remote { certificate };
+    let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (server, peer) = (server.clone(), peer.clone());

@@ -8,6 +8,7 @@ use store::{DiskOptions, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::service::Addresses;
+use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
 use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
@@ -52,6 +53,7 @@ pub struct Server {
     pub(crate) authority: Authority,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
+    pub(crate) audit: Option<(policy::audit::Policy, AuditLog)>,
     /// Set when the server ends: watches end, new requests are refused.
     pub(crate) closing: CancellationToken,
 }
@@ -76,6 +78,7 @@ impl Server {
             hooks: Hooks::new(&store),
             registry: ArcSwap::from_pointee(registry),
             flow: FlowControl::new(&store),
+            audit: open_audit(&config)?,
             metrics: Metrics::new().map_err(|error| StartError::Config(format!("metrics: {error}")))?,
             closing: CancellationToken::new(),
             addresses,
@@ -114,4 +117,11 @@ impl Server {
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.registry.load_full()
     }
+}
+
+fn open_audit(config: &Config) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
+    let Some(settings) = &config.audit else { return Ok(None) };
+    let policy = audit::policy(settings).map_err(StartError::Config)?;
+    let log = AuditLog::open(settings.clone()).map_err(|error| StartError::Config(format!("audit log {}: {error}", settings.path.display())))?;
+    Ok(Some((policy, log)))
 }

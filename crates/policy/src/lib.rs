@@ -1,5 +1,6 @@
 //! Rules about requests: who may do what. Pure: requests and facts in, decisions out.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod external_ips;
 pub mod flow;

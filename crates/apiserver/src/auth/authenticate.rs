@@ -19,7 +19,7 @@ pub enum Peer {
     /// A component of this process, under its own identity.
     Local(User),
     /// A connection, with the common name and organizations of its verified client certificate.
-    Remote { certificate: Option<(String, Vec<String>)> },
+    Remote { certificate: Option<(String, Vec<String>)>, address: std::net::IpAddr },
 }
 
 pub struct Authenticator {
@@ -41,12 +41,12 @@ impl Authenticator {
     pub fn request(&self, store: &Store, peer: &Peer, headers: &HeaderMap) -> Result<Option<User>, String> {
         match peer {
             Peer::Local(user) => return Ok(Some(user.clone())),
-            Peer::Remote { certificate: Some((name, organizations)) } => {
+            Peer::Remote { certificate: Some((name, organizations)), .. } => {
                 let mut user = User { name: name.clone(), groups: organizations.clone(), ..User::default() };
                 user.groups.push("system:authenticated".into());
                 return Ok(Some(user));
             }
-            Peer::Remote { certificate: None } => {}
+            Peer::Remote { certificate: None, .. } => {}
         }
         let header = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if let Some(token) = header.strip_prefix("Bearer ").map(str::trim).filter(|t| !t.is_empty()) {

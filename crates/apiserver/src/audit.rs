@@ -1,0 +1,178 @@
+//! The record of who did what: events of `audit.k8s.io/v1`, one line of JSON each, in a file that is rotated.
+//!
+//! Bounded and lossless: a request whose events cannot be queued waits with its answer. Contents of Secrets and tokens
+//! are never recorded, whatever the policy says.
+
+mod file;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use jiff::Timestamp;
+use policy::audit::{Level, Policy, Request, Verdict};
+use serde_json::{Value, json};
+
+use crate::info::Info;
+use crate::respond::Body;
+use crate::user::User;
+pub use file::AuditLog;
+
+/// Where the record is kept, and what goes into it.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    pub path: std::path::PathBuf,
+    /// A `Policy` in YAML; without it changes and readers of Secrets are recorded, without contents.
+    pub policy: Option<std::path::PathBuf>,
+    /// Upstream: `--audit-log-maxsize`, in bytes.
+    pub max_bytes: u64,
+    /// Upstream: `--audit-log-maxbackup`.
+    pub max_files: usize,
+    /// Upstream: `--audit-log-maxage`, in days.
+    pub max_days: u32,
+}
+
+impl AuditConfig {
+    pub fn at(path: impl Into<std::path::PathBuf>) -> Self {
+        Self { path: path.into(), policy: None, max_bytes: 100 << 20, max_files: 10, max_days: 30 }
+    }
+}
+
+/// The policy of a configuration.
+pub fn policy(config: &AuditConfig) -> Result<Policy, String> {
+    let Some(path) = &config.policy else { return Policy::read(&Policy::default_rules()).map_err(|f| f.join("; ")) };
+    let named = |why: &dyn std::fmt::Display| format!("audit policy {}: {why}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| named(&e))?;
+    let value = codec::decode_yaml(&text, codec::Strictness::Collect).map_err(|e| named(&e))?.value;
+    Policy::read(&value).map_err(|faults| named(&faults.join("; ")))
+}
+
+/// One request on its way into the record.
+pub struct Entry {
+    verdict: Verdict,
+    event: Value,
+    secret: bool,
+}
+
+impl Entry {
+    /// None where the policy records nothing of such a request.
+    pub fn begin(policy: &Policy, user: &User, info: &Info, headers: &HeaderMap, uri: &str, source: Option<std::net::IpAddr>, id: &HeaderValue) -> Option<Self> {
+        let request = Request {
+            user: &user.name,
+            groups: &user.groups,
+            verb: info.verb,
+            group: &info.group,
+            resource: &info.resource,
+            subresource: &info.subresource,
+            name: &info.name,
+            namespace: &info.namespace,
+            path: (!info.is_resource).then_some(&info.path),
+        };
+        let verdict = policy.judge(&request);
+        if verdict.level == Level::None {
+            return None;
+        }
+        let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": verdict.level.name(), "auditID": id.to_str().unwrap_or_default(),
+            "requestURI": uri, "verb": info.verb, "user": described(user), "userAgent": text(headers, "user-agent"), "requestReceivedTimestamp": micro_now()});
+        if let Some(source) = source {
+            event["sourceIPs"] = json!([source.to_string()]);
+        }
+        if info.is_resource {
+            event["objectRef"] = object_ref(info);
+        }
+        let secret = info.resource == "secrets" || info.subresource == "token" || info.group == "authentication.k8s.io";
+        Some(Self { verdict, event, secret })
+    }
+
+    pub fn wants_request(&self) -> bool {
+        self.verdict.level >= Level::Request && !self.secret
+    }
+
+    pub fn wants_response(&self) -> bool {
+        self.verdict.level >= Level::RequestResponse && !self.secret
+    }
+
+    /// Who really asks, where somebody acts as another.
+    pub fn impersonates(&mut self, real: &User, acting: &User) {
+        self.event["impersonatedUser"] = described(acting);
+        self.event["user"] = described(real);
+    }
+
+    pub fn request(&mut self, body: &Bytes) {
+        self.put("requestObject", body);
+    }
+
+    pub fn response(&mut self, body: &Bytes) {
+        self.put("responseObject", body);
+    }
+
+    pub fn decided(&mut self, allowed: bool, reason: &str) {
+        let decision = if allowed { "allow" } else { "forbid" };
+        self.event["annotations"] = json!({"authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason});
+    }
+
+    fn put(&mut self, field: &str, body: &Bytes) {
+        let Some(mut object) = as_json(body) else { return };
+        if self.verdict.omit_managed_fields
+            && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.remove("managedFields");
+        }
+        self.event[field] = object;
+    }
+
+    /// The line of a stage; none where the policy leaves the stage out.
+    pub fn line(&self, stage: &str, response: Option<&Response<Body>>) -> Option<Vec<u8>> {
+        if !self.verdict.records(stage) {
+            return None;
+        }
+        let mut event = self.event.clone();
+        event["stage"] = stage.into();
+        event["stageTimestamp"] = micro_now().into();
+        if let Some(response) = response {
+            event["responseStatus"] = json!({"metadata": {}, "code": response.status().as_u16()});
+        }
+        let mut line = serde_json::to_vec(&event).ok()?;
+        line.push(b'\n');
+        Some(line)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+fn described(user: &User) -> Value {
+    let mut value = json!({"username": user.name, "groups": user.groups});
+    if !user.uid.is_empty() {
+        value["uid"] = user.uid.clone().into();
+    }
+    if !user.extra.is_empty() {
+        value["extra"] = json!(user.extra);
+    }
+    value
+}
+
+fn object_ref(info: &Info) -> Value {
+    let mut reference = json!({"apiVersion": info.version, "resource": info.resource});
+    for (key, value) in [("namespace", &info.namespace), ("name", &info.name), ("apiGroup", &info.group), ("subresource", &info.subresource)] {
+        if !value.is_empty() {
+            reference[key] = value.clone().into();
+        }
+    }
+    reference
+}
+
+/// A body as JSON; none for what is neither JSON nor an object in protobuf.
+fn as_json(body: &Bytes) -> Option<Value> {
+    if body.starts_with(codec::MAGIC) {
+        let object = codec::decode_proto(body).ok()?;
+        let mut value = object.value;
+        value["kind"] = object.kind.into();
+        value["apiVersion"] = object.api_version.into();
+        return Some(value);
+    }
+    serde_json::from_slice(body).ok()
+}
+
+fn micro_now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
