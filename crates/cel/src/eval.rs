@@ -1,0 +1,352 @@
+//! The evaluator: a walk over the plan with a stack for loops' variables and a count of the cost.
+//!
+//! Upstream: cel-go interpreter/interpretable.go, interpreter/runtimecost.go. Errors are values until an operator that cannot
+//! absorb them meets them; spent budget is absorbed by nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::access;
+use crate::ast::op;
+use crate::charge;
+use crate::collection::{BuiltObject, Key, Map, Object};
+use crate::functions::{fail, no_overload};
+use crate::library;
+use crate::plan::{Call, Loop, Node, Pattern, Step, map_key};
+use crate::program::Activation;
+use crate::value::{EvalError, Evaluated, Value};
+
+/// No list built by an expression has more members.
+const MAX_MEMBERS: usize = 1 << 20;
+
+pub(crate) struct Evaluator<'v, 'a> {
+    vars: &'v dyn Activation<'a>,
+    names: &'a [Box<str>],
+    slots: Vec<Option<Evaluated<'a>>>,
+    stack: Vec<Evaluated<'a>>,
+    cost: u64,
+    limit: u64,
+}
+
+fn bool_of<'a>(value: &Evaluated<'a>) -> Result<bool, EvalError> {
+    match value {
+        Ok(Value::Bool(b)) => Ok(*b),
+        Ok(_) => Err(EvalError::new("no such overload")),
+        Err(e) => Err(e.clone()),
+    }
+}
+
+impl<'v, 'a> Evaluator<'v, 'a> {
+    pub(crate) fn new(vars: &'v dyn Activation<'a>, names: &'a [Box<str>], limit: u64) -> Evaluator<'v, 'a> {
+        Evaluator { vars, names, slots: vec![None; names.len()], stack: Vec::new(), cost: 0, limit }
+    }
+
+    pub(crate) fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    fn charge(&mut self, cost: u64) -> Result<(), EvalError> {
+        self.cost = self.cost.saturating_add(cost);
+        if self.cost > self.limit { Err(EvalError::CostExceeded) } else { Ok(()) }
+    }
+
+    pub(crate) fn eval(&mut self, node: &'a Node) -> Evaluated<'a> {
+        match node {
+            Node::Const(value) => Ok(value.clone()),
+            Node::Variable(slot) => {
+                self.charge(charge::IDENT)?;
+                self.variable(*slot)
+            }
+            Node::Local(place) => {
+                self.charge(charge::IDENT)?;
+                self.stack[*place].clone()
+            }
+            Node::Select { operand, field, optional } => self.select(operand, field, *optional),
+            Node::Has { operand, field } => self.has(operand, field),
+            Node::Index { operand, key, optional } => self.index(operand, key, *optional),
+            Node::Call(call) => self.call(call),
+            Node::Regex(pattern) => self.regex(pattern),
+            Node::In { value, set } => {
+                let value = self.eval(value)?;
+                Ok(Value::Bool(Key::from(&value).is_some_and(|key| contains(set, &key))))
+            }
+            Node::And(left, right) => self.logical(left, right, false),
+            Node::Or(left, right) => self.logical(left, right, true),
+            Node::NotStrictlyFalse(inner) => {
+                let value = self.eval(inner);
+                self.charge(charge::CALL)?;
+                match value {
+                    Err(EvalError::CostExceeded) => Err(EvalError::CostExceeded),
+                    other => Ok(Value::Bool(!matches!(other, Ok(Value::Bool(false))))),
+                }
+            }
+            Node::Conditional(branches) => self.conditional(branches),
+            Node::OptionalOr(left, right) => match self.eval(left)? {
+                Value::Optional(None) => self.eval(right),
+                value @ Value::Optional(Some(_)) => Ok(value),
+                other => no_overload("or", &[other]),
+            },
+            Node::OptionalOrValue(left, right) => match self.eval(left)? {
+                Value::Optional(None) => self.eval(right),
+                Value::Optional(Some(value)) => Ok((*value).clone()),
+                other => no_overload("orValue", &[other]),
+            },
+            Node::List(items) => self.list(items),
+            Node::Map(entries) => self.map(entries),
+            Node::Object { name, fields } => self.object(name, fields),
+            Node::Fold(fold) => self.fold(fold),
+            Node::Fail(message) => fail(&**message),
+        }
+    }
+
+    fn variable(&mut self, slot: usize) -> Evaluated<'a> {
+        if let Some(value) = &self.slots[slot] {
+            return value.clone();
+        }
+        let name = &self.names[slot];
+        let value = self.vars.variable(name).unwrap_or_else(|| fail(format!("no such attribute(s): {name}")));
+        self.slots[slot] = Some(value.clone());
+        value
+    }
+
+    /// A path costs one for its root and one for each step; a step from anything else costs as a path of its own.
+    fn step_cost(operand: &Node) -> u64 {
+        if operand.is_attribute() { charge::IDENT } else { charge::IDENT * 2 }
+    }
+
+    #[inline(never)]
+    fn select(&mut self, operand: &'a Node, field: &str, optional: bool) -> Evaluated<'a> {
+        if let Node::Variable(slot) = operand
+            && let Some(value) = self.vars.field(&self.names[*slot], field)
+        {
+            self.charge(charge::IDENT * 2)?;
+            let value = value?;
+            return Ok(if optional { value.some() } else { value });
+        }
+        let value = self.eval(operand)?;
+        self.charge(Self::step_cost(operand))?;
+        if optional { access::select_optional(&value, field) } else { access::select(&value, field) }
+    }
+
+    #[inline(never)]
+    fn has(&mut self, operand: &'a Node, field: &str) -> Evaluated<'a> {
+        if let Node::Variable(slot) = operand
+            && let Some(has) = self.vars.has_field(&self.names[*slot], field)
+        {
+            self.charge(charge::IDENT)?;
+            return Ok(Value::Bool(has));
+        }
+        let value = self.eval(operand)?;
+        access::has(&value, field).map(Value::Bool)
+    }
+
+    #[inline(never)]
+    fn index(&mut self, operand: &'a Node, key: &'a Node, optional: bool) -> Evaluated<'a> {
+        let container = self.eval(operand)?;
+        let at = self.eval(key)?;
+        if key.is_attribute() {
+            self.cost = self.cost.saturating_sub(charge::IDENT);
+        }
+        self.charge(Self::step_cost(operand))?;
+        if optional { access::index_optional(&container, &at) } else { access::index(&container, &at) }
+    }
+
+    /// `&&` and `||`: an answer either side can give alone is the answer, whatever the other side is.
+    #[inline(never)]
+    fn logical(&mut self, left: &'a Node, right: &'a Node, decisive: bool) -> Evaluated<'a> {
+        let left = self.eval(left);
+        match bool_of(&left) {
+            Ok(b) if b == decisive => return Ok(Value::Bool(decisive)),
+            Err(EvalError::CostExceeded) => return Err(EvalError::CostExceeded),
+            _ => {}
+        }
+        let right = self.eval(right);
+        match (bool_of(&left), bool_of(&right)) {
+            (_, Err(EvalError::CostExceeded)) => Err(EvalError::CostExceeded),
+            (_, Ok(b)) if b == decisive => Ok(Value::Bool(decisive)),
+            (Ok(_), Ok(b)) => Ok(Value::Bool(b)),
+            (Err(e), _) | (_, Err(e)) => Err(e),
+        }
+    }
+
+    #[inline(never)]
+    fn conditional(&mut self, branches: &'a [Node; 3]) -> Evaluated<'a> {
+        let condition = self.eval(&branches[0]);
+        let branch = if bool_of(&condition)? { &branches[1] } else { &branches[2] };
+        // A branch that is a path is part of the conditional path: its root costs nothing.
+        let value = self.eval(branch);
+        if branch.is_attribute() && !matches!(value, Err(EvalError::CostExceeded)) {
+            self.cost = self.cost.saturating_sub(charge::IDENT);
+        }
+        value
+    }
+
+    fn args(&mut self, nodes: &'a [Node]) -> Result<Vec<Value<'a>>, EvalError> {
+        nodes.iter().map(|n| self.eval(n)).collect()
+    }
+
+    #[inline(never)]
+    fn call(&mut self, call: &'a Call) -> Evaluated<'a> {
+        let args = self.args(&call.args)?;
+        let Some(overload) = call.overloads.iter().find(|o| o.fits(&args)) else {
+            self.charge(charge::CALL)?;
+            return no_overload(&call.function, &args);
+        };
+        if let [Value::List(a), Value::List(b)] = &args[..]
+            && &*call.function == op::ADD
+            && a.len() + b.len() > MAX_MEMBERS
+        {
+            return Err(EvalError::CostExceeded);
+        }
+        // What a call costs for its arguments alone is paid before it is made.
+        if let Some(cost) = charge::before(overload, &args) {
+            self.charge(cost)?;
+            return (overload.run)(&args);
+        }
+        let value = (overload.run)(&args);
+        self.charge(charge::after(overload, &args, value.as_ref().ok()))?;
+        value
+    }
+
+    #[inline(never)]
+    fn regex(&mut self, pattern: &'a Pattern) -> Evaluated<'a> {
+        let call = &pattern.call;
+        let text = self.eval(&call.args[0])?;
+        let limit = match call.args.get(2) {
+            Some(node) => match self.eval(node)? {
+                Value::Int(limit) => Some(limit),
+                other => return no_overload(&call.function, &[other]),
+            },
+            None => None,
+        };
+        let Value::String(text) = text else { return no_overload(&call.function, &[text]) };
+        self.charge(charge::regex(text.chars().count() as u64, pattern.length))?;
+        library::match_regex(&call.function, &text, &pattern.regex, limit)
+    }
+
+    #[inline(never)]
+    fn list(&mut self, items: &'a [(Node, bool)]) -> Evaluated<'a> {
+        let mut out = Vec::with_capacity(items.len());
+        for (node, optional) in items {
+            match (self.eval(node)?, optional) {
+                (Value::Optional(Some(value)), true) => out.push((*value).clone()),
+                (Value::Optional(None), true) => {}
+                (other, true) => return no_overload("optional element", &[other]),
+                (value, false) => out.push(value),
+            }
+        }
+        self.charge(charge::LIST)?;
+        Ok(Value::list(out))
+    }
+
+    #[inline(never)]
+    fn map(&mut self, entries: &'a [(Node, Node, bool)]) -> Evaluated<'a> {
+        let mut out = BTreeMap::new();
+        for (key, value, optional) in entries {
+            let key = self.eval(key)?;
+            let value = match (self.eval(value)?, optional) {
+                (Value::Optional(Some(value)), true) => (*value).clone(),
+                (Value::Optional(None), true) => continue,
+                (other, true) => return no_overload("optional entry", &[other]),
+                (value, false) => value,
+            };
+            let Some(key) = map_key(&key) else { return fail(format!("unsupported key type: {}", key.ty().name())) };
+            let text = key.text();
+            if out.insert(key, value).is_some() {
+                return fail(format!("Failed with repeated key: {text}"));
+            }
+        }
+        self.charge(charge::MAP)?;
+        Ok(Value::Map(Map::of(out)))
+    }
+
+    #[inline(never)]
+    fn object(&mut self, name: &'a str, nodes: &'a [(Box<str>, Node, bool)]) -> Evaluated<'a> {
+        let mut fields = BTreeMap::new();
+        for (field, node, optional) in nodes {
+            let value = match (self.eval(node)?, optional) {
+                (Value::Optional(Some(value)), true) => (*value).clone(),
+                (Value::Optional(None), true) => continue,
+                (other, true) => return no_overload("optional field", &[other]),
+                (value, false) => value,
+            };
+            fields.insert(field.to_string(), value);
+        }
+        self.charge(charge::OBJECT)?;
+        Ok(Value::Object(Object::Built(Arc::new(BuiltObject { name: name.into(), fields }))))
+    }
+
+    #[inline(never)]
+    fn fold(&mut self, fold: &'a Loop) -> Evaluated<'a> {
+        let range = self.eval(&fold.range)?;
+        let init = self.eval(&fold.init);
+        debug_assert_eq!(self.stack.len(), fold.place);
+        self.stack.push(init);
+        let turned = match &range {
+            Value::List(list) => (0..list.len()).try_for_each(|i| {
+                let item = list.get(i).unwrap_or_else(|| fail("index out of bounds"));
+                if fold.two { self.turn(fold, Ok(Value::Int(i as i64)), Some(item)) } else { self.turn(fold, item, None) }
+            }),
+            Value::Map(map) => map.iter().try_for_each(|(key, value)| if fold.two { self.turn(fold, Ok(key.value()), Some(value)) } else { self.turn(fold, Ok(key.value()), None) }),
+            other => Err(Stop::Error(EvalError::new(format!("got '{}', expected iterable type", other.ty().name())))),
+        };
+        self.stack.truncate(fold.place + 1);
+        let value = match turned {
+            Err(Stop::Error(e)) => Err(e),
+            _ => self.eval(&fold.result),
+        };
+        self.stack.truncate(fold.place);
+        value
+    }
+
+    fn turn(&mut self, fold: &'a Loop, first: Evaluated<'a>, second: Option<Evaluated<'a>>) -> Result<(), Stop> {
+        self.stack.truncate(fold.place + 1);
+        self.stack.push(first);
+        self.stack.extend(second);
+        match self.eval(&fold.condition) {
+            Ok(Value::Bool(true)) => {}
+            Err(EvalError::CostExceeded) => return Err(Stop::Error(EvalError::CostExceeded)),
+            _ => return Err(Stop::Done),
+        }
+        match &fold.step {
+            Step::General(node) => match self.eval(node) {
+                Err(EvalError::CostExceeded) => Err(Stop::Error(EvalError::CostExceeded)),
+                value => {
+                    self.stack[fold.place] = value;
+                    Ok(())
+                }
+            },
+            Step::Append { when, item } => self.append(fold, when.as_ref(), item).map_err(Stop::Error),
+        }
+    }
+
+    /// `accu + [item]` without copying what is there.
+    fn append(&mut self, fold: &'a Loop, when: Option<&'a Node>, item: &'a Node) -> Result<(), EvalError> {
+        if let Some(when) = when {
+            let condition = self.eval(when);
+            if !bool_of(&condition)? {
+                return Ok(());
+            }
+        }
+        let item = self.eval(item)?;
+        self.charge(charge::IDENT + charge::LIST + charge::CALL)?;
+        match &mut self.stack[fold.place] {
+            Ok(Value::List(list)) if list.len() >= MAX_MEMBERS => Err(EvalError::CostExceeded),
+            Ok(Value::List(list)) => {
+                list.push(item);
+                Ok(())
+            }
+            _ => Err(EvalError::new("no such overload")),
+        }
+    }
+}
+
+fn contains<'k>(set: &std::collections::BTreeSet<Key<'k>>, key: &Key<'k>) -> bool {
+    set.contains(key)
+}
+
+/// Why a loop ends early.
+enum Stop {
+    Done,
+    Error(EvalError),
+}

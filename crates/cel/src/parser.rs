@@ -1,0 +1,508 @@
+//! Tokens to tree. Depth is bounded per grammar rule as in cel-go, so nothing after the parser can overflow a stack.
+//!
+//! Upstream: cel-go parser/parser.go, parser/gen/CEL.g4. The first syntax error ends the parse; other errors are collected.
+
+use crate::ast::{Ast, Const, Entry, Expr, Field, Id, Kind, MAX_TREE_DEPTH, op, qualified};
+use crate::lexer::{Token, tokens};
+use crate::literal::{Unescaped, unescape};
+use crate::source::{CompileError, Issue};
+
+/// What of the syntax is switched on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Syntax {
+    /// `cel.bind`: in the environment of device selection, not in the base one.
+    pub bindings: bool,
+    /// Field names in backquotes.
+    pub quoted_fields: bool,
+    /// `has(x)` and friends are plain calls when off.
+    pub macros: bool,
+}
+
+// Upstream: cel-go cel/env.go and parser/options.go defaults.
+const MAX_DEPTH: usize = 250;
+const MAX_CODE_POINTS: usize = 100_000;
+const PRIMARY: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+const RESERVED: [&str; 17] =
+    ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
+
+pub(crate) fn parse(source: &str, syntax: Syntax) -> Result<Ast, CompileError> {
+    let chars: Vec<char> = source.chars().collect();
+    if chars.len() > MAX_CODE_POINTS {
+        let message = format!("expression code point size exceeds limit: size: {}, limit {MAX_CODE_POINTS}", chars.len());
+        return Err(CompileError::new(source, vec![Issue { at: None, message }]));
+    }
+    let (tokens, issues) = tokens(&chars);
+    let mut parser = Parser { tokens, next: 0, issues, positions: vec![0], depth: 0, syntax };
+    let root = parser.start();
+    match root {
+        Some(root) if parser.issues.is_empty() => Ok(Ast { root, positions: parser.positions }),
+        _ => Err(CompileError::new(source, parser.issues)),
+    }
+}
+
+pub(crate) struct Parser {
+    tokens: Vec<(Token, u32)>,
+    next: usize,
+    pub(crate) issues: Vec<Issue>,
+    positions: Vec<u32>,
+    depth: usize,
+    pub(crate) syntax: Syntax,
+}
+
+impl Parser {
+    fn start(&mut self) -> Option<Expr> {
+        let root = self.expr()?;
+        if *self.peek() != Token::End {
+            let what = if self.tokens.get(self.next + 1).is_some_and(|t| t.0 == Token::End) { "extraneous" } else { "mismatched" };
+            return self.syntax_error(&format!("{what} input {} expecting <EOF>", self.peek().shown()));
+        }
+        Some(root)
+    }
+
+    fn peek(&self) -> &Token {
+        &self.tokens[self.next].0
+    }
+
+    fn at(&self) -> u32 {
+        self.tokens[self.next].1
+    }
+
+    fn take(&mut self) -> (Token, u32) {
+        let token = self.tokens[self.next].clone();
+        if self.next + 1 < self.tokens.len() {
+            self.next += 1;
+        }
+        token
+    }
+
+    fn accept(&mut self, punct: &str) -> Option<u32> {
+        match self.peek() {
+            Token::Punct(p) if *p == punct => Some(self.take().1),
+            _ => None,
+        }
+    }
+
+    fn expect(&mut self, punct: &str) -> Option<u32> {
+        if let Some(at) = self.accept(punct) {
+            return Some(at);
+        }
+        let shown = self.peek().shown();
+        match self.peek() {
+            Token::End => self.syntax_error(&format!("missing '{punct}' at {shown}")),
+            _ => self.syntax_error(&format!("mismatched input {shown} expecting '{punct}'")),
+        }
+    }
+
+    fn syntax_error<T>(&mut self, message: &str) -> Option<T> {
+        self.issues.push(Issue { at: Some(self.at()), message: format!("Syntax error: {message}") });
+        None
+    }
+
+    /// Reports and leaves a node behind, so that parsing goes on.
+    pub(crate) fn report(&mut self, at: Option<u32>, message: &str) -> Expr {
+        self.issues.push(Issue { at, message: message.to_owned() });
+        self.node(at.unwrap_or(0), Kind::Error)
+    }
+
+    pub(crate) fn id(&mut self, at: u32) -> Id {
+        self.positions.push(at);
+        (self.positions.len() - 1) as Id
+    }
+
+    pub(crate) fn node(&mut self, at: u32, kind: Kind) -> Expr {
+        let id = self.id(at);
+        self.make(id, kind)
+    }
+
+    /// The node, or an error in its place where the tree would grow too deep.
+    pub(crate) fn make(&mut self, id: Id, kind: Kind) -> Expr {
+        let depth = kind.depth();
+        if depth > MAX_TREE_DEPTH {
+            self.issues.push(Issue { at: None, message: format!("expression recursion limit exceeded: {MAX_DEPTH}") });
+            return Expr { id, depth: 1, kind: Kind::Error };
+        }
+        Expr { id, depth, kind }
+    }
+
+    pub(crate) fn place(&self, id: Id) -> u32 {
+        self.positions[id as usize]
+    }
+
+    fn too_deep<T>(&mut self) -> Option<T> {
+        self.issues.push(Issue { at: None, message: format!("expression recursion limit exceeded: {MAX_DEPTH}") });
+        None
+    }
+
+    pub(crate) fn call(&mut self, id: Id, function: &str, args: Vec<Expr>) -> Expr {
+        self.make(id, Kind::Call { function: function.to_owned(), target: None, args })
+    }
+
+    fn expr(&mut self) -> Option<Expr> {
+        self.depth += 1;
+        if self.depth >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        let condition = self.or()?;
+        let result = match self.accept("?") {
+            None => condition,
+            Some(at) => {
+                let id = self.id(at);
+                let yes = self.or()?;
+                self.expect(":")?;
+                let no = self.expr()?;
+                self.call(id, op::CONDITIONAL, vec![condition, yes, no])
+            }
+        };
+        self.depth -= 1;
+        Some(result)
+    }
+
+    fn or(&mut self) -> Option<Expr> {
+        let mut terms = vec![self.and()?];
+        let mut ids = Vec::new();
+        while let Some(at) = self.accept("||") {
+            ids.push(self.id(at));
+            terms.push(self.and()?);
+        }
+        Some(self.balance(op::OR, terms, &ids))
+    }
+
+    fn and(&mut self) -> Option<Expr> {
+        let mut terms = vec![self.relation()?];
+        let mut ids = Vec::new();
+        while let Some(at) = self.accept("&&") {
+            ids.push(self.id(at));
+            terms.push(self.relation()?);
+        }
+        Some(self.balance(op::AND, terms, &ids))
+    }
+
+    /// A chain of one logical operator becomes a balanced tree, as deep as the logarithm of its length.
+    fn balance(&mut self, function: &str, terms: Vec<Expr>, ids: &[Id]) -> Expr {
+        let mut terms: Vec<Option<Expr>> = terms.into_iter().map(Some).collect();
+        if ids.is_empty() {
+            return terms[0].take().expect("one term");
+        }
+        self.balanced(function, &mut terms, ids, 0, ids.len() - 1)
+    }
+
+    fn balanced(&mut self, function: &str, terms: &mut [Option<Expr>], ids: &[Id], low: usize, high: usize) -> Expr {
+        let middle = (low + high).div_ceil(2);
+        let left = if middle == low { terms[middle].take().expect("term") } else { self.balanced(function, terms, ids, low, middle - 1) };
+        let right = if middle == high { terms[middle + 1].take().expect("term") } else { self.balanced(function, terms, ids, middle + 1, high) };
+        self.call(ids[middle], function, vec![left, right])
+    }
+
+    fn relation_operator(&self) -> Option<&'static str> {
+        match self.peek() {
+            Token::Punct("==") => Some(op::EQ),
+            Token::Punct("!=") => Some(op::NE),
+            Token::Punct("<") => Some("_<_"),
+            Token::Punct("<=") => Some("_<=_"),
+            Token::Punct(">") => Some("_>_"),
+            Token::Punct(">=") => Some("_>=_"),
+            Token::Ident(word) if word == "in" => Some(op::IN),
+            _ => None,
+        }
+    }
+
+    fn relation(&mut self) -> Option<Expr> {
+        let mut left = self.sum()?;
+        let mut chain = 0;
+        while let Some(function) = self.relation_operator() {
+            chain += 1;
+            if chain >= MAX_DEPTH {
+                return self.too_deep();
+            }
+            let at = self.take().1;
+            let id = self.id(at);
+            let right = self.sum()?;
+            left = self.call(id, function, vec![left, right]);
+        }
+        Some(left)
+    }
+
+    fn sum(&mut self) -> Option<Expr> {
+        let mut left = self.product()?;
+        let mut chain = 0;
+        loop {
+            let function = match self.peek() {
+                Token::Punct("+") => op::ADD,
+                Token::Punct("-") => "_-_",
+                _ => return Some(left),
+            };
+            chain += 1;
+            if chain >= MAX_DEPTH {
+                return self.too_deep();
+            }
+            let at = self.take().1;
+            let id = self.id(at);
+            let right = self.product()?;
+            left = self.call(id, function, vec![left, right]);
+        }
+    }
+
+    fn product(&mut self) -> Option<Expr> {
+        let mut left = self.unary()?;
+        let mut chain = 0;
+        loop {
+            let function = match self.peek() {
+                Token::Punct("*") => "_*_",
+                Token::Punct("/") => "_/_",
+                Token::Punct("%") => "_%_",
+                _ => return Some(left),
+            };
+            chain += 1;
+            if chain >= MAX_DEPTH {
+                return self.too_deep();
+            }
+            let at = self.take().1;
+            let id = self.id(at);
+            let right = self.unary()?;
+            left = self.call(id, function, vec![left, right]);
+        }
+    }
+
+    fn unary(&mut self) -> Option<Expr> {
+        let (sign, function) = match self.peek() {
+            Token::Punct("!") => ("!", op::NOT),
+            Token::Punct("-") if !matches!(self.tokens.get(self.next + 1), Some((Token::Int(_) | Token::Float(_), _))) => ("-", op::NEGATE),
+            _ => return self.member(),
+        };
+        let at = self.at();
+        let mut count = 0;
+        while self.accept(sign).is_some() {
+            count += 1;
+        }
+        let id = self.id(at);
+        let operand = self.member()?;
+        Some(if count % 2 == 0 { operand } else { self.call(id, function, vec![operand]) })
+    }
+
+    fn member(&mut self) -> Option<Expr> {
+        let mut operand = self.primary()?;
+        let mut chain = 0;
+        loop {
+            chain += 1;
+            if chain >= MAX_DEPTH {
+                return self.too_deep();
+            }
+            if let Some(at) = self.accept(".") {
+                operand = self.selection(operand, at)?;
+            } else if let Some(at) = self.accept("[") {
+                let optional = self.accept("?").is_some();
+                let id = self.id(at);
+                let index = self.expr()?;
+                self.expect("]")?;
+                operand = self.call(id, if optional { op::OPT_INDEX } else { op::INDEX }, vec![operand, index]);
+            } else if matches!(self.peek(), Token::Punct("{")) && matches!(operand.kind, Kind::Ident(_) | Kind::Select { .. }) {
+                operand = self.construction(operand)?;
+            } else {
+                return Some(operand);
+            }
+        }
+    }
+
+    fn selection(&mut self, operand: Expr, dot: u32) -> Option<Expr> {
+        let optional = self.accept("?").is_some();
+        let (name, at, quoted) = match self.take() {
+            (Token::Ident(name), at) if !matches!(name.as_str(), "true" | "false" | "null" | "in") => (name, at, false),
+            (Token::Quoted(name), at) => (name, at, true),
+            (_, _) => {
+                self.next = self.next.saturating_sub(usize::from(*self.peek() != Token::End));
+                let shown = self.peek().shown();
+                return self.syntax_error(&format!("no viable alternative at input '.{}'", shown.trim_matches('\'')));
+            }
+        };
+        if quoted && !self.syntax.quoted_fields {
+            return Some(self.report(Some(at), "unsupported syntax '`'"));
+        }
+        if optional {
+            let id = self.id(dot);
+            let field = self.node(at, Kind::Const(Const::String(name.into())));
+            return Some(self.call(id, op::OPT_SELECT, vec![operand, field]));
+        }
+        let Some(open) = (if quoted { None } else { self.accept("(") }) else {
+            return Some(self.node(dot, Kind::Select { operand: Box::new(operand), field: name, test: false }));
+        };
+        let id = self.id(open);
+        let args = self.list(")")?.0;
+        Some(self.method(id, &name, operand, args))
+    }
+
+    fn method(&mut self, id: Id, name: &str, target: Expr, args: Vec<Expr>) -> Expr {
+        match self.member_macro(id, name, target, args) {
+            Ok(expanded) => expanded,
+            Err((target, args)) => self.make(id, Kind::Call { function: name.to_owned(), target: Some(Box::new(target)), args }),
+        }
+    }
+
+    /// Expressions up to the closing sign, each perhaps led by `?`.
+    fn list(&mut self, close: &'static str) -> Option<(Vec<Expr>, Vec<bool>)> {
+        let (mut items, mut optional) = (Vec::new(), Vec::new());
+        if self.accept(close).is_some() {
+            return Some((items, optional));
+        }
+        loop {
+            optional.push(close == "]" && self.accept("?").is_some());
+            items.push(self.expr()?);
+            if self.accept(",").is_none() {
+                self.expect(close)?;
+                return Some((items, optional));
+            }
+            if close == "]" && self.accept(close).is_some() {
+                return Some((items, optional));
+            }
+        }
+    }
+
+    fn construction(&mut self, target: Expr) -> Option<Expr> {
+        let open = self.at();
+        let Some(name) = qualified(&target) else {
+            let at = self.place(target.id);
+            return Some(self.report(Some(at), "expected a qualified name"));
+        };
+        self.accept("{");
+        let id = self.id(open);
+        let mut fields = Vec::new();
+        while self.accept("}").is_none() {
+            if !fields.is_empty() {
+                if self.accept(",").is_none() {
+                    self.expect("}")?;
+                    break;
+                }
+                if self.accept("}").is_some() {
+                    break;
+                }
+            }
+            let optional = self.accept("?").is_some();
+            let (Token::Ident(field) | Token::Quoted(field)) = self.peek().clone() else {
+                let shown = self.peek().shown();
+                return self.syntax_error(&format!("mismatched input {shown} expecting {{'}}', ',', '?', IDENTIFIER}}"));
+            };
+            self.take();
+            let colon = self.expect(":")?;
+            let field_id = self.id(colon);
+            let value = self.expr()?;
+            fields.push(Field { id: field_id, name: field, value, optional });
+        }
+        Some(self.make(id, Kind::Struct { name, fields }))
+    }
+
+    fn map(&mut self, open: u32) -> Option<Expr> {
+        let id = self.id(open);
+        let mut entries = Vec::new();
+        while self.accept("}").is_none() {
+            if !entries.is_empty() {
+                if self.accept(",").is_none() {
+                    self.expect("}")?;
+                    break;
+                }
+                if self.accept("}").is_some() {
+                    break;
+                }
+            }
+            let optional = self.accept("?").is_some();
+            let key = self.expr()?;
+            self.expect(":")?;
+            let value = self.expr()?;
+            entries.push(Entry { key, value, optional });
+        }
+        Some(self.make(id, Kind::Map(entries)))
+    }
+
+    fn primary(&mut self) -> Option<Expr> {
+        let (token, at) = self.take();
+        match token {
+            Token::Punct("(") => {
+                let inner = self.expr()?;
+                self.expect(")")?;
+                Some(inner)
+            }
+            Token::Punct("[") => {
+                let id = self.id(at);
+                let (items, optional) = self.list("]")?;
+                Some(self.make(id, Kind::List { items, optional }))
+            }
+            Token::Punct("{") => self.map(at),
+            Token::Punct(".") => match self.take() {
+                (Token::Ident(name), _) => self.name(&format!(".{name}"), at),
+                _ => self.syntax_error("no viable alternative at input '.'"),
+            },
+            Token::Punct("-") => {
+                let (number, _) = self.take();
+                Some(self.number(number, at, "-"))
+            }
+            Token::Ident(name) => self.name(&name, at),
+            Token::Int(_) | Token::Uint(_) | Token::Float(_) => Some(self.number(token, at, "")),
+            Token::String(text) | Token::Bytes(text) => Some(self.text(&text, at)),
+            other => {
+                self.next = self.tokens.iter().position(|t| t.1 == at && t.0 == other).unwrap_or(self.next);
+                let what = if other == Token::End { "mismatched" } else { "extraneous" };
+                self.syntax_error(&format!("{what} input {} expecting {PRIMARY}", other.shown()))
+            }
+        }
+    }
+
+    fn text(&mut self, token: &str, at: u32) -> Expr {
+        let bytes = token.split(['"', '\'']).next().is_some_and(|p| p.contains(['b', 'B']));
+        match unescape(token, bytes) {
+            Ok(Unescaped::Text(text)) => self.node(at, Kind::Const(Const::String(text.into()))),
+            Ok(Unescaped::Bytes(bytes)) => self.node(at, Kind::Const(Const::Bytes(bytes.into()))),
+            Err(message) => self.report(Some(at), &message),
+        }
+    }
+
+    fn number(&mut self, token: Token, at: u32, sign: &str) -> Expr {
+        let (value, what) = match token {
+            Token::Int(text) => {
+                let (digits, radix) = text.strip_prefix("0x").map_or((text.as_str(), 10), |hex| (hex, 16));
+                (i64::from_str_radix(&format!("{sign}{digits}"), radix).ok().map(Const::Int), "invalid int literal")
+            }
+            Token::Uint(text) => {
+                let (digits, radix) = text.strip_prefix("0x").map_or((text.as_str(), 10), |hex| (hex, 16));
+                (u64::from_str_radix(digits, radix).ok().map(Const::Uint), "invalid uint literal")
+            }
+            Token::Float(text) => (format!("{sign}{text}").parse().ok().filter(|f: &f64| f.is_finite()).map(Const::Double), "invalid double literal"),
+            _ => (None, "invalid literal"),
+        };
+        match value {
+            Some(value) => self.node(at, Kind::Const(value)),
+            None => self.report(Some(at), what),
+        }
+    }
+
+    fn name(&mut self, name: &str, at: u32) -> Option<Expr> {
+        let constant = match name {
+            "true" => Some(Const::Bool(true)),
+            "false" => Some(Const::Bool(false)),
+            "null" => Some(Const::Null),
+            "in" => {
+                self.next = self.next.saturating_sub(1);
+                return self.syntax_error(&format!("extraneous input 'in' expecting {PRIMARY}"));
+            }
+            _ => None,
+        };
+        if let Some(constant) = constant {
+            return Some(self.node(at, Kind::Const(constant)));
+        }
+        let bare = name.trim_start_matches('.');
+        if RESERVED.contains(&bare) {
+            let message = format!("reserved identifier: {bare}");
+            let error = self.report(Some(at), &message);
+            if self.accept("(").is_some() {
+                self.list(")")?;
+            }
+            return Some(error);
+        }
+        let Some(open) = self.accept("(") else {
+            return Some(self.node(at, Kind::Ident(name.to_owned())));
+        };
+        let id = self.id(open);
+        let args = self.list(")")?.0;
+        Some(match self.global_macro(id, name, args) {
+            Ok(expanded) => expanded,
+            Err(args) => self.call(id, name, args),
+        })
+    }
+}
