@@ -65,11 +65,13 @@ pub struct ApiError {
     pub reason: Reason,
     pub message: String,
     pub details: Value,
+    /// A whole Status that somebody else wrote, told as it is.
+    pub foreign: Option<Box<Value>>,
 }
 
 impl ApiError {
     fn new(code: u16, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null }
+        Self { code, reason, message: message.into(), details: Value::Null, foreign: None }
     }
 
     fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
@@ -222,8 +224,18 @@ impl ApiError {
         Self::new(code, Reason::Unknown, message)
     }
 
+    /// A Status that a webhook or another server wrote.
+    pub fn from_status(status: Value) -> Self {
+        let code = status["code"].as_u64().and_then(|c| u16::try_from(c).ok()).unwrap_or(500);
+        let message = status["message"].as_str().unwrap_or_default().to_owned();
+        Self { foreign: Some(Box::new(status)), ..Self::new(code, Reason::Unknown, message) }
+    }
+
     /// The `Status` object.
     pub fn to_status(&self) -> Value {
+        if let Some(status) = &self.foreign {
+            return Value::clone(status);
+        }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message, "code": self.code,
         });

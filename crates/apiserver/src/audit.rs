@@ -53,6 +53,13 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Adds what admission noted.
+    pub fn annotate(&mut self, notes: Vec<(String, String)>) {
+        for (key, value) in notes {
+            self.event["annotations"][key] = value.into();
+        }
+    }
+
     /// None where the policy records nothing of such a request.
     pub fn begin(policy: &Policy, user: &User, info: &Info, headers: &HeaderMap, uri: &str, source: Option<std::net::IpAddr>, id: &HeaderValue) -> Option<Self> {
         let request = Request {

@@ -8,6 +8,7 @@ use catalog::walk;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
+use crate::admission::notes::Notes;
 use crate::info::Info;
 use crate::query::Query;
 use crate::respond::Accept;
@@ -104,6 +105,7 @@ fn call_about(server: &Arc<Server>, object: &Value, verb: &'static str) -> Resul
         accept: Accept::default(),
         served,
         body: Bytes::new(),
+        notes: Arc::new(Notes::unasked()),
     })
 }
 

@@ -39,6 +39,7 @@ impl Budgets {
         let mut of_budget = call.about(namespace, &name);
         of_budget.served = served;
         of_budget.info.subresource = "status".into();
+        of_budget.user = crate::user::User::new("system:apiserver", &["system:masters"]);
         let pod_name = meta::name(pod).to_owned();
         update::update(&of_budget, &|old| spend(old, &name, &pod_name)).await.map(|_| ())
     }

@@ -56,6 +56,7 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(label) = &seen.flow {
         label.put(&mut response);
     }
+    crate::wire::put_warnings(&mut response, &seen.notes.warnings());
     let mut response = seen.answered(&server, response, begin.elapsed()).await;
     let headers = response.headers_mut();
     if let Some(id) = id {
@@ -101,7 +102,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return Ok(not_found());
     }
     let (parts, body) = request.into_parts();
-    let mut call = Call { server: server.clone(), user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new() };
+    let mut call = Call { server: server.clone(), user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new(), notes: seen.notes.clone() };
     if connect::is_stream(&call) {
         let streamed: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(connect::serve(call, Request::from_parts(parts, body)));
         return streamed.await;

@@ -29,8 +29,6 @@ mod server;
 mod sweep;
 mod upstream;
 mod user;
-// Conversion and admission come to use all of it.
-#[allow(dead_code, unused_imports)]
 mod webhook;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! What became known of a request on its way: for headers, metrics and the record of who did what.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, Uri};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::admission::notes::Notes;
 use crate::audit::{AuditLog, Entry};
 use crate::auth::authenticate::Peer;
 use crate::flow::{self, Label};
@@ -31,6 +33,8 @@ pub struct Seen {
     running: Option<Running>,
     long: bool,
     entry: Option<Entry>,
+    /// What admission has to say.
+    pub notes: Arc<Notes>,
 }
 
 impl Seen {
@@ -102,6 +106,7 @@ impl Seen {
             return response.map(|body| Counted { body, _open: open, complete }.boxed_unsync());
         }
         if let Some((mut entry, (_, log))) = entry {
+            entry.annotate(self.notes.annotations());
             if entry.wants_response() {
                 response = recorded(&mut entry, response).await;
             }

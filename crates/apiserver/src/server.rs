@@ -7,12 +7,14 @@ use pki::{Authority, TokenSigner};
 use store::{DiskOptions, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::extension::Configured;
 use crate::admission::service::Addresses;
 use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
 use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
 use crate::config::Config;
+use crate::derived::Derived;
 use crate::discovery::Documents;
 use crate::flow::FlowControl;
 use crate::metrics::Metrics;
@@ -48,8 +50,9 @@ pub struct Server {
     pub(crate) budgets: Budgets,
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
-    #[allow(dead_code)]
     pub(crate) hooks: Hooks,
+    /// Webhooks and policies that are in force.
+    pub(crate) configured: Derived<Configured>,
     pub(crate) authority: Authority,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
@@ -76,6 +79,7 @@ impl Server {
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store),
+            configured: Configured::derived(&store),
             registry: ArcSwap::from_pointee(registry),
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use store::Record;
 
+use crate::registry::Served;
 use crate::respond::{Body, PROTOBUF};
 use crate::rest::Call;
 
@@ -132,6 +133,21 @@ fn check_kind(value: &mut Value, expected: &GroupVersionKind) -> Result<(), ApiE
         return Err(ApiError::bad_request(format!("{} in version {:?} cannot be handled as a {}: converting (v1.{}) to (core.{}): unknown conversion", found.kind, found.version, expected.kind, found.kind, expected.kind)));
     }
     Ok(())
+}
+
+/// An object that somebody changed made to fit its type again, and defaulted: what is unknown goes.
+pub fn conform(served: &Served, part: &str, value: Value) -> Result<Value, DecodeError> {
+    let resource = &served.resource;
+    let own = resource.gvk();
+    let kind = resource.subresource(part).and_then(|s| s.kind.as_ref()).unwrap_or(&own);
+    let mut value = match schema::by_kind(&kind.group, &kind.version, &kind.kind) {
+        Some(of) => codec::conform(value, of, Strictness::Ignore)?.value,
+        None => value,
+    };
+    if *kind == own {
+        (resource.rules.default)(&mut value);
+    }
+    Ok(value)
 }
 
 /// `DeleteOptions`; null where there is no body.

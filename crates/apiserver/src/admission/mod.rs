@@ -2,8 +2,10 @@
 //!
 //! Each plug-in is a file. Those that mutate run first, in upstream's order, then those that only look.
 
+pub mod extension;
 mod limits;
 mod namespace;
+pub mod notes;
 mod pod;
 mod pod_security;
 mod quota;
@@ -22,6 +24,7 @@ pub enum Operation {
     Create,
     Update,
     Delete,
+    Connect,
 }
 
 /// Whether the request is about this resource itself.
@@ -31,11 +34,27 @@ fn is(call: &Call, group: &str, plural: &str) -> bool {
 
 /// Lets every plug-in fill or change the object. What it reserves is settled once the write is known.
 pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<service::Reserved, ApiError> {
+    let mut rounds = extension::Rounds::default();
+    loop {
+        builtin(call, operation, object)?;
+        // Upstream: what an extension changed, all that mutates may look at once more.
+        if !extension::admit(call, operation, object, old, &mut rounds).await? || !rounds.again() {
+            break;
+        }
+    }
+    if is(call, "", "services") && call.info.subresource.is_empty() {
+        return service::mutate(call, object, old);
+    }
+    Ok(service::Reserved::default())
+}
+
+/// The plug-ins that mutate; each gives the same again when it is asked again.
+fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), ApiError> {
     if operation == Operation::Create {
         namespace::check(call, object)?;
     }
     if !call.info.subresource.is_empty() {
-        return Ok(service::Reserved::default());
+        return Ok(());
     }
     if is(call, "", "pods") {
         match operation {
@@ -53,10 +72,7 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);
     }
-    if is(call, "", "services") {
-        return service::mutate(call, object, old);
-    }
-    Ok(service::Reserved::default())
+    Ok(())
 }
 
 /// Lets every plug-in refuse.
@@ -76,16 +92,18 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
     {
         pod_security::check(call, pod, old)?;
     }
-    if !call.info.subresource.is_empty() {
-        return Ok(());
-    }
-    if let Some(object) = object.filter(|_| operation != Operation::Delete) {
+    let written = object.filter(|_| operation != Operation::Delete && call.info.subresource.is_empty());
+    if let Some(object) = written {
         if is(call, "", "services")
             && let Some(why) = policy::external_ips::refusal(object, old)
         {
             return Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
         }
         limits::check(call, operation, object)?;
+    }
+    extension::validate(call, operation, object, old).await?;
+    // Upstream: quotas come last, so that nothing is charged for what somebody else refuses.
+    if let Some(object) = written {
         quota::check(call, operation, object, old).await?;
     }
     Ok(())

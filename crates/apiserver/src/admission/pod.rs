@@ -140,7 +140,11 @@ fn runtime_class(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
         }
     }
     if let Some(list) = spec.entry("tolerations").or_insert_with(|| json!([])).as_array_mut() {
-        list.extend(walk::list(&class, "scheduling.tolerations").iter().cloned());
+        for toleration in walk::list(&class, "scheduling.tolerations") {
+            if !list.contains(toleration) {
+                list.push(toleration.clone());
+            }
+        }
     }
     Ok(())
 }

@@ -52,6 +52,8 @@ fn charge<'a>(call: &'a Call, name: &'a str, delta: &'a catalog::core::pod::pod_
         let mut of_quota = call.about(call.namespace(), name);
         of_quota.served = served;
         of_quota.info.subresource = "status".into();
+        // Upstream: quotas are charged by the server itself.
+        of_quota.user = crate::user::User::new("system:apiserver", &["system:masters"]);
         let spend = |old: &Value| {
             let mut quota = old.clone();
             if let Some(used) = quota::charge(old, delta).map_err(refused)? {

@@ -11,13 +11,14 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::Call;
+use crate::admission::extension;
 use crate::handler::{BodyError, Incoming};
 use crate::object;
 use crate::respond::{self, Body};
@@ -42,12 +43,56 @@ pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Bo
     if !method_fits && call.info.subresource != "proxy" {
         return Err(ApiError::method_not_allowed());
     }
+    if let Some(options) = options(&call) {
+        extension::connect(&call, options).await?;
+    }
     match (&*call.served.resource.plural, call.info.subresource.as_str()) {
         ("pods", "exec" | "attach" | "portforward") => pod_stream(&call, request).await,
         ("pods", "log") => log_socket(call, request).await,
         (_, "proxy") => proxy(&call, request).await,
         _ => Err(ApiError::no_such_path()),
     }
+}
+
+/// The options that admission sees; none for what is read only.
+///
+/// Upstream: the kinds that the connecting storages of pods, services and nodes decode queries into.
+fn options(call: &Call) -> Option<Value> {
+    let query = &call.query;
+    let (kind, fields) = match (&*call.served.resource.plural, call.info.subresource.as_str()) {
+        ("pods", "portforward") => {
+            let ports: Vec<i64> = query.all("ports").flat_map(|p| p.split(',')).filter_map(|p| p.parse().ok()).collect();
+            ("PodPortForwardOptions", json!({"ports": ports}))
+        }
+        ("pods", action @ ("exec" | "attach")) => {
+            let mut fields = json!({});
+            for flag in ["stdin", "stdout", "stderr", "tty"] {
+                if query.flag(flag) {
+                    fields[flag] = true.into();
+                }
+            }
+            if !query.get("container").is_empty() {
+                fields["container"] = query.get("container").into();
+            }
+            if action == "exec" {
+                fields["command"] = query.all("command").collect::<Vec<_>>().into();
+            }
+            (if action == "exec" { "PodExecOptions" } else { "PodAttachOptions" }, fields)
+        }
+        (plural, "proxy") => {
+            let kind = match plural {
+                "pods" => "PodProxyOptions",
+                "services" => "ServiceProxyOptions",
+                _ => "NodeProxyOptions",
+            };
+            (kind, if call.info.rest.is_empty() { json!({}) } else { json!({"path": format!("/{}", call.info.rest)}) })
+        }
+        _ => return None,
+    };
+    let mut options = fields;
+    options["kind"] = kind.into();
+    options["apiVersion"] = "v1".into();
+    Some(options)
 }
 
 /// Where the kubelet of a node listens.

@@ -282,6 +282,7 @@ impl Call {
             accept: self.accept,
             served: self.served.clone(),
             body: self.body.clone(),
+            notes: self.notes.clone(),
         }
     }
 }

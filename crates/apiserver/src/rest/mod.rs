@@ -22,6 +22,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::Value;
 use store::Record;
 
+use crate::admission::notes::Notes;
 use crate::info::Info;
 use crate::object;
 use crate::query::Query;
@@ -41,6 +42,8 @@ pub struct Call {
     pub accept: Accept,
     pub served: Arc<Served>,
     pub body: Bytes,
+    /// What admission says besides yes and no.
+    pub notes: Arc<Notes>,
 }
 
 impl Call {

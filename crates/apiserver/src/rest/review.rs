@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Call;
+use crate::admission::extension;
 use crate::auth::authorize::{Attributes, Decision};
 use crate::respond::{self, Body, View};
 use crate::user::User;
@@ -18,6 +19,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
         return Err(ApiError::not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
     }
     let mut review = wire::decode_object(call, call.served.resource.gvk())?.value;
+    extension::post(call, &mut review).await?;
     match &*call.served.resource.kind {
         "SelfSubjectReview" => review["status"] = json!({"userInfo": user_info(&call.user)}),
         "TokenReview" => review["status"] = token_review(call, &review).await,
@@ -47,7 +49,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     Ok(respond::encoded(StatusCode::CREATED, &review, call.accept.form))
 }
 
-fn user_info(user: &User) -> Value {
+pub fn user_info(user: &User) -> Value {
     let mut info = json!({"username": user.name, "groups": user.groups});
     if !user.uid.is_empty() {
         info["uid"] = user.uid.clone().into();
@@ -88,6 +90,7 @@ const MAX_SECONDS: i64 = 1 << 32;
 pub async fn token_request(call: &Call) -> Result<Response<Body>, ApiError> {
     let expected = GroupVersionKind::from_api_version("authentication.k8s.io/v1", "TokenRequest");
     let mut request = wire::decode_object(call, expected)?.value;
+    extension::post(call, &mut request).await?;
     let account = call.read(&*call.record()?);
     let seconds = walk::at(&request, "spec.expirationSeconds").as_i64().unwrap_or(3600);
     let path = api::Path::new("spec.expirationSeconds");

@@ -44,6 +44,11 @@ pub fn of(object: &Value) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
+/// The scale of an object of the call's resource.
+pub fn scale_of(_: &Call, object: &Value) -> Result<Value, ApiError> {
+    Ok(of(object))
+}
+
 /// A selector in the form of a query. A replication controller's is a plain map.
 fn selector_text(selector: &Value) -> String {
     if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() {
@@ -56,7 +61,7 @@ fn selector_text(selector: &Value) -> String {
     pairs.join(",")
 }
 
-fn with_scale(call: &Call, old: &Value, scale: &Value) -> Result<Value, ApiError> {
+pub fn with_scale(call: &Call, old: &Value, scale: &Value) -> Result<Value, ApiError> {
     let replicas = walk::int(scale, "spec.replicas");
     if replicas < 0 {
         let error = api::FieldError::invalid(&api::Path::new("spec.replicas"), replicas, "must be greater than or equal to 0");

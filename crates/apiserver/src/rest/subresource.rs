@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Call, connect, delete, patch, review, scale, update};
+use crate::admission::extension;
 use crate::respond::{self, Body};
 use crate::wire::{self, Decoded};
 
@@ -113,7 +114,8 @@ fn resize(object: &mut Value, old: &Value) {
 /// Binds a pod to a node. Upstream: `pkg/registry/core/pod/storage` `assignPod`.
 pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
     let expected = api::GroupVersionKind::from_api_version("v1", "Binding");
-    let Decoded { value, .. } = wire::decode_object(call, expected)?;
+    let Decoded { mut value, .. } = wire::decode_object(call, expected)?;
+    extension::post(call, &mut value).await?;
     let target = walk::text(&value, "target.name").to_owned();
     if target.is_empty() {
         let error = api::FieldError::required(&api::Path::new("target.name"), "");
@@ -167,10 +169,11 @@ pub fn success() -> Value {
 async fn evict(call: &Call) -> Result<Response<Body>, ApiError> {
     let version = if call.headers.get("content-type").is_some() { eviction_version(&call.body) } else { "v1" };
     let expected = api::GroupVersionKind::from_api_version(&format!("policy/{version}"), "Eviction");
-    let Decoded { value, .. } = wire::decode_object(call, expected)?;
+    let Decoded { mut value, .. } = wire::decode_object(call, expected)?;
     if meta::name(&value) != call.info.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
+    extension::post(call, &mut value).await?;
     let record = call.record()?;
     let pod = call.read(&record);
     let free = matches!(walk::text(&pod, "status.phase"), "Succeeded" | "Failed" | "Pending") || meta::is_deleting(&pod);

@@ -13,6 +13,7 @@ mod target;
 mod tests;
 mod trust;
 
+#[cfg(test)]
 pub use answer::CallError;
 pub use client::Hooks;
 pub use target::Target;

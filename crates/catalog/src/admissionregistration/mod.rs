@@ -6,10 +6,19 @@ use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
+mod policies;
+mod rules;
+pub mod webhooks;
+
 fn resource(kind: &'static str, plural: &'static str) -> Resource {
     let mut resource = Resource::new("admissionregistration.k8s.io", "v1", kind, plural, false).rules(|rules| {
         rules.generation = true;
         rules.default = if kind.ends_with("WebhookConfiguration") { default_webhooks } else { default_policy };
+        rules.validate = match kind {
+            _ if kind.ends_with("WebhookConfiguration") => webhooks::validate,
+            _ if kind.ends_with("Binding") => policies::validate_binding,
+            _ => policies::validate,
+        };
     });
     resource.table = format!("/registry/{plural}").into();
     resource

@@ -1,0 +1,89 @@
+//! Admission by what extends the API: webhooks and policies that are objects themselves.
+//!
+//! Their configuration is derived from the stored objects on each use, so that a change is in force for the very next
+//! request. Requests that nothing is configured for cost a comparison of pointers.
+
+mod attributes;
+mod hooks;
+mod mutating;
+mod rounds;
+mod validating;
+mod versions;
+
+use api::ApiError;
+use serde_json::Value;
+
+pub use attributes::Attributes;
+pub use hooks::Configured;
+pub use rounds::Rounds;
+
+use super::Operation;
+use crate::rest::Call;
+
+/// Whether admission by extensions is about this request at all.
+fn is_asked(call: &Call, operation: Operation) -> bool {
+    let resource = &call.served.resource;
+    // Parts that are posted are admitted as what they are, before the object behind them changes.
+    let posted = matches!(call.info.subresource.as_str(), "binding" | "eviction" | "token") && operation != Operation::Connect;
+    !call.notes.unasked && !posted && !policy::matching::is_exempt(&resource.group, &resource.kind)
+}
+
+/// Lets extensions change the object of a write. Tells whether one did.
+pub async fn admit(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>, rounds: &mut Rounds) -> Result<bool, ApiError> {
+    let configured = call.server.configured.get(&call.server.store);
+    if configured.mutating.is_empty() || !is_asked(call, operation) {
+        return Ok(false);
+    }
+    let mut attributes = Attributes::of(call, operation, Some(object), old)?;
+    let changed = mutating::dispatch(&configured.mutating, &mut attributes, rounds).await?;
+    if changed {
+        attributes.write_back(object)?;
+    }
+    Ok(changed)
+}
+
+/// Lets extensions refuse.
+pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
+    let configured = call.server.configured.get(&call.server.store);
+    if configured.is_empty() || !is_asked(call, operation) {
+        return Ok(());
+    }
+    let mut attributes = Attributes::of(call, operation, object, old)?;
+    if operation == Operation::Delete {
+        // Upstream: a deletion is mutating admission's business too, though there is nothing to change.
+        mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
+    }
+    validating::dispatch(&configured.validating, &attributes).await
+}
+
+/// Admits what is posted to a part of an object, or a question that is not stored: a Binding, an Eviction, a review.
+pub async fn post(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+    let configured = call.server.configured.get(&call.server.store);
+    if configured.is_empty() || call.notes.unasked {
+        return Ok(());
+    }
+    let mut rounds = Rounds::default();
+    loop {
+        let mut attributes = Attributes::of(call, Operation::Create, Some(object), None)?;
+        let changed = mutating::dispatch(&configured.mutating, &mut attributes, &mut rounds).await?;
+        if changed {
+            attributes.write_back(object)?;
+        }
+        if !changed || !rounds.again() {
+            break;
+        }
+    }
+    let attributes = Attributes::of(call, Operation::Create, Some(object), None)?;
+    validating::dispatch(&configured.validating, &attributes).await
+}
+
+/// Admits a connection: exec, attach, port-forward, proxies. `options` is the kind that the query stands for.
+pub async fn connect(call: &Call, options: Value) -> Result<(), ApiError> {
+    let configured = call.server.configured.get(&call.server.store);
+    if configured.is_empty() || call.notes.unasked {
+        return Ok(());
+    }
+    let mut attributes = Attributes::of(call, Operation::Connect, Some(&options), None)?;
+    mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
+    validating::dispatch(&configured.validating, &attributes).await
+}

@@ -1,0 +1,39 @@
+//! What admission has to say besides yes and no: warnings for the client, annotations for the audit log.
+
+use parking_lot::Mutex;
+
+/// Collected while one request is served.
+#[derive(Debug, Default)]
+pub struct Notes {
+    warnings: Mutex<Vec<String>>,
+    annotations: Mutex<Vec<(String, String)>>,
+    /// What the server writes at its own start asks no webhook: those that answer may not run yet.
+    pub unasked: bool,
+}
+
+impl Notes {
+    pub fn unasked() -> Self {
+        Self { unasked: true, ..Self::default() }
+    }
+
+    /// Upstream: the same warning is told once.
+    pub fn warn(&self, warning: impl Into<String>) {
+        let (warning, mut all) = (warning.into(), self.warnings.lock());
+        if !warning.is_empty() && !all.contains(&warning) {
+            all.push(warning);
+        }
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().clone()
+    }
+
+    /// An annotation of the audit event.
+    pub fn annotate(&self, key: &str, value: &str) {
+        self.annotations.lock().push((key.to_owned(), value.to_owned()));
+    }
+
+    pub fn annotations(&self) -> Vec<(String, String)> {
+        self.annotations.lock().clone()
+    }
+}

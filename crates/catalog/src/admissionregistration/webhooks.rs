@@ -1,0 +1,184 @@
+//! What webhook configurations may say.
+//!
+//! Upstream: `pkg/apis/admissionregistration/validation/validation.go`, apiserver `pkg/util/webhook/validation.go`.
+
+use std::collections::HashSet;
+
+use api::field::{FieldError, FieldErrors, Path};
+use api::names;
+use serde_json::Value;
+
+use super::rules;
+use crate::check;
+use crate::walk;
+
+const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
+const NO_SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
+const SIDE_EFFECTS: [&str; 4] = ["None", "NoneOnDryRun", "Some", "Unknown"];
+
+/// What an older object is allowed to keep.
+struct Lenience {
+    versions: bool,
+    names: bool,
+    side_effects: bool,
+    conditions: bool,
+}
+
+impl Lenience {
+    fn of(old: Option<&Value>, new: &Value) -> Self {
+        let Some(old) = old else { return Self { versions: false, names: false, side_effects: false, conditions: false } };
+        let hooks = walk::list(old, "webhooks");
+        let mut seen = HashSet::new();
+        let known = |hook: &Value| walk::list(hook, "admissionReviewVersions").is_empty() || walk::list(hook, "admissionReviewVersions").iter().any(|v| VERSIONS.iter().any(|k| v == k));
+        let conditions = |of: &Value| walk::list(of, "webhooks").iter().map(|h| h["matchConditions"].clone()).collect::<Vec<_>>();
+        Self {
+            versions: !hooks.iter().all(known),
+            names: !hooks.iter().all(|h| seen.insert(walk::text(h, "name"))),
+            side_effects: !hooks.iter().all(|h| NO_SIDE_EFFECTS.contains(&walk::text(h, "sideEffects"))),
+            conditions: conditions(old) == conditions(new),
+        }
+    }
+}
+
+pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let lenience = Lenience::of(old, object);
+    let mut seen = HashSet::new();
+    for (i, hook) in walk::list(object, "webhooks").iter().enumerate() {
+        let path = Path::new("webhooks").index(i);
+        webhook(&mut errors, hook, &path, &lenience);
+        review_versions(&mut errors, hook, &path.child("admissionReviewVersions"), &lenience);
+        let name = walk::text(hook, "name");
+        if !lenience.names && !name.is_empty() && !seen.insert(name) {
+            errors.push(FieldError::duplicate(&path.child("name"), name));
+        }
+    }
+    errors
+}
+
+fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenience) {
+    qualified(errors, &path.child("name"), walk::text(hook, "name"));
+    for (i, rule) in walk::list(hook, "rules").iter().enumerate() {
+        rules::rule(errors, rule, &path.child("rules").index(i));
+    }
+    check::maybe_one_of(errors, &path.child("failurePolicy"), walk::text(hook, "failurePolicy"), &rules::FAILURE_POLICIES);
+    check::maybe_one_of(errors, &path.child("matchPolicy"), walk::text(hook, "matchPolicy"), &rules::MATCH_POLICIES);
+    let allowed: &[&str] = if lenience.side_effects { &SIDE_EFFECTS } else { &NO_SIDE_EFFECTS };
+    match walk::text(hook, "sideEffects") {
+        "" => errors.push(FieldError::required(&path.child("sideEffects"), format!("must specify one of {}", allowed.join(", ")))),
+        given => check::one_of(errors, &path.child("sideEffects"), given, allowed),
+    }
+    if let Some(seconds) = walk::at(hook, "timeoutSeconds").as_i64().filter(|s| !(1..=30).contains(s)) {
+        errors.push(FieldError::invalid(&path.child("timeoutSeconds"), seconds, "the timeout value must be between 1 and 30 seconds"));
+    }
+    for key in ["namespaceSelector", "objectSelector"] {
+        check::label_selector(errors, &hook[key], &path.child(key));
+    }
+    check::maybe_one_of(errors, &path.child("reinvocationPolicy"), walk::text(hook, "reinvocationPolicy"), &["IfNeeded", "Never"]);
+    client_config(errors, &hook["clientConfig"], &path.child("clientConfig"));
+    if !lenience.conditions {
+        rules::match_conditions(errors, walk::list(hook, "matchConditions"), &path.child("matchConditions"));
+    }
+}
+
+fn qualified(errors: &mut FieldErrors, path: &Path, name: &str) {
+    let faults = names::dns1123_subdomain(name);
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    } else if !faults.is_empty() {
+        errors.push(FieldError::invalid(path, name, faults.join(",")));
+    } else if name.split('.').count() < 3 {
+        errors.push(FieldError::invalid(path, name, "should be a domain with at least three segments separated by dots"));
+    }
+}
+
+fn review_versions(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenience) {
+    let versions: Vec<&str> = walk::list(hook, "admissionReviewVersions").iter().filter_map(Value::as_str).collect();
+    if versions.is_empty() {
+        errors.push(FieldError::required(path, format!("must specify one of {}", VERSIONS.join(", "))));
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (i, version) in versions.iter().enumerate() {
+        if !seen.insert(version) {
+            errors.push(FieldError::invalid(&path.index(i), *version, "duplicate version"));
+            continue;
+        }
+        check::syntax(errors, &path.index(i), version, names::dns1035_label(version));
+    }
+    if !lenience.versions && !versions.iter().any(|v| VERSIONS.contains(v)) {
+        errors.push(FieldError::invalid(path, hook["admissionReviewVersions"].clone(), format!("must include at least one of {}", VERSIONS.join(", "))));
+    }
+}
+
+/// `{url | service}` of admission webhooks and of conversion.
+pub fn client_config(errors: &mut FieldErrors, config: &Value, path: &Path) {
+    match (config.get("url").filter(|u| !u.is_null()).map(|u| u.as_str().unwrap_or_default()), config.get("service").filter(|s| !s.is_null())) {
+        (Some(url), None) => validate_url(errors, &path.child("url"), url),
+        (None, Some(service)) => validate_service(errors, &path.child("service"), service),
+        _ => errors.push(FieldError::required(path, "exactly one of url or service is required")),
+    }
+}
+
+fn validate_url(errors: &mut FieldErrors, path: &Path, url: &str) {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    if scheme != "https" {
+        errors.push(FieldError::invalid(path, scheme, format!("'https' is the only allowed URL scheme{FORM}")));
+    }
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = if scheme.is_empty() { "" } else { rest.split('/').next().unwrap_or_default() };
+    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    if host.is_empty() {
+        errors.push(FieldError::invalid(path, "", format!("host must be provided{FORM}")));
+    }
+    if let Some(user) = user {
+        errors.push(FieldError::invalid(path, user, "user information is not permitted in the URL"));
+    }
+    if !fragment.is_empty() {
+        errors.push(FieldError::invalid(path, fragment, "fragments are not permitted in the URL"));
+    }
+    if !query.is_empty() {
+        errors.push(FieldError::invalid(path, query, "query parameters are not permitted in the URL"));
+    }
+}
+
+fn validate_service(errors: &mut FieldErrors, path: &Path, service: &Value) {
+    // Upstream: the two are handed over in each other's place, so each is told under the other's name.
+    if walk::text(service, "namespace").is_empty() {
+        errors.push(FieldError::required(&path.child("name"), "service name is required"));
+    }
+    if walk::text(service, "name").is_empty() {
+        errors.push(FieldError::required(&path.child("namespace"), "service namespace is required"));
+    }
+    let port = walk::int(service, "port");
+    let faults = names::port_number(port);
+    if !faults.is_empty() {
+        errors.push(FieldError::invalid(&path.child("port"), port, format!("port is not valid: {}", faults.join(", "))));
+    }
+    validate_path(errors, &path.child("path"), walk::text(service, "path"));
+}
+
+fn validate_path(errors: &mut FieldErrors, path: &Path, given: &str) {
+    if matches!(given, "" | "/") {
+        return;
+    }
+    if given == "//" {
+        errors.push(FieldError::invalid(path, given, "segment[0] may not be empty"));
+        return;
+    }
+    if !given.starts_with('/') {
+        errors.push(FieldError::invalid(path, given, "must start with a '/'"));
+    }
+    let steps: String = given.chars().skip(1).collect();
+    for (i, step) in steps.strip_suffix('/').unwrap_or(&steps).split('/').enumerate() {
+        if step.is_empty() {
+            errors.push(FieldError::invalid(path, given, format!("segment[{i}] may not be empty")));
+            continue;
+        }
+        for fault in names::dns1123_subdomain(step) {
+            errors.push(FieldError::invalid(path, given, format!("segment[{i}]: {fault}")));
+        }
+    }
+}
