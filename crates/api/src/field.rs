@@ -145,6 +145,8 @@ impl FieldError {
             ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => words.to_owned(),
             _ => match &self.value {
                 Value::String(s) => format!("{words}: {s:?}"),
+                // Upstream: nothing prints as the word for it.
+                Value::Null => format!("{words}: \"null\""),
                 other => format!("{words}: {other}"),
             },
         };

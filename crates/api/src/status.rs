@@ -170,6 +170,11 @@ impl ApiError {
         Self::new(405, Reason::MethodNotAllowed, format!("{action} is not supported on resources of kind \"{resource}\"")).about(&resource.group, &resource.resource, "")
     }
 
+    /// A verb that a resource does not serve for now, in words of its own.
+    pub fn not_allowed(resource: &GroupResource, message: &str) -> Self {
+        Self::new(405, Reason::MethodNotAllowed, message).about(&resource.group, &resource.resource, "")
+    }
+
     /// A known path asked with a verb it does not serve. Upstream: what the router answers by itself.
     pub fn method_not_allowed() -> Self {
         let mut error = Self::new(405, Reason::MethodNotAllowed, "the server does not allow this method on the requested resource");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::admission::notes::Notes;
 use crate::info::Info;
 use crate::query::Query;
+use crate::registry::Served;
 use crate::respond::Accept;
 use crate::rest::{Call, create, update};
 use crate::server::Server;
@@ -79,23 +80,29 @@ async fn kubernetes_service(server: &Arc<Server>) -> Result<(), ApiError> {
 }
 
 /// A request of the server itself about an object.
-fn call_about(server: &Arc<Server>, object: &Value, verb: &'static str) -> Result<Call, ApiError> {
+pub fn call_about(server: &Arc<Server>, object: &Value, verb: &'static str) -> Result<Call, ApiError> {
     let gvk = api::GroupVersionKind::from_api_version(walk::text(object, "apiVersion"), walk::text(object, "kind"));
     let registry = server.registry();
     let served = registry.by_kind(&gvk.group, &gvk.version, &gvk.kind).cloned().ok_or_else(|| ApiError::internal(format!("{gvk} is not registered")))?;
+    Ok(call_to(server, served, meta::namespace(object), meta::name(object), verb))
+}
+
+/// A request of the server itself to an object of a resource.
+pub fn call_to(server: &Arc<Server>, served: Arc<Served>, namespace: &str, name: &str, verb: &'static str) -> Call {
+    let resource = &served.resource;
     let info = Info {
         is_resource: true,
         verb,
-        group: gvk.group,
-        version: gvk.version,
-        namespace: meta::namespace(object).to_owned(),
-        resource: served.resource.plural.to_string(),
-        name: meta::name(object).to_owned(),
+        group: resource.group.to_string(),
+        version: resource.version.to_string(),
+        namespace: namespace.to_owned(),
+        resource: resource.plural.to_string(),
+        name: name.to_owned(),
         ..Info::default()
     };
     let mut headers = HeaderMap::new();
     headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static("kube-apiserver"));
-    Ok(Call {
+    Call {
         server: server.clone(),
         user: User::new("system:apiserver", &["system:masters"]),
         method: Method::POST,
@@ -106,7 +113,7 @@ fn call_about(server: &Arc<Server>, object: &Value, verb: &'static str) -> Resul
         served,
         body: Bytes::new(),
         notes: Arc::new(Notes::unasked()),
-    })
+    }
 }
 
 /// Creates what is absent; brings roles that follow the release up to date.

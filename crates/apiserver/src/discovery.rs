@@ -13,7 +13,7 @@ use api::ApiError;
 
 use crate::handler::{Incoming, not_found};
 use crate::query::Query;
-use crate::registry::Registry;
+use crate::registry::{Registry, Served};
 use crate::respond::{self, Body};
 use crate::server::Server;
 use crate::{health, object};
@@ -139,21 +139,22 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Response<Body> 
     }
     let mut entries = Vec::new();
     for served in registry.all.iter().filter(|s| s.resource.group == group && s.resource.version == version) {
-        entries.extend(entries_of(&served.resource));
+        entries.extend(entries_of(served));
     }
     let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api::resource::api_version(group, version), "resources": entries});
     respond::json(StatusCode::OK, &list)
 }
 
-fn entries_of(resource: &Resource) -> Vec<Value> {
-    let mut own = json!({"name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced, "kind": resource.kind, "verbs": resource.verbs.names()});
+fn entries_of(served: &Served) -> Vec<Value> {
+    let resource = &served.resource;
+    let mut own = json!({"name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs(resource)});
     if !resource.short_names.is_empty() {
         own["shortNames"] = json!(resource.short_names);
     }
     if !resource.categories.is_empty() {
         own["categories"] = json!(resource.categories);
     }
-    if resource.verbs.list {
+    if resource.verbs.list && served.is_stored_version_served {
         own["storageVersionHash"] = storage_version_hash(resource).into();
     }
     let part = |sub: &catalog::Subresource| {
@@ -168,6 +169,15 @@ fn entries_of(resource: &Resource) -> Vec<Value> {
         entry
     };
     std::iter::once(own).chain(resource.subresources.iter().map(part)).collect()
+}
+
+/// Upstream lists the verbs of custom resources in an order of its own.
+fn verbs(resource: &Resource) -> Vec<&'static str> {
+    let names = resource.verbs.names();
+    if resource.custom.is_none() {
+        return names;
+    }
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"].into_iter().filter(|v| names.contains(v)).collect()
 }
 
 /// Upstream: the first eight bytes of a SHA-256 over group, version and kind that are stored.
@@ -224,7 +234,7 @@ fn aggregated_resource(resource: &Resource) -> Value {
         .map(|s| json!({"subresource": s.name, "responseKind": kind(s.kind.as_ref().unwrap_or(&resource.gvk())), "verbs": s.verbs.names()}))
         .collect();
     let mut entry = json!({"resource": resource.plural, "responseKind": kind(&resource.gvk()), "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": resource.singular, "verbs": resource.verbs.names()});
+        "singularResource": resource.singular, "verbs": verbs(resource)});
     for (key, list) in [("shortNames", &resource.short_names), ("categories", &resource.categories)] {
         if !list.is_empty() {
             entry[key] = json!(list);

@@ -94,7 +94,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     }
     let registry = server.registry();
     let Some(served) = registry.find(&info.group, &info.version, &info.resource).cloned() else { return Ok(not_found()) };
-    if served.resource.namespaced && info.namespace.is_empty() && (!info.name.is_empty() && !request.uri().query().unwrap_or_default().contains("fieldSelector") || info.verb == "create") && served.resource.verbs.get {
+    if served.resource.namespaced && info.namespace.is_empty() && (!info.name.is_empty() && !request.uri().query().unwrap_or_default().contains("fieldSelector") || info.verb == "create" || info.verb == "deletecollection" && served.resource.custom.is_some()) && served.resource.verbs.get {
         return Ok(not_found());
     }
     // A cluster-scoped object has no path below a namespace (CVE-2019-11247).
@@ -107,7 +107,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         let streamed: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(connect::serve(call, Request::from_parts(parts, body)));
         return streamed.await;
     }
-    call.accept = accept?;
+    call.accept = if call.served.resource.custom.is_some() { Accept::negotiate_custom(&call.headers)? } else { accept? };
     call.body = read_body(body).await?;
     seen.body(&call.body);
     if call.info.verb == "watch" || call.info.subresource == "log" {

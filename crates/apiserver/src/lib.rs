@@ -9,6 +9,7 @@ mod auth;
 mod bootstrap;
 mod budgets;
 mod config;
+mod custom;
 mod derived;
 mod discovery;
 mod encryption;

@@ -84,13 +84,23 @@ pub struct Accept {
 impl Accept {
     /// The best offer of the Accept header that can be served. Upstream: order counts, weights below it.
     pub fn negotiate(headers: &HeaderMap) -> Result<Self, ApiError> {
+        Self::choose(headers, false)
+    }
+
+    /// The same for custom resources, which have no protobuf form; their metadata has.
+    pub fn negotiate_custom(headers: &HeaderMap) -> Result<Self, ApiError> {
+        Self::choose(headers, true)
+    }
+
+    fn choose(headers: &HeaderMap, only_text: bool) -> Result<Self, ApiError> {
         let header = headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if header.trim().is_empty() {
             return Ok(Self::default());
         }
         let mut offers: Vec<(f32, Self)> = header.split(',').filter_map(parse_offer).collect();
         offers.sort_by(|a, b| b.0.total_cmp(&a.0));
-        offers.first().map(|(_, accept)| *accept).ok_or_else(|| ApiError::not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf"))
+        offers.retain(|(_, accept)| !only_text || accept.view != View::Object || accept.form != Form::Protobuf);
+        offers.first().map(|(_, accept)| *accept).ok_or_else(|| ApiError::not_acceptable(if only_text { "application/json, application/yaml" } else { "application/json, application/yaml, application/vnd.kubernetes.protobuf" }))
     }
 }
 

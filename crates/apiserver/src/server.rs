@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use pki::{Authority, TokenSigner};
 use store::{DiskOptions, Store};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
 use crate::config::Config;
 use crate::derived::Derived;
+use crate::custom::steward::{self, Progress};
 use crate::discovery::Documents;
 use crate::flow::FlowControl;
 use crate::metrics::Metrics;
@@ -44,6 +46,9 @@ pub struct Server {
     pub config: Config,
     pub(crate) store: Store,
     registry: ArcSwap<Registry>,
+    /// Held while the registry is made anew.
+    renewing: Mutex<()>,
+    pub(crate) definitions: Progress,
     pub(crate) authenticator: Authenticator,
     pub(crate) authorizer: Authorizer,
     pub(crate) addresses: Addresses,
@@ -84,6 +89,8 @@ impl Server {
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
             metrics: Metrics::new().map_err(|error| StartError::Config(format!("metrics: {error}")))?,
+            renewing: Mutex::new(()),
+            definitions: Progress::default(),
             closing: CancellationToken::new(),
             addresses,
             authority,
@@ -92,6 +99,8 @@ impl Server {
         });
         bootstrap::write(&server).await.map_err(StartError::Bootstrap)?;
         tokio::spawn(sweep::events(server.clone()));
+        tokio::spawn(steward::run(server.clone()));
+        server.definitions.caught_up(&server.store).await;
         if let Some(address) = server.config.listen {
             serve::listen(server.clone(), address).await?;
         }
@@ -118,8 +127,20 @@ impl Server {
         self.closing.cancel();
     }
 
+    /// What is served now: a definition that was written before this call is in it.
     pub(crate) fn registry(&self) -> Arc<Registry> {
-        self.registry.load_full()
+        let current = self.registry.load_full();
+        if current.is_current(&self.store) {
+            return current;
+        }
+        let _renewing = self.renewing.lock();
+        let current = self.registry.load_full();
+        if current.is_current(&self.store) {
+            return current;
+        }
+        let renewed = Arc::new(current.renewed(&self.store));
+        self.registry.store(renewed.clone());
+        renewed
     }
 }
 

@@ -2,6 +2,7 @@
 
 use api::{ApiError, GroupVersionKind};
 use bytes::Bytes;
+use catalog::custom::Custom;
 use codec::{DecodeError, Strictness};
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -12,6 +13,7 @@ use crate::registry::Served;
 use crate::respond::{Body, PROTOBUF};
 use crate::rest::Call;
 
+const ACCEPTED_CUSTOM: &str = "application/json, application/yaml";
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// An object and what strict decoding had to say about it.
@@ -45,7 +47,8 @@ impl FieldValidation {
 
 /// Decodes the body as an object of the kind that the endpoint speaks.
 pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded, ApiError> {
-    let decoded = decode_body(&call.body, content_type(call), &expected)?;
+    let custom = call.served.resource.custom.as_deref().filter(|_| expected == call.served.resource.gvk());
+    let decoded = decode_body(&call.body, content_type(call), &expected, custom)?;
     finish(call, decoded, &expected)
 }
 
@@ -73,7 +76,7 @@ fn cannot_handle(expected: &GroupVersionKind, why: &str) -> ApiError {
 }
 
 /// Decodes a body of any media type that is accepted.
-pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind) -> Result<Decoded, ApiError> {
+pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind, custom: Option<&Custom>) -> Result<Decoded, ApiError> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let of = schema::by_kind(&expected.group, &expected.version, &expected.kind);
     let failed = |error: DecodeError| match error {
@@ -95,7 +98,7 @@ pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind)
             }
             decoded
         }
-        PROTOBUF => {
+        PROTOBUF if custom.is_none() => {
             let object = match of {
                 Some(of) => codec::decode_proto_as(body, of),
                 None => codec::decode_proto(body),
@@ -108,15 +111,20 @@ pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind)
             }
             codec::Decoded { value, strict_errors: Vec::new() }
         }
+        _ if custom.is_some() => return Err(ApiError::unsupported_media_type(ACCEPTED_CUSTOM)),
         _ => return Err(ApiError::unsupported_media_type(ACCEPTED)),
     };
-    let mut value = decoded.value;
-    check_kind(&mut value, expected)?;
-    Ok(Decoded { value, warnings: decoded.strict_errors })
+    let (mut value, mut warnings) = (decoded.value, decoded.strict_errors);
+    check_kind(&mut value, expected, custom.is_some())?;
+    if let Some(custom) = custom {
+        let unknown = custom.conform(&mut value).map_err(|why| cannot_handle(expected, &why))?;
+        warnings.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+    }
+    Ok(Decoded { value, warnings })
 }
 
 /// A body may leave out what it is; if it says so it must be right.
-fn check_kind(value: &mut Value, expected: &GroupVersionKind) -> Result<(), ApiError> {
+fn check_kind(value: &mut Value, expected: &GroupVersionKind, is_custom: bool) -> Result<(), ApiError> {
     if !value.is_object() {
         return Err(cannot_handle(expected, "the body is not an object"));
     }
@@ -129,6 +137,9 @@ fn check_kind(value: &mut Value, expected: &GroupVersionKind) -> Result<(), ApiE
     }
     if found.kind.is_empty() {
         value["kind"] = expected.kind.clone().into();
+    } else if found.kind != expected.kind && is_custom {
+        let error = api::FieldError::invalid(&api::Path::new("kind"), found.kind.as_str(), format!("must be {}", expected.kind));
+        return Err(ApiError::invalid(&expected.group, &expected.kind, api::meta::name(value), &[error]));
     } else if found.kind != expected.kind {
         return Err(ApiError::bad_request(format!("{} in version {:?} cannot be handled as a {}: converting (v1.{}) to (core.{}): unknown conversion", found.kind, found.version, expected.kind, found.kind, expected.kind)));
     }
@@ -145,7 +156,10 @@ pub fn conform(served: &Served, part: &str, value: Value) -> Result<Value, Decod
         None => value,
     };
     if *kind == own {
-        (resource.rules.default)(&mut value);
+        if let Some(custom) = &resource.custom {
+            custom.conform(&mut value).map_err(DecodeError::Type)?;
+        }
+        resource.default(&mut value);
     }
     Ok(value)
 }

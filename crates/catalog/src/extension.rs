@@ -13,8 +13,16 @@ pub fn resources() -> Vec<Resource> {
 fn crd() -> Resource {
     Resource::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false)
         .short(&["crd", "crds"])
+        .category("api-extensions")
         .status()
-        .rules(|rules| rules.default = default_crd)
+        .rules(|rules| {
+            rules.default = default_crd;
+            rules.prepare = prepare_crd;
+            rules.validate = crate::custom::rules::validate;
+            rules.validate_status = crate::custom::rules::validate_status;
+            rules.before_delete = |object| crate::custom::status::mark_deleted(object, jiff::Timestamp::now());
+            rules.unconditional_update = false;
+        })
         .columns(columns(&["Name", "Created At"]), crate::columns::name_and_age_cells)
 }
 
@@ -38,6 +46,21 @@ fn available(object: &Value) -> String {
         Some(("True", _)) => "True".into(),
         Some((status, reason)) => format!("{status} ({reason})"),
         None => "Unknown".into(),
+    }
+}
+
+/// A definition starts without accepted names; the version that is stored from now on is noted for good.
+// Upstream: apiextensions `pkg/registry/customresourcedefinition/strategy.go`.
+fn prepare_crd(object: &mut Value, old: Option<&Value>) {
+    if old.is_none() {
+        object["status"] = serde_json::json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": []});
+    }
+    let stored = walk::list(object, "spec.versions").iter().find(|v| walk::flag(v, "storage")).map(|v| walk::text(v, "name").to_owned());
+    let (Some(stored), Some(status)) = (stored, walk::object_mut(object, "status")) else { return };
+    if let Some(list) = status.entry("storedVersions").or_insert_with(|| serde_json::json!([])).as_array_mut()
+        && !list.iter().any(|v| *v == stored)
+    {
+        list.push(stored.into());
     }
 }
 

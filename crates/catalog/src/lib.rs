@@ -19,6 +19,7 @@ pub mod certificates;
 pub mod certificates_rules;
 pub mod coordination;
 pub mod core;
+pub mod custom;
 pub mod devices;
 pub mod discovery;
 pub mod events;

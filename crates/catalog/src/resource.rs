@@ -1,12 +1,15 @@
 //! The value that describes one resource at one version.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use api::field::FieldErrors;
 use api::names;
 use api::{GroupResource, GroupVersionKind};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::custom::Custom;
 
 type Text = Cow<'static, str>;
 
@@ -104,6 +107,8 @@ pub struct Rules {
     pub columns: Vec<Column>,
     /// One cell per column.
     pub cells: fn(&Value, Timestamp) -> Vec<Value>,
+    /// What the wish to delete leaves on an object before anything else is looked at.
+    pub before_delete: fn(&mut Value),
     /// Whether updates count up `metadata.generation`.
     pub generation: bool,
     /// Whether a PUT of an absent object creates it.
@@ -131,6 +136,7 @@ impl Default for Rules {
             name: names::dns1123_subdomain,
             columns: crate::columns::name_and_age(),
             cells: crate::columns::name_and_age_cells,
+            before_delete: no_change,
             generation: false,
             create_on_update: false,
             unconditional_update: true,
@@ -163,6 +169,46 @@ pub struct Resource {
     pub stored_group: Text,
     pub conversion: Option<Conversion>,
     pub rules: Rules,
+    /// Rules made at run time, where a definition stands behind the resource; they take the place of the plain functions.
+    pub custom: Option<Arc<Custom>>,
+}
+
+/// What to do with an object: one way in for kinds built in and custom ones.
+impl Resource {
+    pub fn default(&self, object: &mut Value) {
+        match &self.custom {
+            None => (self.rules.default)(object),
+            Some(custom) => custom.default(object),
+        }
+    }
+
+    pub fn prepare(&self, object: &mut Value, old: Option<&Value>) {
+        match &self.custom {
+            None => (self.rules.prepare)(object, old),
+            Some(custom) => custom.prepare(object, old),
+        }
+    }
+
+    pub fn validate(&self, object: &Value, old: Option<&Value>) -> FieldErrors {
+        match &self.custom {
+            None => (self.rules.validate)(object, old),
+            Some(custom) => custom.validate(object, old),
+        }
+    }
+
+    pub fn validate_status(&self, object: &Value, old: &Value) -> FieldErrors {
+        match &self.custom {
+            None => (self.rules.validate_status)(object, old),
+            Some(custom) => custom.validate_status(object, old),
+        }
+    }
+
+    pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        match &self.custom {
+            None => (self.rules.cells)(object, now),
+            Some(custom) => custom.cells(object, now),
+        }
+    }
 }
 
 impl Resource {
@@ -187,6 +233,7 @@ impl Resource {
             stored_group: group.into(),
             conversion: None,
             rules: Rules::default(),
+            custom: None,
         }
     }
 
@@ -208,6 +255,11 @@ impl Resource {
     pub fn status(mut self) -> Self {
         self.subresources.push(Subresource::part("status"));
         self.rules.generation = true;
+        self
+    }
+
+    pub fn category(mut self, name: &'static str) -> Self {
+        self.categories.push(name.into());
         self
     }
 

@@ -54,6 +54,9 @@ fn object(schema: &Value, depth: usize) -> Type {
         field.default = property.get("default").cloned();
         of.fields.push(field);
     }
+    if schema["additionalProperties"] == Value::Bool(true) {
+        of.unknown = Unknown::Keep;
+    }
     if is(schema, "x-kubernetes-embedded-resource") {
         embedded(&mut of);
     }

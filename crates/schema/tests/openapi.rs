@@ -18,13 +18,14 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bo
         namespaced,
         verbs: words("create delete deletecollection get list patch update watch"),
         subresources: vec![Subresource { name: "status".into(), group: group.into(), version: version.into(), kind: kind.into(), verbs: words("get patch update") }],
+        list_kind: String::new(),
         custom: None,
     }
 }
 
 fn documents() -> Documents {
     let mut custom = resource("stable.example.com", "v1", "CronTab", "crontabs", true);
-    custom.custom = Some(json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "nullable": true}}}}}).into());
+    custom.custom = Some(schema::openapi::Custom { schema: Some(json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "nullable": true}}}}}).into()), preserves: false });
     Documents::new(vec![resource("", "v1", "Pod", "pods", true), resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom])
 }
 

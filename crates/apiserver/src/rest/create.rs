@@ -60,10 +60,10 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
         meta::set(&mut object, "name", name);
     }
     stamp(&mut object, resource.rules.generation);
-    (resource.rules.default)(&mut object);
-    (resource.rules.prepare)(&mut object, None);
+    resource.default(&mut object);
+    resource.prepare(&mut object, None);
     let mut reserved = admission::mutate(call, Operation::Create, &mut object, None).await?;
-    (resource.rules.default)(&mut object);
+    resource.default(&mut object);
     patch::track(call, &mut object, None, "");
     validate(call, &object)?;
     admission::validate(call, Operation::Create, Some(&object), None).await?;
@@ -76,7 +76,7 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
 fn validate(call: &Call, object: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate(object, resource);
-    errors.extend((resource.rules.validate)(object, None));
+    errors.extend(resource.validate(object, None));
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors)) }
 }
 
@@ -124,18 +124,19 @@ fn stamp(object: &mut Value, generation: bool) {
 async fn store(call: &Call, object: Value) -> Result<Arc<Record>, ApiError> {
     let key: Arc<str> = object::key(call.namespace(), meta::name(&object)).into();
     let name = meta::name(&object).to_owned();
-    let (value, index) = call.stored_form(object)?;
     if call.dry_run()? {
         return match call.server.store.view().get(call.served.table, &key) {
             Some(_) => Err(ApiError::already_exists(&call.resource(), &name)),
-            None => Ok(Arc::new(Record::dry(key, &value, 0))),
+            None => call.dry_record(key, object, 0),
         };
     }
+    let (value, index) = call.stored_form(object).await?;
     let write = Write::Put { table: call.served.table, key, value, index, expect: Expect::Absent };
-    call.server.store.write(write).await.map_err(|error| match error {
+    let written = call.server.store.write(write).await.map_err(|error| match error {
         WriteError::Exists(_) => ApiError::already_exists(&call.resource(), &name),
         other => store_error(other),
-    })
+    })?;
+    call.seen_one(written).await
 }
 
 /// A failure of the store itself.

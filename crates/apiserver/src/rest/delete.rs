@@ -118,7 +118,7 @@ pub enum Outcome {
 pub async fn delete(call: &Call, options: &Options) -> Result<Outcome, ApiError> {
     let mut tries = TRIES;
     loop {
-        let record = call.record()?;
+        let record = call.found().await?;
         match delete_once(call, options, &record).await {
             // Another write came between. With preconditions the record is looked at again and they are judged anew.
             Err(error) if error.reason == api::Reason::Conflict && tries > 0 && meets(options, &record) && call.record().is_ok_and(|now| now.revision != record.revision) => tries -= 1,
@@ -143,6 +143,9 @@ async fn delete_once(call: &Call, options: &Options, record: &Arc<Record>) -> Re
     }
     admission::validate(call, Operation::Delete, None, Some(&old)).await?;
     let mut object = old.clone();
+    if !meta::is_deleting(&old) {
+        (call.served.resource.rules.before_delete)(&mut object);
+    }
     let finalizers = finalizers_after(options, &object);
     set_finalizers(&mut object, &finalizers);
     let grace = grace_of(call, options, &old);
@@ -209,12 +212,13 @@ fn set_finalizers(object: &mut Value, finalizers: &[String]) {
 }
 
 async fn mark(call: &Call, options: &Options, record: &Arc<Record>, object: Value) -> Result<Outcome, ApiError> {
-    let (value, index) = call.stored_form(object)?;
     if options.dry_run {
-        return Ok(Outcome::Pending(Arc::new(Record::dry(record.key.clone(), &value, record.revision))));
+        return call.dry_record(record.key.clone(), object, record.revision).map(Outcome::Pending);
     }
+    let (value, index) = call.stored_form(object).await?;
     let write = Write::Put { table: call.served.table, key: record.key.clone(), value, index, expect: Expect::Revision(record.revision) };
-    call.server.store.write(write).await.map(Outcome::Pending).map_err(|error| write_error(call, error))
+    let marked = call.server.store.write(write).await.map_err(|error| write_error(call, error))?;
+    call.seen_one(marked).await.map(Outcome::Pending)
 }
 
 fn write_error(call: &Call, error: WriteError) -> ApiError {
@@ -239,10 +243,7 @@ pub async fn remove(call: &Call, record: &Arc<Record>, last: Option<Value>) -> R
     let write = Write::Delete { table: call.served.table, key: record.key.clone(), revision: record.revision };
     let gone = call.server.store.write(write).await.map_err(|error| write_error(call, error))?;
     match last {
-        Some(object) => {
-            let (value, _) = call.stored_form(object)?;
-            Ok(Arc::new(Record::dry(record.key.clone(), &value, gone.revision)))
-        }
+        Some(object) => call.dry_record(record.key.clone(), object, gone.revision),
         None => Ok(gone),
     }
 }
@@ -250,7 +251,7 @@ pub async fn remove(call: &Call, record: &Arc<Record>, last: Option<Value>) -> R
 /// Deletes everything that a list would show.
 pub async fn collection(call: &Call) -> Result<Response<Body>, ApiError> {
     let options = Options::of(call)?;
-    let page = list::page(call)?;
+    let page = list::page(call).await?;
     for record in &page.records {
         let object = object::parse(&record.value);
         let one = call.about(meta::namespace(&object), meta::name(&object));

@@ -23,8 +23,8 @@ pub struct Page {
     pub metadata: Map<String, Value>,
 }
 
-pub fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
-    let page = page(call)?;
+pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
+    let page = page(call).await?;
     match call.accept.view {
         View::Table => Ok(respond::encoded(StatusCode::OK, &table_of(call, &page), if call.accept.form == Form::Yaml { Form::Yaml } else { Form::Json })),
         View::Partial => {
@@ -116,10 +116,14 @@ fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
 }
 
 /// The records that a list shows.
-pub fn page(call: &Call) -> Result<Page, ApiError> {
+pub async fn page(call: &Call) -> Result<Page, ApiError> {
     let selection = Selection::of(call)?;
     let limit = call.query.number("limit")?.filter(|l| *l > 0).map_or(usize::MAX, |l| l as usize);
     let (range, start) = range(call)?;
+    let needs_conversion = selection.needs_conversion(call);
+    if needs_conversion {
+        return converted_page(call, &selection, &range, start, limit).await;
+    }
     let mut matching = range.scan(&selection.prefix, start.as_deref().unwrap_or_default()).filter(|r| selection.matches(&call.served, r));
     let records: Vec<_> = matching.by_ref().take(limit).cloned().collect();
     let mut metadata = Map::new();
@@ -129,6 +133,19 @@ pub fn page(call: &Call) -> Result<Page, ApiError> {
         if selection.is_everything() {
             metadata.insert("remainingItemCount".into(), (1 + matching.count()).into());
         }
+    }
+    Ok(Page { records: call.seen(records).await?, metadata })
+}
+
+/// The page of a list whose selector can be judged only after conversion.
+async fn converted_page(call: &Call, selection: &Selection, range: &Range, start: Option<String>, limit: usize) -> Result<Page, ApiError> {
+    let all: Vec<_> = range.scan(&selection.prefix, start.as_deref().unwrap_or_default()).cloned().collect();
+    let mut matching = call.seen(all).await?.into_iter().filter(|r| selection.matches(&call.served, r));
+    let records: Vec<_> = matching.by_ref().take(limit).collect();
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), range.revision().to_string().into());
+    if let Some(next) = matching.next() {
+        metadata.insert("continue".into(), token(range.revision(), &next.key).into());
     }
     Ok(Page { records, metadata })
 }

@@ -23,6 +23,7 @@ use serde_json::Value;
 use store::Record;
 
 use crate::admission::notes::Notes;
+use crate::custom;
 use crate::info::Info;
 use crate::object;
 use crate::query::Query;
@@ -30,6 +31,7 @@ use crate::registry::Served;
 use crate::respond::{self, Accept, Body, Form, View};
 use crate::server::Server;
 use crate::user::User;
+use crate::wire;
 
 /// One authorized request for a resource, body read.
 pub struct Call {
@@ -68,7 +70,12 @@ impl Call {
         self.server.store.view().get(self.served.table, &self.key()).ok_or_else(|| self.not_found())
     }
 
-    /// The object of a record, in the version asked for.
+    /// The record as the version of this call shows it.
+    pub async fn found(&self) -> Result<Arc<Record>, ApiError> {
+        self.seen_one(self.record()?).await
+    }
+
+    /// The object of a record, in the version asked for; one of a custom kind was [`Call::seen`] before.
     pub fn read(&self, record: &Record) -> Value {
         self.from_stored(object::parse(&record.value))
     }
@@ -123,27 +130,47 @@ impl Call {
     }
 }
 
-/// Serves a request for a resource itself.
+/// Serves a request for a resource.
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
+    let warnings = call.served.resource.custom.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    let changes_definitions = call.served.resource.table == custom::TABLE && !matches!(call.info.verb, "get" | "list" | "watch");
+    let server = call.server.clone();
+    let mut response = answer(call).await?;
+    if changes_definitions {
+        server.definitions.caught_up(&server.store).await;
+    }
+    wire::put_warnings(&mut response, &warnings);
+    Ok(response)
+}
+
+async fn answer(call: Call) -> Result<Response<Body>, ApiError> {
+    if let Some(custom) = &call.served.resource.custom
+        && custom.terminating
+        && call.info.verb == "create"
+    {
+        return Err(ApiError::not_allowed(&call.resource(), "create not allowed while custom resource definition is terminating"));
+    }
     if !call.info.subresource.is_empty() {
         return subresource::serve(call).await;
     }
     let verbs = call.served.resource.verbs;
+    // Upstream: while a definition goes, discovery leaves these out, but finalizers have to be taken off.
+    let is_custom = call.served.resource.custom.is_some();
     match call.info.verb {
-        "get" if verbs.get => get(&call),
-        "list" if verbs.list => list::serve(&call),
-        "watch" if verbs.watch => watch::serve(call),
+        "get" if verbs.get => get(&call).await,
+        "list" if verbs.list => list::serve(&call).await,
+        "watch" if verbs.watch => watch::serve(call).await,
         "create" if verbs.create => create::serve(&call).await,
-        "update" if verbs.update => update::serve(&call).await,
-        "patch" if verbs.patch => patch::serve(&call).await,
+        "update" if verbs.update || is_custom => update::serve(&call).await,
+        "patch" if verbs.patch || is_custom => patch::serve(&call).await,
         "delete" if verbs.delete => delete::serve(&call).await,
         "deletecollection" if verbs.deletecollection => delete::collection(&call).await,
         _ => Err(ApiError::method_not_allowed()),
     }
 }
 
-fn get(call: &Call) -> Result<Response<Body>, ApiError> {
+async fn get(call: &Call) -> Result<Response<Body>, ApiError> {
     list::check_revision(call)?;
-    let record = call.record()?;
+    let record = call.found().await?;
     Ok(call.respond(StatusCode::OK, &record))
 }

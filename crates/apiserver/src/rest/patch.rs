@@ -11,20 +11,27 @@ use super::{Call, create, update};
 use crate::respond::Body;
 use crate::wire::{self, FieldValidation};
 
+/// What custom resources take: they have no merge keys.
+const ACCEPTED_CUSTOM: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     if media(call) == "application/apply-patch+yaml" {
         return apply(call).await;
     }
+    let custom = call.served.resource.custom.is_some();
+    if custom && !ACCEPTED_CUSTOM.split(", ").any(|accepted| accepted == media(call)) {
+        return Err(ApiError::unsupported_media_type(ACCEPTED_CUSTOM));
+    }
     if call.query.has("force") {
         let error = api::FieldError::forbidden(&api::Path::new("force"), "may not be specified for non-apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
     let warnings = parking_lot::Mutex::new(Vec::new());
+    let repeated = repeated(call);
     let change = |old: &Value| {
         let patched = patched(call, old)?;
-        let (value, faults) = conformed(call, patched)?;
+        let (value, faults) = conformed(call, patched, &repeated)?;
         *warnings.lock() = faults;
         check_identity(call, &value)?;
         Ok(value)
@@ -40,8 +47,11 @@ fn media(call: &Call) -> &str {
     header.split(';').next().unwrap_or_default().trim()
 }
 
-fn schema_of(call: &Call) -> Option<&'static schema::Type> {
+fn schema_of(call: &Call) -> Option<&schema::Type> {
     let resource = &call.served.resource;
+    if let Some(custom) = &resource.custom {
+        return Some(&custom.of);
+    }
     schema::by_kind(&resource.group, &resource.version, &resource.kind)
 }
 
@@ -81,14 +91,41 @@ fn body(call: &Call) -> Result<Value, ApiError> {
     decoded.map(|d| d.value).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))
 }
 
-/// A patched object made to fit its type, and the unknown fields that the patch brought.
-fn conformed(call: &Call, value: Value) -> Result<(Value, Vec<String>), ApiError> {
-    let Some(of) = schema_of(call) else { return Ok((value, Vec::new())) };
-    let conformed = codec::conform(value, of, codec::Strictness::Collect).map_err(|error| ApiError::bad_request(error.to_string()))?;
+/// Fields that a merge patch says twice.
+fn repeated(call: &Call) -> Vec<String> {
+    if media(call) == "application/json-patch+json" {
+        return Vec::new();
+    }
+    codec::decode_untyped(&call.body, codec::Strictness::Collect).map(|d| d.strict_errors).unwrap_or_default()
+}
+
+/// A patched object made to fit its type, and what strict decoding has to say of it.
+// Upstream: apiserver `pkg/endpoints/handlers/patch.go`: faults are told of the field `patch`, whose value is the whole object.
+fn conformed(call: &Call, value: Value, repeated: &[String]) -> Result<(Value, Vec<String>), ApiError> {
+    let refused = |value: &Value, why: String| {
+        let error = api::FieldError::invalid(&api::Path::new("patch"), value.to_string(), why);
+        ApiError::invalid("", "", "", &[error])
+    };
+    let given = value.clone();
+    let mut faults = repeated.to_vec();
+    let value = match (&call.served.resource.custom, schema_of(call)) {
+        (Some(custom), _) => {
+            let mut value = value;
+            let unknown = custom.conform(&mut value).map_err(|why| refused(&given, why))?;
+            faults.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+            value
+        }
+        (None, Some(of)) => {
+            let conformed = codec::conform(value, of, codec::Strictness::Collect).map_err(|error| refused(&given, error.to_string()))?;
+            faults.extend(conformed.strict_errors);
+            conformed.value
+        }
+        (None, None) => value,
+    };
     match FieldValidation::of(call)? {
-        FieldValidation::Ignore => Ok((conformed.value, Vec::new())),
-        FieldValidation::Strict if !conformed.strict_errors.is_empty() => Err(wire::strict_error(&conformed.strict_errors, &call.served.resource.gvk())),
-        _ => Ok((conformed.value, conformed.strict_errors)),
+        FieldValidation::Ignore => Ok((value, Vec::new())),
+        FieldValidation::Strict if !faults.is_empty() => Err(refused(&given, format!("strict decoding error: {}", faults.join(", ")))),
+        _ => Ok((value, faults)),
     }
 }
 
@@ -107,7 +144,8 @@ async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
         let error = api::FieldError::required(&api::Path::new("fieldManager"), "is required for apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
-    let decoded = wire::decode_body(&call.body, "application/yaml", &call.served.resource.gvk())?;
+    // A custom resource is applied as it is: what its schema does not know is a fault of its own.
+    let decoded = wire::decode_body(&call.body, "application/yaml", &call.served.resource.gvk(), None)?;
     let warnings = match FieldValidation::of(call)? {
         FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(wire::strict_error(&decoded.warnings, &call.served.resource.gvk())),
         FieldValidation::Ignore => Vec::new(),

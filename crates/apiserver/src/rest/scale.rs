@@ -11,16 +11,40 @@ use crate::wire;
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let record = match call.info.verb {
-        "get" => call.record()?,
+        "get" => {
+            let record = call.found().await?;
+            require_replicas(call, &call.read(&record))?;
+            record
+        }
         "update" => {
             let expected = api::GroupVersionKind::from_api_version("autoscaling/v1", "Scale");
             let scale = wire::decode_object(call, expected)?.value;
             update::update(call, &|old| with_scale(call, old, &scale)).await?
         }
-        "patch" => update::update(call, &|old| with_scale(call, old, &patch::patched(call, &of(old))?)).await?,
+        "patch" => update::update(call, &|old| with_scale(call, old, &patch::patched(call, &scale_of(call, old)?)?)).await?,
         _ => return Err(ApiError::method_not_allowed()),
     };
-    Ok(respond::encoded(StatusCode::OK, &of(&call.read(&record)), call.accept.form))
+    Ok(respond::encoded(StatusCode::OK, &scale_of(call, &call.read(&record))?, call.accept.form))
+}
+
+/// The scale of an object of the call's resource.
+pub fn scale_of(call: &Call, object: &Value) -> Result<Value, ApiError> {
+    match custom_scale(call) {
+        Some(scale) => scale.of(object).map_err(ApiError::internal),
+        None => Ok(of(object)),
+    }
+}
+
+fn custom_scale(call: &Call) -> Option<&catalog::custom::Scale> {
+    call.served.resource.custom.as_ref()?.scale.as_ref()
+}
+
+/// Upstream: a custom resource that says no replicas has no scale to show.
+fn require_replicas(call: &Call, object: &Value) -> Result<(), ApiError> {
+    match custom_scale(call) {
+        Some(scale) if !scale.has_replicas(object) => Err(ApiError::internal(format!("the spec replicas field {:?} does not exist", scale.spec_replicas))),
+        _ => Ok(()),
+    }
 }
 
 /// The scale of an object.
@@ -44,11 +68,6 @@ pub fn of(object: &Value) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
-/// The scale of an object of the call's resource.
-pub fn scale_of(_: &Call, object: &Value) -> Result<Value, ApiError> {
-    Ok(of(object))
-}
-
 /// A selector in the form of a query. A replication controller's is a plain map.
 fn selector_text(selector: &Value) -> String {
     if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() {
@@ -68,7 +87,14 @@ pub fn with_scale(call: &Call, old: &Value, scale: &Value) -> Result<Value, ApiE
         return Err(ApiError::invalid("autoscaling", "Scale", &call.info.name, &[error]));
     }
     let mut object = old.clone();
-    object["spec"]["replicas"] = replicas.into();
+    match custom_scale(call) {
+        // Upstream: a patch that leaves absent replicas absent is refused.
+        Some(own) if call.info.verb == "patch" && scale["spec"].get("replicas").is_none() && !own.has_replicas(old) => {
+            return Err(ApiError::bad_request(format!("the spec replicas field {:?} cannot be empty", own.spec_replicas)));
+        }
+        Some(own) => own.set(&mut object, replicas).map_err(ApiError::internal)?,
+        None => object["spec"]["replicas"] = replicas.into(),
+    }
     let revision = meta::resource_version(scale);
     meta::set(&mut object, "resourceVersion", if revision.is_empty() { Value::Null } else { revision.into() });
     if !meta::uid(scale).is_empty() {

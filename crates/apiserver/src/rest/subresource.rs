@@ -21,7 +21,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         ("log", "get") => connect::log(call).await,
         ("finalize", "update") => update::serve(&call).await,
         (_, "get") if verbs.get => {
-            let record = call.record()?;
+            let record = call.found().await?;
             Ok(call.respond(StatusCode::OK, &record))
         }
         (_, "update") if verbs.update => update::serve(&call).await,
@@ -34,9 +34,21 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
 pub fn prepare(resource: &Resource, part: &str, object: &mut Value, old: &Value) {
     match part {
         "" => {
-            (resource.rules.prepare)(object, Some(old));
             if resource.has_status() {
                 walk::keep(object, Some(old), "status");
+            }
+            resource.prepare(object, Some(old));
+        }
+        // Upstream: of a custom resource nothing else changes with its status.
+        "status" if resource.custom.is_some() => {
+            let fields = object["metadata"].get("managedFields").cloned().unwrap_or_default();
+            let status = object.get("status").cloned();
+            *object = old.clone();
+            meta::set(object, "managedFields", fields);
+            match (status, object.as_object_mut()) {
+                (Some(status), Some(map)) => drop(map.insert("status".into(), status)),
+                (None, Some(map)) => drop(map.remove("status")),
+                _ => {}
             }
         }
         "status" => keep_all_but(resource, object, old, &["status"]),

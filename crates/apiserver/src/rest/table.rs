@@ -13,7 +13,7 @@ pub fn of_objects(call: &Call, objects: &[Value], revision: &str, with_columns: 
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
-            let cells = (rules.cells)(object, now);
+            let cells = call.served.resource.cells(object, now);
             match include {
                 "None" => json!({"cells": cells}),
                 "Object" => json!({"cells": cells, "object": object}),

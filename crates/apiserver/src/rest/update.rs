@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::{ApiError, meta};
+use catalog::Resource;
 use http::{Response, StatusCode};
 use serde_json::Value;
 use store::{Expect, Record, Write, WriteError};
@@ -53,7 +54,7 @@ pub type Change<'a> = &'a (dyn Fn(&Value) -> Result<Value, ApiError> + Send + Sy
 pub async fn update(call: &Call, change: Change<'_>) -> Result<Arc<Record>, ApiError> {
     let mut tries = TRIES;
     loop {
-        let record = call.record()?;
+        let record = call.found().await?;
         let old = call.read(&record);
         let mut object = change(&old)?;
         check_preconditions(call, &object, &old, &record)?;
@@ -84,7 +85,8 @@ fn check_preconditions(call: &Call, object: &Value, old: &Value, record: &Record
     if revision.is_empty() || revision == "0" {
         if !call.served.resource.rules.unconditional_update && call.info.verb == "update" {
             let error = api::FieldError::invalid(&api::Path::new("metadata.resourceVersion"), 0, "must be specified for an update");
-            return Err(ApiError::invalid(&call.served.resource.group, &call.served.resource.kind, &call.info.name, &[error]));
+            // Upstream: under the resource's name where a kind is expected.
+            return Err(ApiError::invalid(&call.served.resource.group, &call.served.resource.plural, &call.info.name, &[error]));
         }
     } else if revision != record.revision.to_string() {
         return Err(ApiError::modified(&call.resource(), &call.info.name));
@@ -115,12 +117,12 @@ fn take_system_fields(object: &mut Value, old: &Value) {
 async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record>) -> Result<Arc<Record>, Failure> {
     let resource = &call.served.resource;
     let part = call.info.subresource.as_str();
-    (resource.rules.default)(&mut object);
+    resource.default(&mut object);
     // Upstream: admission changes the object before its strategy looks at it, so that what it puts back counts as no change.
     let mut reserved = admission::mutate(call, Operation::Update, &mut object, Some(old)).await?;
-    (resource.rules.default)(&mut object);
+    resource.default(&mut object);
     crate::rest::subresource::prepare(resource, part, &mut object, old);
-    if resource.rules.generation && !matches!(part, "status" | "approval" | "finalize") && differs(&object, old) {
+    if resource.rules.generation && !matches!(part, "status" | "approval" | "finalize") && differs(resource, &object, old) {
         meta::set(&mut object, "generation", meta::generation(old) + 1);
     }
     patch::track(call, &mut object, Some(old), part);
@@ -144,44 +146,66 @@ fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate_update(object, old);
     if call.info.subresource == "status" {
-        errors.extend((resource.rules.validate_status)(object, old));
+        errors.extend(resource.validate_status(object, old));
     } else {
-        errors.extend((resource.rules.validate)(object, Some(old)));
+        errors.extend(resource.validate(object, Some(old)));
     }
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors)) }
 }
 
-/// Whether anything but metadata and status differs.
-fn differs(new: &Value, old: &Value) -> bool {
+/// Whether anything but metadata and status differs. A status that is no part of its own counts, as it does in custom resources.
+fn differs(resource: &Resource, new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return true };
-    let counts = |key: &&String| !matches!(key.as_str(), "metadata" | "status");
+    let status_counts = resource.custom.as_ref().is_some_and(|c| !c.has_status);
+    let counts = |key: &&String| match key.as_str() {
+        "metadata" => false,
+        "status" => status_counts,
+        _ => true,
+    };
     new.keys().filter(counts).any(|k| new.get(k) != old.get(k)) || old.keys().filter(counts).any(|k| !new.contains_key(k))
 }
 
 async fn store(call: &Call, object: Value, record: &Arc<Record>) -> Result<Arc<Record>, Failure> {
-    let (value, index) = call.stored_form(object)?;
     if call.dry_run()? {
-        return Ok(Arc::new(Record::dry(record.key.clone(), &value, record.revision)));
+        return Ok(call.dry_record(record.key.clone(), object, record.revision)?);
     }
+    let (value, index) = call.stored_form(object).await?;
     let write = Write::Put { table: call.served.table, key: record.key.clone(), value, index, expect: Expect::Revision(record.revision) };
-    call.server.store.write(write).await.map_err(|error| match error {
+    let written = call.server.store.write(write).await.map_err(|error| match error {
         WriteError::Modified(_) => Failure::Raced,
         WriteError::Missing => call.not_found().into(),
         other => store_error(other).into(),
-    })
+    })?;
+    Ok(call.seen_one(written).await?)
 }
 
 impl Call {
     /// The bytes and the index under which an object is stored.
-    pub fn stored_form(&self, object: Value) -> Result<(store::Stamped, store::Index), ApiError> {
+    pub async fn stored_form(&self, object: Value) -> Result<(store::Stamped, store::Index), ApiError> {
+        let is_custom = self.served.resource.custom.is_some();
         let object = match self.served.resource.conversion {
             Some(conversion) => (conversion.to_stored)(object),
+            None if is_custom => self.to_stored_version(object).await?,
             None => object,
         };
-        let stamped = object::encode(&object);
+        let stamped = if is_custom { object::encode_custom(&object) } else { object::encode(&object) };
         if stamped.bytes.len() > MAX_OBJECT {
             return Err(ApiError::too_large(&format!("limit is {MAX_OBJECT}")));
         }
         Ok((stamped, object::index(&self.served.stored, &object)))
+    }
+
+    /// What a write would have stored, in the form of this call.
+    pub fn dry_record(&self, key: Arc<str>, object: Value, revision: u64) -> Result<Arc<Record>, ApiError> {
+        let resource = &self.served.resource;
+        let stamped = match resource.conversion {
+            Some(conversion) => object::encode(&(conversion.to_stored)(object)),
+            None if resource.custom.is_some() => object::encode_custom(&object),
+            None => object::encode(&object),
+        };
+        if stamped.bytes.len() > MAX_OBJECT {
+            return Err(ApiError::too_large(&format!("limit is {MAX_OBJECT}")));
+        }
+        Ok(Arc::new(Record::dry(key, &stamped, revision)))
     }
 }

@@ -14,6 +14,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 use store::{Change, Event, Expired, Record, Watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::selection::Selection;
 use super::{Call, list, partial, table};
@@ -41,7 +42,7 @@ struct Stream {
     over: bool,
 }
 
-pub fn serve(call: Call) -> Result<Response<Body>, ApiError> {
+pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
     let selection = Selection::of(&call)?;
     let bookmarks = call.query.flag("allowWatchBookmarks");
     let send_initial = call.query.has("sendInitialEvents").then(|| call.query.flag("sendInitialEvents"));
@@ -137,6 +138,14 @@ fn put_event(part: &mut BytesMut, form: Form, kind: &str, object: &[u8]) {
     part.put_slice(b"}\n");
 }
 
+/// Set when the definition behind the resource changes.
+async fn ended(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Stream {
     /// The next part, none at the end. Level by level: what is there first, then bookmarks, then waiting.
     async fn next(&mut self) -> Option<Bytes> {
@@ -145,9 +154,10 @@ impl Stream {
         }
         let mut part = BytesMut::new();
         if !self.initial.is_empty() {
-            for _ in 0..BATCH {
-                let Some(record) = self.initial.pop_front() else { break };
-                self.put_record(&mut part, "ADDED", &record);
+            let batch: Vec<_> = self.initial.drain(..self.initial.len().min(BATCH)).collect();
+            match self.call.seen(batch).await {
+                Ok(batch) => batch.iter().for_each(|record| self.put_record(&mut part, "ADDED", record)),
+                Err(error) => self.put_failure(&mut part, &error),
             }
             return Some(part.freeze());
         }
@@ -159,7 +169,7 @@ impl Stream {
         while part.is_empty() {
             tokio::select! {
                 events = self.watch.next(BATCH) => match events {
-                    Ok(events) => events.iter().for_each(|event| self.put_change(&mut part, event)),
+                    Ok(events) => self.put_changes(&mut part, events).await,
                     Err(expired) => {
                         self.over = true;
                         put_event(&mut part, self.call.accept.form, "ERROR", &object::to_bytes(&expired_status(expired)));
@@ -172,10 +182,36 @@ impl Stream {
                     }
                 }
                 () = sleep_until(self.ends) => return None,
+                () = ended(self.call.served.ended.as_ref()) => return None,
                 () = server.closing.cancelled() => return None,
             }
         }
         Some(part.freeze())
+    }
+
+    /// Tells changes as this version shows them.
+    async fn put_changes(&mut self, part: &mut BytesMut, events: Vec<Arc<Event>>) {
+        if self.call.served.resource.custom.is_none() {
+            return events.iter().for_each(|event| self.put_change(part, event));
+        }
+        for event in events {
+            let (has_previous, mut records) = (event.previous.is_some(), vec![event.record.clone()]);
+            records.extend(event.previous.clone());
+            match self.call.seen(records).await {
+                Ok(mut records) => {
+                    let previous = if has_previous { records.pop() } else { None };
+                    let record = records.pop().unwrap_or_else(|| event.record.clone());
+                    self.put_change(part, &Event { change: event.change, record, previous });
+                }
+                Err(error) => return self.put_failure(part, &error),
+            }
+        }
+    }
+
+    /// Upstream: an object that cannot be shown ends the watch with an error.
+    fn put_failure(&mut self, part: &mut BytesMut, error: &ApiError) {
+        self.over = true;
+        put_event(part, self.call.accept.form, "ERROR", &object::to_bytes(&error.to_status()));
     }
 
     /// Tells what a change is for this selection: something may enter it, change in it or leave it.

@@ -3,6 +3,7 @@
 //! Never holds a rendered document: each is written straight into gzip, on demand, and kept packed until the list changes.
 //! Invariant: the same list of resources gives the same bytes and the same etag.
 
+mod custom;
 mod gnostic;
 mod parameters;
 mod paths;
@@ -25,13 +26,24 @@ pub struct Resource {
     pub group: String,
     pub version: String,
     pub kind: String,
+    /// The kind of its list; where empty, the kind with `List` behind it.
+    pub list_kind: String,
     pub plural: String,
     pub namespaced: bool,
     /// `create`, `delete`, `deletecollection`, `get`, `list`, `patch`, `update`, `watch`
     pub verbs: Vec<String>,
     pub subresources: Vec<Subresource>,
-    /// The `openAPIV3Schema` of a custom resource; built-in kinds are looked up in the table.
-    pub custom: Option<Arc<Value>>,
+    /// What a custom resource publishes; built-in kinds are looked up in the table.
+    pub custom: Option<Custom>,
+}
+
+/// What a definition says of its kind.
+#[derive(Clone, Debug, Default)]
+pub struct Custom {
+    /// The `openAPIV3Schema`.
+    pub schema: Option<Arc<Value>>,
+    /// `spec.preserveUnknownFields`
+    pub preserves: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -79,6 +91,14 @@ const VERSION: &str = "v1.37.0";
 impl Documents {
     pub fn new(resources: Vec<Resource>) -> Self {
         Self { resources, kept: Mutex::default() }
+    }
+
+    /// The documents of another list; those it does not touch are taken over as they are.
+    pub fn followed_by(&self, resources: Vec<Resource>) -> Self {
+        let next = Self::new(resources);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let same: HashMap<_, _> = kept.into_iter().filter(|(key, packed)| packed.etag == next.hash(key)).collect();
+        Self { resources: next.resources, kept: Mutex::new(same) }
     }
 
     /// `/openapi/v2` as JSON.

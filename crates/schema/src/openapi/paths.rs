@@ -9,6 +9,9 @@ use super::{Dialect, Resource, Subresource};
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 const MEDIA: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const STREAMS: [&str; 2] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+/// Custom resources have neither a protobuf form nor merge keys.
+const CUSTOM_MEDIA: [&str; 2] = ["application/json", "application/yaml"];
+const CUSTOM_PATCHES: [&str; 3] = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 const PATCHES: [&str; 5] =
     ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/apply-patch+cbor"];
 
@@ -147,11 +150,17 @@ impl Writer<'_> {
             "description": operation.text, "operationId": operation.id, "tags": [tag(self.resource)],
             "x-kubernetes-action": operation.verb, "x-kubernetes-group-version-kind": operation.kind,
         });
-        let mut gives: Vec<&str> = MEDIA.to_vec();
-        if operation.verb == "list" {
+        let is_custom = self.resource.custom.is_some();
+        let mut gives: Vec<&str> = if is_custom { CUSTOM_MEDIA.to_vec() } else { MEDIA.to_vec() };
+        if operation.verb == "list" && !is_custom {
             gives.extend(STREAMS);
         }
-        let takes: &[&str] = if patch { &PATCHES } else { &["*/*"] };
+        let takes: &[&str] = match (patch, is_custom) {
+            (true, true) => &CUSTOM_PATCHES,
+            (true, false) => &PATCHES,
+            (false, true) => &CUSTOM_MEDIA,
+            (false, false) => &["*/*"],
+        };
         let codes: &[(&str, &str)] = match operation.verb {
             "post" => &[("200", "OK"), ("201", "Created"), ("202", "Accepted")],
             "put" | "patch" => &[("200", "OK"), ("201", "Created")],

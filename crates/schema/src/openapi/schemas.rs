@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Resource};
+use super::{Dialect, Resource, custom};
 use crate::describe::{Descriptions, descriptions};
 use crate::types::{Field, ListKind, Of, Special, Type};
 
-const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+pub(super) const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 pub(super) struct Definitions {
     dialect: Dialect,
@@ -30,13 +30,18 @@ impl Definitions {
         for kind in crate::table::kinds() {
             kinds.entry(&*kind.of().name).or_default().push(gvk(kind.group, kind.version, kind.kind));
         }
-        let mut custom = BTreeMap::new();
+        let mut own = BTreeMap::new();
         for resource in resources.iter().filter(|r| r.custom.is_some()) {
-            custom.insert(custom_name(resource, false), (resource.clone(), false));
-            custom.insert(custom_name(resource, true), (resource.clone(), true));
+            own.insert(custom::name(resource, false), (resource.clone(), false));
+            own.insert(custom::name(resource, true), (resource.clone(), true));
         }
-        let everywhere: BTreeSet<_> = resources.iter().map(|r| (r.group.clone(), r.version.clone())).collect();
-        Self { dialect, wanted: BTreeSet::new(), given: BTreeSet::new(), prose: HashMap::new(), kinds, custom, everywhere: everywhere.into_iter().collect() }
+        // Upstream: definitions do not add to what is built in.
+        let everywhere: BTreeSet<_> = resources.iter().filter(|r| r.custom.is_none()).map(|r| (r.group.clone(), r.version.clone())).collect();
+        Self { dialect, wanted: BTreeSet::new(), given: BTreeSet::new(), prose: HashMap::new(), kinds, custom: own, everywhere: everywhere.into_iter().collect() }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// A reference to the definition, which from now on is wanted.
@@ -51,7 +56,7 @@ impl Definitions {
     /// The definition name of a resource's kind, or of its list.
     pub fn name_of(resource: &Resource, list: bool) -> Option<String> {
         if resource.custom.is_some() {
-            return Some(custom_name(resource, list));
+            return Some(custom::name(resource, list));
         }
         let kind = if list { format!("{}List", resource.kind) } else { resource.kind.clone() };
         crate::table::by_kind(&resource.group, &resource.version, &kind).map(|of| of.name.to_string())
@@ -212,77 +217,8 @@ impl Definitions {
             Of::Map(map) => json!({ "type": "object", "additionalProperties": self.value(&map.value) }),
         }
     }
-
-    fn of_custom(&mut self, resource: &Resource, list: bool) -> Value {
-        let meta = self.reference(&format!("{META}.{}", if list { "ListMeta" } else { "ObjectMeta" }));
-        let mut schema = if list {
-            let item = self.reference(&custom_name(resource, false));
-            json!({ "description": format!("{}List is a list of {}", resource.kind, resource.kind), "type": "object", "required": ["items"],
-                "properties": { "items": { "type": "array", "items": item, "description": format!("List of {}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md", resource.plural) } } })
-        } else {
-            let mut schema = resource.custom.as_deref().cloned().unwrap_or_else(|| json!({ "type": "object" }));
-            if self.dialect == Dialect::V2 {
-                downgrade(&mut schema, 0);
-            }
-            schema
-        };
-        // A root that keeps everything is published as an object of anything, as upstream does.
-        if let Some(out) = schema.as_object_mut() {
-            if let Value::Object(properties) = out.entry("properties").or_insert_with(|| json!({})) {
-                properties.insert("apiVersion".into(), json!({ "type": "string", "description": API_VERSION }));
-                properties.insert("kind".into(), json!({ "type": "string", "description": KIND }));
-                properties.insert("metadata".into(), meta);
-            }
-            out.insert("type".into(), "object".into());
-            let kind = if list { format!("{}List", resource.kind) } else { resource.kind.clone() };
-            out.insert("x-kubernetes-group-version-kind".into(), json!([gvk(&resource.group, &resource.version, &kind)]));
-        }
-        schema
-    }
 }
-
-const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
-const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
 
 pub(super) fn gvk(group: &str, version: &str, kind: &str) -> Value {
     json!({ "group": group, "version": version, "kind": kind })
-}
-
-/// `com.example.stable.v1.CronTab` of stable.example.com/v1.
-fn custom_name(resource: &Resource, list: bool) -> String {
-    let mut parts: Vec<&str> = resource.group.split('.').collect();
-    parts.reverse();
-    format!("{}.{}.{}{}", parts.join("."), resource.version, resource.kind, if list { "List" } else { "" })
-}
-
-/// What version 2 cannot say is left out, as upstream leaves it out.
-// Upstream: apiextensions-apiserver pkg/controller/openapi/v2/conversion.go
-fn downgrade(schema: &mut Value, depth: usize) {
-    let (Some(map), true) = (schema.as_object_mut(), depth < 100) else { return };
-    for keyword in ["oneOf", "anyOf", "not", "allOf", "nullable", "default", "x-kubernetes-validations"] {
-        if keyword == "nullable" && map.get(keyword) == Some(&Value::Bool(true)) {
-            // A nullable value may be of any type as far as version 2 can tell.
-            for gone in ["type", "items", "properties"] {
-                map.remove(gone);
-            }
-        }
-        map.remove(keyword);
-    }
-    let keeps = |map: &Map<String, Value>, name: &str| map.get(name) == Some(&Value::Bool(true));
-    if keeps(map, "x-kubernetes-preserve-unknown-fields") {
-        for gone in ["type", "items", "properties"] {
-            map.remove(gone);
-        }
-    }
-    if keeps(map, "x-kubernetes-int-or-string") {
-        map.remove("type");
-    }
-    for child in ["items", "additionalProperties"] {
-        if let Some(child) = map.get_mut(child) {
-            downgrade(child, depth + 1);
-        }
-    }
-    for child in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-        downgrade(child, depth + 1);
-    }
 }

@@ -1,0 +1,22 @@
+//! Custom resources: what a CustomResourceDefinition makes of them, as plain values and functions.
+//!
+//! A definition becomes the same [`crate::Resource`] that built-in kinds are, with its run-time rules in [`Custom`]. Nothing
+//! here does IO: conversion by webhook, the table of definitions and its steward are the API server's.
+
+mod columns;
+pub mod definition;
+mod embedded;
+mod formats;
+pub mod jsonpath;
+pub mod kind;
+mod lists;
+mod node;
+mod prune;
+pub mod rules;
+mod scale;
+pub mod status;
+mod values;
+
+pub use definition::resources;
+pub use kind::Custom;
+pub use scale::Scale;
