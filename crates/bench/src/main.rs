@@ -63,8 +63,8 @@ async fn measure(cluster: &cluster::Cluster, runs: usize, rows: &mut Vec<table::
     let client = client::from_kubeconfig(&cluster.kubeconfig()).await?;
     let idle = cluster.idle_memory()?;
     rows.push(table::Row::text("memory of the knarr process, idle (RSS)", table::mebibytes(idle), "60 MiB"));
-    let mut bare = floor::bare_container(cluster, runs)?;
-    rows.push(table::Row::seconds("floor: `ctr run` of the same image, no sandbox and no network", &mut bare, "-"));
+    let mut bare = floor::bare_calls(cluster, runs).await?;
+    rows.push(table::Row::seconds("floor: the bare CRI calls (sandbox, container, start) for the same image", &mut bare, "-"));
     let mut ready = pods::create_to_ready(&client, runs).await?;
     rows.push(table::Row::seconds("pod create to Ready, image present", &mut ready, "0.5 s"));
     let mut available = pods::deployment_to_available(&client, 10, runs).await?;

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::Api;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, watch};
@@ -86,7 +85,7 @@ impl<K> Change<K> {
 pub struct InformerOptions<K> {
     /// Field and label selectors, page size.
     pub watch: watcher::Config,
-    /// Ask for streaming lists (`sendInitialEvents`); off for servers older than 1.32.
+    /// Ask for streaming lists (`sendInitialEvents`) first; a server that refuses them is asked for pages.
     pub streaming: bool,
     /// Removes what nobody reads before the object is kept. managedFields always go.
     pub trim: Option<fn(&mut K)>,
@@ -140,7 +139,7 @@ where
         let informer = Self { inner: inner.clone() };
         tokio::spawn(async move {
             tokio::select! {
-                () = follow(&inner, api, options) => {}
+                () = fill(&inner, api, options) => {}
                 () = shutdown.cancelled() => {}
             }
             inner.ended.store(true, Ordering::Release);
@@ -151,7 +150,7 @@ where
         informer
     }
 
-    /// An informer that watches nothing and is full already: for tests of whatever reads caches.
+    /// An informer that watches nothing and is full already: for kinds that a server does not have, and for tests.
     pub fn fixed(objects: impl IntoIterator<Item = K>) -> Self {
         let mut store = Store::new();
         for object in objects {
@@ -287,12 +286,11 @@ impl<K: kube::Resource> Index<K> {
     }
 }
 
-async fn follow<K>(inner: &Inner<K>, api: Api<K>, options: InformerOptions<K>)
+async fn fill<K>(inner: &Inner<K>, api: Api<K>, options: InformerOptions<K>)
 where
     K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
-    let config = if options.streaming { options.watch.streaming_lists() } else { options.watch };
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut events = crate::follow(api, options.watch, options.streaming);
     let mut listing: Option<Vec<Arc<K>>> = None;
     while let Some(event) = events.next().await {
         let keep = |mut object: K| {

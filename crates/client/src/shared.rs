@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::informer::{Informer, InformerOptions, Progress};
-use crate::{Error, Kind, Written};
+use crate::{Error, Kind, Served, Written};
 
 type Waiting = Box<dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
@@ -41,12 +41,13 @@ pub struct Informers {
     client: kube::Client,
     shutdown: CancellationToken,
     streaming: bool,
+    served: Option<Arc<Served>>,
     registry: Arc<Mutex<Registry>>,
 }
 
 impl Informers {
     pub fn new(client: kube::Client, shutdown: CancellationToken) -> Self {
-        Self { client, shutdown, streaming: true, registry: Arc::default() }
+        Self { client, shutdown, streaming: true, served: None, registry: Arc::default() }
     }
 
     /// The same with paged lists, for servers without streaming lists.
@@ -54,6 +55,18 @@ impl Informers {
     pub fn paged(mut self) -> Self {
         self.streaming = false;
         self
+    }
+
+    /// The same for a server that may not have every kind: the cache of one that it lacks is empty.
+    #[must_use]
+    pub fn of(mut self, served: Served) -> Self {
+        self.served = Some(Arc::new(served));
+        self
+    }
+
+    /// Whether the server has this kind, as far as it was asked.
+    pub fn has<K: kube::Resource<DynamicType = ()>>(&self) -> bool {
+        self.served.as_ref().is_none_or(|served| served.has::<K>())
     }
 
     pub fn client(&self) -> &kube::Client {
@@ -77,8 +90,13 @@ impl Informers {
         if let Some(known) = registry.informers.get(&TypeId::of::<K>()).and_then(|any| any.downcast_ref::<Informer<K>>()) {
             return known.clone();
         }
-        let options = InformerOptions { streaming: self.streaming, trim, ..InformerOptions::default() };
-        let informer = Informer::start(Api::<K>::all(self.client.clone()), options, self.shutdown.clone());
+        let informer = if self.has::<K>() {
+            let options = InformerOptions { streaming: self.streaming, trim, ..InformerOptions::default() };
+            Informer::start(Api::<K>::all(self.client.clone()), options, self.shutdown.clone())
+        } else {
+            tracing::warn!(version = %K::api_version(&()), kind = %K::kind(&()), "the server does not have this kind; what works on it has nothing to do");
+            Informer::fixed([])
+        };
         registry.informers.insert(TypeId::of::<K>(), Box::new(informer.clone()));
         let looked = informer.clone();
         let cache = Cache {

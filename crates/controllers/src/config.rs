@@ -24,6 +24,8 @@ pub struct Config {
     pub leader_identity: String,
     /// Paged lists in place of streaming ones, for API servers before 1.32.
     pub paged_lists: bool,
+    /// Ask the server first what it has; kinds that it lacks are left alone. Off where both are one build.
+    pub any_server: bool,
 }
 
 impl Default for Config {
@@ -38,6 +40,7 @@ impl Default for Config {
             account_secrets: false,
             leader_identity: String::new(),
             paged_lists: false,
+            any_server: false,
         }
     }
 }

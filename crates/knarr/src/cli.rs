@@ -148,6 +148,9 @@ pub struct ControllersArgs {
     /// The node whose volume folders are made here
     #[arg(long)]
     pub node_name: Option<String>,
+    /// Make a Secret with a token for each service account, as servers before 1.24 wait for
+    #[arg(long, requires = "cluster_ca")]
+    pub account_secrets: bool,
 }
 
 #[derive(Args)]

@@ -11,11 +11,13 @@ pub struct Config {
     pub binds_at_once: usize,
     /// Paged lists in place of streaming ones, for API servers before 1.32.
     pub paged_lists: bool,
+    /// Ask the server first what it has; kinds that it lacks count as empty. Off where both are one build.
+    pub any_server: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { scheduler_name: "default-scheduler".into(), leader_identity: String::new(), binds_at_once: 128, paged_lists: false }
+        Self { scheduler_name: "default-scheduler".into(), leader_identity: String::new(), binds_at_once: 128, paged_lists: false, any_server: false }
     }
 }
 

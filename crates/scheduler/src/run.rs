@@ -45,6 +45,14 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     let _ending = shutdown.clone().drop_guard();
     let informers = Informers::new(client.clone(), shutdown.clone());
     let informers = if config.paged_lists { informers.paged() } else { informers };
+    let informers = if config.any_server {
+        tokio::select! {
+            served = client::Served::wait(&client) => informers.of(served),
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    } else {
+        informers
+    };
     let recorder = Recorder::new(client.clone(), &config.scheduler_name, "", shutdown.clone());
     let scheduler = Arc::new(Scheduler {
         cache: Mutex::default(),

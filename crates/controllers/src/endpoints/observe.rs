@@ -27,6 +27,8 @@ pub(crate) struct Observed {
     pods: Vec<Arc<Pod>>,
     endpoints: Option<Arc<Endpoints>>,
     slices: Vec<Arc<EndpointSlice>>,
+    /// The server has slices at all.
+    sliced: bool,
     zones: BTreeMap<String, String>,
 }
 
@@ -112,6 +114,7 @@ impl Controller for Services {
             pods,
             endpoints: self.endpoints.get_key(key),
             slices: self.slices_by_service.get(&slice_key(&key.namespace, &key.name)),
+            sliced: self.caches.informers.has::<EndpointSlice>(),
             zones: zones(&self.caches.nodes.list()),
             service,
         }))
@@ -137,11 +140,15 @@ fn plan(observed: &Observed) -> Plan {
     if !selects {
         // Somebody else's Endpoints: ours to mirror, not to write.
         let mut plan = Plan::of(own.iter().map(|s| Action::delete(&**s)));
-        plan.actions.extend(mirror::plan(observed.endpoints.as_deref(), &mirrored));
+        let endpoints = observed.endpoints.as_deref().filter(|_| observed.sliced);
+        plan.actions.extend(mirror::plan(endpoints, &mirrored));
         return plan;
     }
-    let mut plan = Plan::of(slices::plan(service, &observed.pods, &observed.zones, &own));
-    plan.actions.extend(legacy::plan(service, &observed.pods, observed.endpoints.as_deref()));
+    let mut plan = Plan::of(legacy::plan(service, &observed.pods, observed.endpoints.as_deref()));
+    if !observed.sliced {
+        return plan;
+    }
+    plan.actions.splice(0..0, slices::plan(service, &observed.pods, &observed.zones, &own));
     plan.actions.extend(mirror::plan(None, &mirrored));
     plan
 }

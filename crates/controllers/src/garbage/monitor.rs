@@ -7,8 +7,7 @@ use std::time::Duration;
 use client::{Kind, Shell, WorkQueue, run_controller};
 use futures::StreamExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Config, Event};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -109,8 +108,7 @@ async fn watch(shared: Shared, client: kube::Client, resource: Arc<Resource>, to
     let kind = &resource.kind;
     let api_resource = ApiResource { group: kind.group.to_string(), version: kind.version.to_string(), api_version: kind.api_version(), kind: kind.kind.to_string(), plural: kind.plural.to_string() };
     let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &api_resource);
-    let config = if paged { Config::default() } else { Config::default().streaming_lists() };
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut events = client::follow(api, Config::default(), !paged);
     let mut listed: HashSet<Uid> = HashSet::new();
     loop {
         let event = tokio::select! {

@@ -32,7 +32,7 @@ pub async fn apiserver(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()
 
 pub async fn scheduler(args: &ComponentArgs) -> anyhow::Result<()> {
     let (client, end) = (connect(args).await?, shutdown::on_signal()?);
-    Ok(scheduler::run(scheduler::Config::default(), client, end).await?)
+    Ok(scheduler::run(scheduler::Config { any_server: true, ..scheduler::Config::default() }, client, end).await?)
 }
 
 pub async fn controllers(layout: &Layout, args: &ControllersArgs) -> anyhow::Result<()> {
@@ -41,6 +41,8 @@ pub async fn controllers(layout: &Layout, args: &ControllersArgs) -> anyhow::Res
         cluster_ca_pem: args.cluster_ca.as_deref().map(read).transpose()?.unwrap_or_default(),
         local_path_dir: args.volumes.clone().unwrap_or_else(|| layout.volumes()),
         node_name: args.node_name.clone().unwrap_or_default(),
+        any_server: true,
+        account_secrets: args.account_secrets,
         ..controllers::Config::default()
     };
     Ok(controllers::run(config, client, end).await?)
