@@ -11,7 +11,7 @@ struct Second {
     data: tempfile::TempDir,
 }
 
-const SETTINGS: [&str; 10] = ["--name", "knarr-second", "--port", "17543", "--kubelet-port", "17550", "--pod-cidr", "10.162.0.0/24", "--service-cidr", "10.163.0.0/16"];
+const SETTINGS: [&str; 10] = ["--name", "knarr-second", "--port", "17543", "--kubelet-port", "17550", "--pod-cidr", "10.182.0.0/24", "--service-cidr", "10.183.0.0/16"];
 
 impl Second {
     fn new() -> Self {
@@ -157,4 +157,61 @@ fn images_come_from_a_registry() {
     assert!(events.contains("Successfully pulled image"), "{events}");
     cluster.kubectl(&format!("run nowhere --image={address}/team/absent:1 -n registry")).ok();
     cluster.kubectl("wait pod/nowhere -n registry --for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff --timeout=60s").ok();
+}
+
+/// The number of a process of this folder by words of its command line.
+fn process_of(data: &str, words: &str) -> String {
+    let all = run(Command::new("ps").args(["-eo", "pid,args"]), "").out;
+    let line = all.lines().find(|l| l.contains(words) && l.contains(data)).unwrap_or_else(|| panic!("no {words} of {data}"));
+    line.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_component_runs_alone_against_an_api_server() {
+    let Some(_cluster) = Cluster::of_environment() else { return };
+    let second = Second::new();
+    run(second.command(&["up"]).args(SETTINGS), "").ok();
+    second.kubectl("create deployment hello --image=knarr.io/hello:1").ok();
+    second.kubectl("expose deployment hello --port=80 --target-port=8080").ok();
+    second.kubectl("rollout status deployment/hello --timeout=60s").ok();
+    let before = second.kubectl("get pods -o jsonpath={.items[0].status.containerStatuses[0].containerID}").ok();
+    let data = second.data.path().join("data").display().to_string();
+    run(Command::new("kill").args(["-9", &process_of(&data, "server --machine")]), "").ok();
+    // containerd lives on; everything else comes back as a process of its own.
+    let config = std::fs::read_to_string(format!("{data}/containerd.toml")).expect("the configuration is there");
+    let socket = config.lines().map(str::trim).find(|l| l.starts_with("address") && l.contains(".sock")).and_then(|l| l.split('"').nth(1)).expect("it names a socket");
+    let tag = socket.split('/').rev().nth(1).expect("a folder of the cluster's own");
+    let mut server = Running::start(second.command(&["apiserver"]).args(SETTINGS));
+    server.until("API serves at");
+    let node = second.kubectl("get nodes -o jsonpath={.items[0].metadata.name}").ok();
+    let pki = |file: &str| format!("{data}/pki/{file}");
+    let kubeconfig = format!("{data}/kubeconfig");
+    let alone = |args: &[&str]| Running::start(second.command(args).args(["--kubeconfig", &kubeconfig]));
+    let _scheduler = alone(&["scheduler"]);
+    let _controllers = alone(&["controllers", "--cluster-ca", &pki("ca.crt")]);
+    let (cert, key, ca) = (pki("kubelet-serving.crt"), pki("kubelet-serving.key"), pki("ca.crt"));
+    let served = ["--listen", "0.0.0.0:17550", "--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+    let mut kubelet = vec!["kubelet", "--runtime", socket, "--node-name", &node, "--cluster-dns", "10.183.0.10"];
+    kubelet.extend(served);
+    let _kubelet = alone(&kubelet);
+    let _proxy = alone(&["proxy", "--node-name", &node, "--table", tag, "--pod-cidr", "10.182.0.0/24", "--service-cidr", "10.183.0.0/16"]);
+    second.kubectl("scale deployment hello --replicas=3").ok();
+    second.kubectl("rollout status deployment/hello --timeout=90s").ok();
+    let after = second.kubectl("get pods -o jsonpath={.items[*].status.containerStatuses[0].containerID}").ok();
+    assert!(after.contains(&before), "the container was not adopted: {before} is not in {after}");
+    assert_eq!(after.split(' ').count(), 3, "{after}");
+    // The new pods are behind the service, which only the proxy can have brought about.
+    let address = second.kubectl("get service hello -o jsonpath={.spec.clusterIP}").ok();
+    let pods: Vec<String> = second.kubectl("get pods -o jsonpath={.items[*].metadata.name}").ok().split(' ').map(str::to_owned).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let page = run(Command::new("curl").args(["-sS", "--max-time", "5", &format!("http://{address}/")]), "").ok();
+        seen.extend(pods.iter().filter(|pod| page.contains(*pod)).cloned());
+        if seen.len() == pods.len() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), pods.len(), "only {seen:?} of {pods:?} answer");
+    assert!(second.kubectl("logs deployment/hello").code == Some(0));
+    second.kubectl("delete deployment hello --cascade=foreground --timeout=60s").ok();
 }

@@ -25,7 +25,7 @@ pub enum Waited {
 }
 
 impl Process {
-    /// None when no such process lives (a zombie does not).
+    /// None when no such process lives. A zombie does not, but for one whose other threads still hold its files.
     pub fn of(pid: i32) -> Option<Self> {
         if pid <= 0 {
             return None;
@@ -33,7 +33,8 @@ impl Process {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may itself hold spaces and parentheses.
         let fields: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
-        if matches!(*fields.first()?, "Z" | "X") {
+        let state = *fields.first()?;
+        if state == "X" || state == "Z" && fields.get(17)?.parse::<u32>().ok()? < 2 {
             return None;
         }
         Some(Self { pid, started: fields.get(19)?.parse().ok()? })
@@ -63,10 +64,11 @@ impl Process {
         const SIGKILL: u64 = 1 << 8;
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();
         let stat = read("stat");
-        let flags = stat.rfind(')').and_then(|at| stat.get(at + 2..)?.split(' ').nth(6)?.parse::<u64>().ok());
+        let fields: Vec<&str> = stat.rfind(')').and_then(|at| stat.get(at + 2..)).map(|rest| rest.split(' ').collect()).unwrap_or_default();
+        let flags = fields.get(6).and_then(|flags| flags.parse::<u64>().ok());
         let status = read("status");
         let pending = |line: &str| ["SigPnd:", "ShdPnd:"].iter().find_map(|name| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
-        flags.is_some_and(|flags| flags & PF_EXITING != 0) || status.lines().filter_map(pending).any(|set| set & SIGKILL != 0)
+        fields.first() == Some(&"Z") || flags.is_some_and(|flags| flags & PF_EXITING != 0) || status.lines().filter_map(pending).any(|set| set & SIGKILL != 0)
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -8,7 +8,7 @@ use host::Layout;
 use kube::Client;
 
 use crate::cli::{ClusterArgs, ComponentArgs, ControllersArgs, DnsArgs, KubeletArgs, ProxyArgs};
-use crate::cluster::{identity, kubeconfig, shutdown};
+use crate::cluster::{daemon, identity, kubeconfig, shutdown};
 use crate::commands::server;
 use crate::say;
 use crate::settings::Settings;
@@ -16,6 +16,8 @@ use crate::settings::Settings;
 pub async fn apiserver(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()> {
     let end = shutdown::on_signal()?;
     let settings = Settings::resolve(layout, args)?;
+    // Its store is locked while a killed server takes its time to go.
+    let _ = daemon::lasting(layout).await;
     let node_ip = match settings.node_ip {
         Some(ip) => ip,
         None => host::node_address().await?,
