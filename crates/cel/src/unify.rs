@@ -54,6 +54,9 @@ impl Bindings {
     }
 
     fn fits(&mut self, one: &Type, two: &Type) -> bool {
+        if one == two {
+            return true;
+        }
         if let Type::Var(var) = two {
             let (valid, bound) = self.substitutes(one, *var, two);
             if valid {
@@ -156,7 +159,7 @@ fn less_specific(one: &Type, two: &Type) -> bool {
         (Type::Opaque(a, p), Type::Opaque(b, q)) => a == b && p.len() == q.len() && p.iter().zip(q.iter()).all(|(p, q)| less_specific(p, q)),
         (Type::Type(_), Type::Type(_)) => true,
         // A nullable type is the more general beside null.
-        (Type::Null, other) => nullable(other) && matches!(other, Type::Null),
+        (other, Type::Null) if nullable(other) => true,
         (a, b) => a == b,
     }
 }

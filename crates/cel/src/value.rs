@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use quantity::Quantity;
 
 use crate::authorizer::Authorization;
-use crate::collection::{List, Map, Object};
+use crate::collection::{Key, List, Map, Object};
 use crate::library::cidr::Cidr;
 use crate::library::format::Format;
 use crate::library::semver::Semver;
 use crate::library::url::Url;
+use crate::time::Moment;
 use crate::types::Type;
 
 /// Why an evaluation has no value.
@@ -65,7 +65,7 @@ pub enum Value<'a> {
     Bytes(Arc<[u8]>),
     /// Nanoseconds.
     Duration(i64),
-    Timestamp(Timestamp),
+    Timestamp(Moment),
     List(List<'a>),
     Map(Map<'a>),
     Object(Object<'a>),
@@ -91,6 +91,10 @@ impl<'a> Value<'a> {
 
     pub fn list(items: Vec<Value<'a>>) -> Value<'a> {
         Value::List(List::of(items))
+    }
+
+    pub fn map(entries: impl IntoIterator<Item = (Key<'a>, Value<'a>)>) -> Value<'a> {
+        Value::Map(Map::of(entries.into_iter().collect()))
     }
 
     pub fn as_bool(&self) -> Option<bool> {

@@ -17,7 +17,7 @@ fn to_int<'a>(a: &[V<'a>]) -> Evaluated<'a> {
         V::Double(d) if d.is_nan() || *d <= -9_223_372_036_854_775_808.0 || *d >= 9_223_372_036_854_775_807.0 => overflow(),
         V::Double(d) => Ok(V::Int(*d as i64)),
         V::String(s) => s.parse().map_or_else(|_| cannot(&a[0], &Type::Int), |i| Ok(V::Int(i))),
-        V::Timestamp(t) => Ok(V::Int(t.as_second() - i64::from(t.subsec_nanosecond() < 0))),
+        V::Timestamp(t) => Ok(V::Int(t.seconds)),
         V::Duration(d) => Ok(V::Int(*d)),
         _ => mismatch(),
     }

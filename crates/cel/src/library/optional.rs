@@ -28,7 +28,7 @@ fn is_zero(value: &V<'_>) -> bool {
         V::String(s) => s.is_empty(),
         V::Bytes(b) => b.is_empty(),
         V::Duration(d) => *d == 0,
-        V::Timestamp(t) => t.as_second() == -62_135_596_800 && t.subsec_nanosecond() == 0,
+        V::Timestamp(t) => t.seconds == -62_135_596_800 && t.nanos == 0,
         V::List(list) => list.is_empty(),
         V::Map(map) => map.is_empty(),
         V::Object(crate::collection::Object::Json(map, _)) => map.is_empty(),
