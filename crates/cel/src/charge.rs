@@ -48,9 +48,30 @@ fn traversal(value: &Value<'_>) -> u64 {
 pub(crate) fn before(overload: &Overload, args: &[Value<'_>]) -> Option<u64> {
     let first = || args.first().map_or(1, traversed);
     let product = |factor: u64| args.iter().map(size).product::<u64>().saturating_mul(factor);
+    let allocating = |factor: f64, size: u64| (size as f64 * factor) as u64 + CALL + LIST;
+    let compared = |list: &Value<'_>| {
+        let text = matches!(list, Value::List(list) if matches!(list.get(0), Some(Ok(Value::String(_) | Value::Bytes(_)))));
+        allocating(if text { 2.0 + STRING_FACTOR } else { 2.0 }, size(list).saturating_mul(size(list)))
+    };
     Some(match overload.id {
         "list_sets_contains_list" | "list_sets_intersects_list" => CALL + product(1),
         "list_sets_equivalent_list" => CALL + product(2),
+        "list_slice" => match (args.get(1), args.get(2)) {
+            (Some(Value::Int(from)), Some(Value::Int(to))) => allocating(1.0, to.saturating_sub(*from).max(0) as u64),
+            _ => CALL,
+        },
+        "lists_range" => match args.first() {
+            Some(Value::Int(n)) => allocating(1.0, (*n).max(0) as u64),
+            _ => CALL,
+        },
+        "list_reverse" | "list_flatten" => allocating(1.0, args.first().map_or(1, size)),
+        "list_flatten_int" => match args.get(1) {
+            Some(Value::Int(depth)) => allocating(*depth as f64, size(&args[0])),
+            _ => CALL,
+        },
+        "list_distinct" => compared(&args[0]),
+        id if overload.function == "sort" && id.starts_with("list_") => compared(&args[0]),
+        _ if overload.function == "@sortByAssociatedKeys" => args.get(1).map_or(CALL, compared),
         _ => match overload.function {
             "check" => 350_000,
             "fieldSelector" | "labelSelector" => selector(args.get(1).map_or(1, size)),

@@ -340,8 +340,9 @@ impl<'a> Object<'a> {
     pub fn get(&self, field: &str) -> Option<Evaluated<'a>> {
         match self {
             Object::Json(map, decl) => {
+                // A null field is an absent one.
                 let field = decl.fields.get(field)?;
-                map.get(&field.json).map(|j| view(j, &field.decl))
+                map.get(&field.json).filter(|j| !j.is_null()).map(|j| view(j, &field.decl))
             }
             Object::Built(built) => built.fields.get(field).cloned().map(Ok),
         }
@@ -349,7 +350,7 @@ impl<'a> Object<'a> {
 
     pub(crate) fn has(&self, field: &str) -> bool {
         match self {
-            Object::Json(map, decl) => decl.fields.get(field).is_some_and(|f| map.contains_key(&f.json)),
+            Object::Json(map, decl) => decl.fields.get(field).is_some_and(|f| map.get(&f.json).is_some_and(|j| !j.is_null())),
             Object::Built(built) => built.fields.contains_key(field),
         }
     }

@@ -12,7 +12,7 @@ use crate::types::Type;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decl {
     pub kind: DeclKind,
-    /// The largest `size()` the schema allows. `None`: unbounded.
+    /// The schema's `maxLength`, `maxItems` or `maxProperties`. `None`: unbounded.
     pub max: Option<u64>,
     /// Null is a value, not an error.
     pub nullable: bool,
@@ -27,6 +27,8 @@ pub enum DeclKind {
     Int,
     Double,
     String,
+    /// A string of a closed set, the longest of which has so many bytes.
+    Enum(u64),
     /// A base64 string.
     Bytes,
     /// `format: date` and `format: date-time` strings: timestamps.
@@ -70,6 +72,7 @@ pub struct FieldDecl {
     /// The name in JSON; the map's key is it escaped.
     pub json: String,
     pub decl: Decl,
+    /// It must be there, and no default fills it in.
     pub required: bool,
 }
 
@@ -109,7 +112,7 @@ impl Decl {
             DeclKind::Bool => Type::Bool,
             DeclKind::Int => Type::Int,
             DeclKind::Double => Type::Double,
-            DeclKind::String => Type::String,
+            DeclKind::String | DeclKind::Enum(_) => Type::String,
             DeclKind::Bytes => Type::Bytes,
             DeclKind::Date | DeclKind::DateTime => Type::Timestamp,
             DeclKind::Duration => Type::Duration,
@@ -133,14 +136,11 @@ impl Decl {
         }
     }
 
-    #[expect(dead_code, reason = "the cost estimate walks paths")]
     /// The declaration one step down a cost path: a field's name, `@items`, `@keys` or `@values`.
     pub(crate) fn step(&self, name: &str) -> Option<&Decl> {
         match (&self.kind, name) {
             (DeclKind::List(list), "@items") => Some(&list.items),
             (DeclKind::Map(values), "@values") => Some(values),
-            (DeclKind::Map(_), "@keys") => None,
-            (DeclKind::Map(values), _) => Some(values),
             (DeclKind::Object(object), field) => object.fields.get(field).map(|f| &f.decl),
             _ => None,
         }

@@ -24,7 +24,6 @@ pub(crate) enum Name {
 #[derive(Clone)]
 pub(crate) struct Variable {
     pub ty: Type,
-    #[expect(dead_code, reason = "the cost estimate walks paths")]
     pub decl: Option<Arc<Decl>>,
 }
 

@@ -185,9 +185,29 @@ impl<'v, 'a> Evaluator<'v, 'a> {
         nodes.iter().map(|n| self.eval(n)).collect()
     }
 
+    /// Up to two arguments are both evaluated whatever the first gives, and a call with a failed argument is charged for.
+    fn both(&mut self, call: &'a Call) -> Result<Vec<Value<'a>>, EvalError> {
+        let values: Vec<Evaluated<'a>> = call.args.iter().map(|n| self.eval(n)).collect();
+        if values.iter().any(|v| *v == Err(EvalError::CostExceeded)) {
+            return Err(EvalError::CostExceeded);
+        }
+        if values.iter().any(Result::is_err) {
+            let stand_ins: Vec<Value<'a>> = values.iter().map(|v| v.clone().unwrap_or(Value::Null)).collect();
+            let cost = match &call.overloads[..] {
+                [only] => charge::before(only, &stand_ins).unwrap_or(charge::CALL),
+                _ => charge::CALL,
+            };
+            self.charge(cost)?;
+        }
+        values.into_iter().collect()
+    }
+
     #[inline(never)]
     fn call(&mut self, call: &'a Call) -> Evaluated<'a> {
-        let args = self.args(&call.args)?;
+        let args = match &call.args[..] {
+            [] | [_] | [_, _] => self.both(call)?,
+            more => self.args(more)?,
+        };
         let Some(overload) = call.overloads.iter().find(|o| o.fits(&args)) else {
             self.charge(charge::CALL)?;
             return no_overload(&call.function, &args);
@@ -220,7 +240,9 @@ impl<'v, 'a> Evaluator<'v, 'a> {
             None => None,
         };
         let Value::String(text) = text else { return no_overload(&call.function, &[text]) };
-        self.charge(charge::regex(text.chars().count() as u64, pattern.length))?;
+        // Upstream: the function `matches(text, pattern)` is not counted as the method is.
+        let plain = call.overloads.first().is_some_and(|o| o.id == "matches");
+        self.charge(if plain { charge::CALL } else { charge::regex(text.chars().count() as u64, pattern.length) })?;
         library::match_regex(&call.function, &text, &pattern.regex, limit)
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn view<'a>(json: &'a Json, decl: &'a Decl) -> Evaluated<'a> {
         (DeclKind::Bool, Json::Bool(b)) => Ok(Value::Bool(*b)),
         (DeclKind::Int, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or_else(|| EvalError::new("invalid data, expected int, got float64")),
         (DeclKind::Double, Json::Number(n)) => Ok(Value::Double(n.as_f64().unwrap_or(f64::NAN))),
-        (DeclKind::String, Json::String(s)) => Ok(Value::borrowed(s)),
+        (DeclKind::String | DeclKind::Enum(_), Json::String(s)) => Ok(Value::borrowed(s)),
         (DeclKind::Bytes, Json::String(s)) => base64::engine::general_purpose::STANDARD
             .decode(s)
             .map(|b| Value::Bytes(b.into()))

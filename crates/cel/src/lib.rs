@@ -25,6 +25,7 @@
 //!   `with_bindings()` what device selection adds, `with_mutations()` what mutating policies add.
 //! - `Decl`: what JSON is (types, list semantics, sizes); users fill it from their schemas. `Decl::DYN` is anything.
 //! - `Program`: `evaluate(&activation, budget)` gives value or error and the cost; the caller keeps the budget over many calls.
+//!   `estimate()` says what it may cost at most, from the sizes the declarations allow.
 //! - `Activation`: where variables come from; `Vars` is a plain list. `field` serves lazily computed `variables.x`.
 //! - `Authorizer`: answers `authorizer....check(verb)`; its value is `Value::Authorization(Authorization::new(&authorizer))`, its
 //!   variable's type `Type::object("kubernetes.authorization.Authorizer")`.
@@ -33,11 +34,13 @@
 mod access;
 mod ast;
 mod authorizer;
+mod bounds;
 mod charge;
 mod checker;
 mod collection;
 mod decl;
 mod env;
+mod estimate;
 mod eval;
 mod functions;
 mod json;
@@ -59,6 +62,7 @@ pub use authorizer::{Answer, Authorization, Authorizer, Question};
 pub use collection::{BuiltObject, Key, List, Map, Object};
 pub use decl::{Decl, DeclKind, FieldDecl, ListDecl, ListSemantics, ObjectDecl, escape, unescape};
 pub use env::Env;
+pub use estimate::Range;
 pub use program::{Activation, Outcome, Program, Vars};
 pub use source::{CompileError, Issue};
 pub use time::Moment;

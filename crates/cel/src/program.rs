@@ -3,6 +3,7 @@
 use crate::ast::Ast;
 use crate::checker::Checked;
 use crate::env::Env;
+use crate::estimate::{Range, estimate};
 use crate::eval::Evaluator;
 use crate::plan::{Node, Planner};
 use crate::types::Type;
@@ -55,10 +56,10 @@ pub struct Outcome<'a> {
 /// A compiled expression. Immutable, shared freely between threads.
 pub struct Program {
     source: String,
-    pub(crate) ast: Ast,
-    pub(crate) checked: Option<Checked>,
+    result: Type,
     node: Node,
     variables: Vec<Box<str>>,
+    estimate: Range,
 }
 
 impl std::fmt::Debug for Program {
@@ -72,7 +73,8 @@ impl Program {
         let mut planner = Planner::new(env, checked.as_ref());
         let node = planner.plan(&ast.root);
         let variables = planner.variables;
-        Program { source: source.to_owned(), ast, checked, node, variables }
+        let estimate = checked.as_ref().map_or(Range::UNKNOWN, |checked| estimate(&ast.root, checked, env));
+        Program { source: source.to_owned(), result: checked.as_ref().map_or(Type::Dyn, |c| c.ty(&ast.root).clone()), node, variables, estimate }
     }
 
     pub fn source(&self) -> &str {
@@ -81,12 +83,17 @@ impl Program {
 
     /// The type the checker found for the whole.
     pub fn result_type(&self) -> Type {
-        self.checked.as_ref().map_or(Type::Dyn, |c| c.ty(&self.ast.root).clone())
+        self.result.clone()
     }
 
     /// The variables the expression reads: `oldSelf` makes a transition rule.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|v| &**v)
+    }
+
+    /// What an evaluation may cost.
+    pub fn estimate(&self) -> Range {
+        self.estimate
     }
 
     /// Evaluates with at most `budget` units of cost; more ends in `EvalError::CostExceeded`.
