@@ -13,3 +13,5 @@ pub mod pod_security;
 pub mod quota;
 pub mod rbac;
 pub mod review;
+pub mod scope;
+pub mod validating;

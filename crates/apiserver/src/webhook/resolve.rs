@@ -29,7 +29,7 @@ pub struct Services {
 
 impl Services {
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), services: store.table("/registry/services"), slices: store.table("/registry/endpointslices") }
+        Self { store: store.clone(), services: store.table("/registry/services/specs"), slices: store.table("/registry/endpointslices") }
     }
 
     pub fn service(&self, namespace: &str, name: &str) -> Option<Value> {

@@ -6,6 +6,7 @@ use crate::columns::{age, columns, name};
 use crate::resource::Resource;
 use crate::walk;
 
+pub mod expressions;
 mod policies;
 mod rules;
 pub mod webhooks;

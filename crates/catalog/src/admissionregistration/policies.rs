@@ -1,4 +1,4 @@
-//! What admission policies and their bindings may say, but for what needs CEL.
+//! What admission policies and their bindings may say.
 //!
 //! Upstream: `pkg/apis/admissionregistration/validation/validation.go`.
 
@@ -8,7 +8,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::rules;
+use super::{expressions, rules};
 use crate::check;
 use crate::walk;
 
@@ -37,12 +37,17 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     }
     let same = |key: &str| old.is_some_and(|old| old["spec"][key] == spec[key]);
     if !(same("matchConditions") && same("paramKind")) {
-        rules::match_conditions(&mut errors, walk::list(spec, "matchConditions"), &path.child("matchConditions"));
+        let conditions = walk::list(spec, "matchConditions");
+        rules::match_conditions(&mut errors, conditions, &path.child("matchConditions"));
+        expressions::check_conditions(&mut errors, conditions, spec["paramKind"].is_object(), &path.child("matchConditions"));
     }
     for (i, variable) in walk::list(spec, "variables").iter().enumerate() {
         validate_variable(&mut errors, variable, &path.child("variables").index(i));
     }
     if mutating { mutations(&mut errors, spec, &path) } else { validations(&mut errors, object, &path) }
+    if !["variables", "validations", "auditAnnotations", "mutations", "paramKind"].iter().all(|key| same(key)) {
+        expressions::check_policy(&mut errors, spec, &path);
+    }
     errors
 }
 

@@ -118,7 +118,7 @@ pub fn match_resources(errors: &mut FieldErrors, value: &Value, path: &Path) {
     }
 }
 
-/// Names of match conditions and whether they say anything; what they say is looked at where CEL is.
+/// Names of match conditions and whether they say anything.
 pub fn match_conditions(errors: &mut FieldErrors, conditions: &[Value], path: &Path) {
     if conditions.len() > 64 {
         errors.push(FieldError::too_many(path, conditions.len(), 64));

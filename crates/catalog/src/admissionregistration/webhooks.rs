@@ -8,7 +8,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::rules;
+use super::{expressions, rules};
 use crate::check;
 use crate::walk;
 
@@ -77,7 +77,9 @@ fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenie
     check::maybe_one_of(errors, &path.child("reinvocationPolicy"), walk::text(hook, "reinvocationPolicy"), &["IfNeeded", "Never"]);
     client_config(errors, &hook["clientConfig"], &path.child("clientConfig"));
     if !lenience.conditions {
-        rules::match_conditions(errors, walk::list(hook, "matchConditions"), &path.child("matchConditions"));
+        let conditions = walk::list(hook, "matchConditions");
+        rules::match_conditions(errors, conditions, &path.child("matchConditions"));
+        expressions::check_conditions(errors, conditions, false, &path.child("matchConditions"));
     }
 }
 

@@ -6,11 +6,15 @@ use api::meta;
 use bytes::Bytes;
 use catalog::walk;
 use policy::matching::{Form, Matcher};
-use policy::review::{self, Answer, Fault, Question};
+use policy::review::{self, Answer, Fault};
+use policy::scope::Conditions;
+use policy::validating::{Binding, Policy};
 use serde_json::Value;
 use store::{Range, Store};
 
 use super::attributes::Attributes;
+use super::inputs::Shown;
+use super::policies::Bound;
 use super::versions;
 use crate::derived::Derived;
 use crate::object;
@@ -29,22 +33,28 @@ pub struct Hook {
     timeout: Duration,
     versions: Vec<String>,
     side_effects: String,
+    conditions: Conditions,
 }
 
 /// All that is configured.
 pub struct Configured {
     pub mutating: Vec<Hook>,
     pub validating: Vec<Hook>,
+    pub policies: Vec<Bound<Policy>>,
 }
 
 impl Configured {
     pub fn derived(store: &Store) -> Derived<Self> {
-        let tables = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
-        Derived::new(tables, |tables| Self { mutating: hooks_of(tables.first()), validating: hooks_of(tables.get(1)) })
+        let tables = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
+        Derived::new(tables, |tables| Self {
+            mutating: hooks_of(tables.first()),
+            validating: hooks_of(tables.get(1)),
+            policies: bound(tables.get(2), tables.get(3), Policy::of, |p| &p.common.name),
+        })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.mutating.is_empty() && self.validating.is_empty()
+        self.mutating.is_empty() && self.validating.is_empty() && self.policies.is_empty()
     }
 }
 
@@ -56,6 +66,17 @@ fn hooks_of(table: Option<&Range>) -> Vec<Hook> {
         walk::list(&configuration, "webhooks").iter().enumerate().map(|(i, hook)| Hook::of(&owner, i, hook)).collect::<Vec<_>>()
     };
     configurations.flat_map(of).collect()
+}
+
+/// Policies with their bindings; what nobody binds is left out.
+fn bound<P>(policies: Option<&Range>, bindings: Option<&Range>, make: fn(&Value) -> P, name: fn(&P) -> &String) -> Vec<Bound<P>> {
+    let all = |table: Option<&Range>| table.into_iter().flat_map(|t| t.scan("", "")).map(|r| object::parse(&r.value)).collect::<Vec<_>>();
+    let bindings: Vec<Binding> = all(bindings).iter().map(Binding::of).collect();
+    let of = |policy: P| {
+        let own = bindings.iter().filter(|b| b.policy == *name(&policy)).cloned().collect();
+        Bound { bindings: own, policy }
+    };
+    all(policies).iter().filter(|p| bindings.iter().any(|b| b.policy == meta::name(p))).map(make).map(of).collect()
 }
 
 /// What a call came to, when it is no answer.
@@ -79,13 +100,24 @@ impl Hook {
             timeout: Duration::from_secs(seconds),
             versions: walk::list(hook, "admissionReviewVersions").iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
             side_effects: walk::text(hook, "sideEffects").to_owned(),
+            conditions: Conditions::of(hook, false),
             name,
         }
     }
 
     /// Whether the webhook is to be called, and in which form it wants the request.
     pub fn applies(&self, attributes: &Attributes<'_>) -> Result<Option<Form>, api::ApiError> {
-        attributes.matched(&self.matcher, false)
+        let Some(form) = attributes.matched(&self.matcher, false)? else { return Ok(None) };
+        if self.conditions.is_empty() {
+            return Ok(Some(form));
+        }
+        let served = versions::served(attributes.call, &form)?;
+        let shown = Shown::of(attributes, &form, &served);
+        match self.conditions.hold(shown.inputs(&Value::Null, &Value::Null)) {
+            Ok(holds) => Ok(holds.then_some(form)),
+            Err(_) if self.fails_open => Ok(None),
+            Err(why) => Err(api::ApiError::forbidden(&attributes.call.resource(), &attributes.subject.name, why)),
+        }
     }
 
     /// Asks. Warnings and annotations of the answer are noted.
@@ -112,22 +144,8 @@ impl Hook {
     }
 
     fn question(&self, attributes: &Attributes<'_>, form: &Form, served: &Served, object: &Value, version: &str, uid: &str) -> Bytes {
-        let call = attributes.call;
-        let old = attributes.old.as_ref().map(|old| versions::convert(old, &call.served, served)).unwrap_or_default();
-        let form_kind = versions::kind_in(served, &call.info.subresource, &attributes.kind, attributes.subject.operation == "CONNECT");
-        let question = Question {
-            uid,
-            subject: &attributes.subject,
-            kind: &attributes.kind,
-            form,
-            form_kind: &form_kind,
-            user: &attributes.user,
-            object,
-            old: &old,
-            options: &attributes.options,
-            dry_run: attributes.dry_run,
-        };
-        object::to_bytes(&review::question(version, &question))
+        let old = attributes.old.as_ref().map(|old| versions::convert(old, &attributes.call.served, served)).unwrap_or_default();
+        object::to_bytes(&attributes.question(version, uid, form, served, (object, &old)))
     }
 
     /// What the failure policy makes of a failure: an error, or none where the request goes on.

@@ -5,7 +5,10 @@
 
 mod attributes;
 mod hooks;
+mod inputs;
 mod mutating;
+mod params;
+mod policies;
 mod rounds;
 mod validating;
 mod versions;
@@ -53,7 +56,13 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
         // Upstream: a deletion is mutating admission's business too, though there is nothing to change.
         mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
     }
-    validating::dispatch(&configured.validating, &attributes).await
+    refuse(&configured, &attributes).await
+}
+
+/// Policies, then webhooks.
+async fn refuse(configured: &Configured, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    policies::dispatch(&configured.policies, attributes)?;
+    validating::dispatch(&configured.validating, attributes).await
 }
 
 /// Admits what is posted to a part of an object, or a question that is not stored: a Binding, an Eviction, a review.
@@ -74,7 +83,7 @@ pub async fn post(call: &Call, object: &mut Value) -> Result<(), ApiError> {
         }
     }
     let attributes = Attributes::of(call, Operation::Create, Some(object), None)?;
-    validating::dispatch(&configured.validating, &attributes).await
+    refuse(&configured, &attributes).await
 }
 
 /// Admits a connection: exec, attach, port-forward, proxies. `options` is the kind that the query stands for.
@@ -85,5 +94,5 @@ pub async fn connect(call: &Call, options: Value) -> Result<(), ApiError> {
     }
     let mut attributes = Attributes::of(call, Operation::Connect, Some(&options), None)?;
     mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
-    validating::dispatch(&configured.validating, &attributes).await
+    refuse(&configured, &attributes).await
 }

@@ -1,0 +1,263 @@
+//! The environment of admission's expressions, and what each kind of expression must give.
+//!
+//! Upstream: apiserver `pkg/admission/plugin/cel/compile.go`, `composition.go`. The same code checks expressions when they are
+//! stored and makes programs of them when they are used, so that what was accepted can be run.
+
+use std::sync::{Arc, LazyLock};
+
+use api::field::{FieldError, FieldErrors, Path};
+use cel::{Decl, DeclKind, Env, Program, Type};
+use serde_json::Value;
+
+use crate::walk;
+
+fn object(name: &str, fields: &[(&str, Decl)]) -> Decl {
+    Decl::object(name, fields.iter().map(|(field, decl)| ((*field).to_owned(), decl.clone())))
+}
+
+fn text() -> Decl {
+    Decl::new(DeclKind::String)
+}
+
+fn named(name: &str, third: &str) -> Decl {
+    object(name, &[("group", text()), ("version", text()), (third, text())])
+}
+
+/// The variable `request`. Upstream: without `uid`, `object` and `oldObject`.
+pub static REQUEST: LazyLock<Arc<Decl>> = LazyLock::new(|| {
+    let (kind, resource) = (named("kubernetes.GroupVersionKind", "kind"), named("kubernetes.GroupVersionResource", "resource"));
+    let user = [("username", text()), ("uid", text()), ("groups", Decl::list(text())), ("extra", Decl::map(Decl::list(text())))];
+    Arc::new(object(
+        "kubernetes.AdmissionRequest",
+        &[
+            ("kind", kind.clone()),
+            ("resource", resource.clone()),
+            ("subResource", text()),
+            ("requestKind", kind),
+            ("requestResource", resource),
+            ("requestSubResource", text()),
+            ("name", text()),
+            ("namespace", text()),
+            ("operation", text()),
+            ("userInfo", object("kubernetes.UserInfo", &user)),
+            ("dryRun", Decl::new(DeclKind::Bool)),
+            ("options", Decl::DYN.clone()),
+        ],
+    ))
+});
+
+/// The variable `namespaceObject`.
+pub static NAMESPACE: LazyLock<Arc<Decl>> = LazyLock::new(|| {
+    let time = || Decl::new(DeclKind::DateTime);
+    let metadata = [
+        ("name", text()),
+        ("generateName", text()),
+        ("namespace", text()),
+        ("labels", Decl::map(text())),
+        ("annotations", Decl::map(text())),
+        ("UID", text()),
+        ("creationTimestamp", time()),
+        ("deletionGracePeriodSeconds", Decl::new(DeclKind::Int)),
+        ("deletionTimestamp", time()),
+        ("generation", Decl::new(DeclKind::Int)),
+        ("resourceVersion", text()),
+        ("finalizers", Decl::list(text())),
+    ];
+    let condition = [("status", text()), ("type", text()), ("lastTransitionTime", time()), ("message", text()), ("reason", text())];
+    let status = [("conditions", Decl::list(object("kubernetes.NamespaceCondition", &condition))), ("phase", text())];
+    Arc::new(object(
+        "kubernetes.Namespace",
+        &[
+            ("metadata", object("kubernetes.NamespaceMetadata", &metadata)),
+            ("spec", object("kubernetes.NamespaceSpec", &[("finalizers", Decl::list(text()))])),
+            ("status", object("kubernetes.NamespaceStatus", &status)),
+        ],
+    ))
+});
+
+/// Which variables expressions of an object have.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Has {
+    pub params: bool,
+    pub authorizer: bool,
+    /// What mutations build: `Object{...}` and `JSONPatch{...}`.
+    pub patches: bool,
+}
+
+/// What an expression must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    Truth,
+    Text,
+    TextOrNull,
+    Anything,
+    /// An `Object` of which fields are applied.
+    Configuration,
+    Patch,
+}
+
+impl Gives {
+    fn types(self) -> Vec<Type> {
+        match self {
+            Self::Truth => vec![Type::Bool],
+            Self::Text => vec![Type::String],
+            Self::TextOrNull => vec![Type::String, Type::Null],
+            Self::Anything => Vec::new(),
+            Self::Configuration => vec![Type::object("Object")],
+            Self::Patch => vec![Type::list(Type::object("JSONPatch"))],
+        }
+    }
+}
+
+/// Compiles the expressions of one policy or webhook; variables are added as they come.
+pub struct Compiler {
+    base: Env,
+    variables: Vec<(String, Type)>,
+}
+
+impl Compiler {
+    /// `object` and `old` are what is known of the objects' type; upstream knows nothing of them but when it checks types.
+    pub fn new(has: Has, object: Option<&Arc<Decl>>, params: Option<&Arc<Decl>>) -> Self {
+        let mut env = Env::kubernetes().declare("request", REQUEST.clone()).declare("namespaceObject", NAMESPACE.clone());
+        for name in ["object", "oldObject"] {
+            env = match object {
+                Some(decl) => env.declare(name, decl.clone()),
+                None => env.variable(name, Type::Dyn),
+            };
+        }
+        if has.params {
+            env = match params {
+                Some(decl) => env.declare("params", decl.clone()),
+                None => env.variable("params", Type::Dyn),
+            };
+        }
+        if has.authorizer {
+            env = env.variable("authorizer", Type::object("kubernetes.authorization.Authorizer"));
+            env = env.variable("authorizer.requestResource", Type::object("kubernetes.authorization.ResourceCheck"));
+        }
+        if has.patches {
+            env = env.with_mutations();
+        }
+        Self { base: env, variables: Vec::new() }
+    }
+
+    fn env(&self) -> Env {
+        if self.variables.is_empty() {
+            return self.base.clone();
+        }
+        let fields = self.variables.iter().map(|(name, ty)| (name.clone(), decl_of(ty)));
+        self.base.clone().declare("variables", Arc::new(Decl::object("kubernetes.variables", fields)))
+    }
+
+    /// A program, or upstream's words for why there is none.
+    pub fn compile(&self, expression: &str, gives: Gives) -> Result<Program, String> {
+        let program = self.env().compile(expression).map_err(|error| format!("compilation failed: {error}"))?;
+        let (found, wanted) = (program.result_type(), gives.types());
+        if wanted.is_empty() || wanted.contains(&found) {
+            return Ok(program);
+        }
+        Err(match wanted.as_slice() {
+            [one] => format!("must evaluate to {one} but got {found}"),
+            many => format!("must evaluate to one of [{}] but got {found}", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        })
+    }
+
+    /// Compiles a variable; what comes after may refer to it.
+    pub fn variable(&mut self, name: &str, expression: &str) -> Result<Program, String> {
+        let program = self.compile(expression, Gives::Anything);
+        let ty = program.as_ref().map_or(Type::Dyn, Program::result_type);
+        self.variables.push((name.to_owned(), ty));
+        program
+    }
+}
+
+/// How a value of a type is declared as the field of another.
+fn decl_of(ty: &Type) -> Decl {
+    match ty {
+        Type::Bool => Decl::new(DeclKind::Bool),
+        Type::Int => Decl::new(DeclKind::Int),
+        Type::Double => Decl::new(DeclKind::Double),
+        Type::String => text(),
+        Type::Bytes => Decl::new(DeclKind::Bytes),
+        Type::Duration => Decl::new(DeclKind::Duration),
+        Type::Timestamp => Decl::new(DeclKind::DateTime),
+        Type::List(items) => Decl::list(decl_of(items)),
+        Type::Map(of) if of.0 == Type::String => Decl::map(decl_of(&of.1)),
+        _ => Decl::DYN.clone(),
+    }
+}
+
+fn check(errors: &mut FieldErrors, path: &Path, expression: &str, result: Result<Program, String>) {
+    if let Err(why) = result
+        && !expression.trim().is_empty()
+    {
+        errors.push(FieldError::invalid(path, expression, why));
+    }
+}
+
+/// Faults of match conditions. Upstream: they know no variables of the policy.
+pub fn check_conditions(errors: &mut FieldErrors, conditions: &[Value], has_params: bool, path: &Path) {
+    let compiler = Compiler::new(Has { params: has_params, authorizer: true, patches: false }, None, None);
+    for (i, condition) in conditions.iter().enumerate() {
+        let expression = walk::text(condition, "expression").trim();
+        check(errors, &path.index(i).child("expression"), expression, compiler.compile(expression, Gives::Truth));
+    }
+}
+
+/// Faults of everything else that a policy computes.
+pub fn check_policy(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    let has = Has { params: spec["paramKind"].is_object(), authorizer: true, patches: spec.get("mutations").is_some() };
+    let mut compiler = Compiler::new(has, None, None);
+    let mut messages = Compiler::new(Has { authorizer: false, ..has }, None, None);
+    for (i, variable) in walk::list(spec, "variables").iter().enumerate() {
+        let (name, expression) = (walk::text(variable, "name"), walk::text(variable, "expression"));
+        let result = compiler.variable(name, expression);
+        let _ = messages.variable(name, expression);
+        check(errors, &path.child("variables").index(i).child("expression"), expression, result);
+    }
+    for (i, rule) in walk::list(spec, "validations").iter().enumerate() {
+        let (at, expression, message) = (path.child("validations").index(i), walk::text(rule, "expression"), walk::text(rule, "messageExpression"));
+        check(errors, &at.child("expression"), expression, compiler.compile(expression, Gives::Truth));
+        check(errors, &at.child("messageExpression"), message, messages.compile(message, Gives::Text));
+    }
+    for (i, annotation) in walk::list(spec, "auditAnnotations").iter().enumerate() {
+        let expression = walk::text(annotation, "valueExpression").trim();
+        check(errors, &path.child("auditAnnotations").index(i).child("valueExpression"), expression, compiler.compile(expression, Gives::TextOrNull));
+    }
+    for (i, mutation) in walk::list(spec, "mutations").iter().enumerate() {
+        for (key, gives) in [("applyConfiguration", Gives::Configuration), ("jsonPatch", Gives::Patch)] {
+            let expression = walk::text(&mutation[key], "expression");
+            check(errors, &path.child("mutations").index(i).child(key).child("expression"), expression, compiler.compile(expression, gives));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_know_their_variables() {
+        let has = Has { params: true, authorizer: true, patches: false };
+        let mut compiler = Compiler::new(has, None, None);
+        assert!(compiler.variable("count", "object.spec.replicas + 1").is_ok());
+        assert!(compiler.compile("variables.count > 3 && request.userInfo.username != '' && namespaceObject.metadata.name == params.name", Gives::Truth).is_ok());
+        assert!(compiler.compile("authorizer.requestResource.check('get').allowed() && authorizer.group('').resource('pods').check('list').allowed()", Gives::Truth).is_ok());
+        assert_eq!(compiler.compile("1 + 1", Gives::Truth).unwrap_err(), "must evaluate to bool but got int");
+        let why = compiler.compile("variables.other", Gives::Anything).unwrap_err();
+        assert!(why.starts_with("compilation failed: ERROR: <input>:1:10: undefined field 'other'"), "{why}");
+    }
+
+    #[test]
+    fn mutations_build_objects_and_patches() {
+        let compiler = Compiler::new(Has { params: false, authorizer: true, patches: true }, None, None);
+        for (expression, gives) in [
+            ("Object{spec: Object.spec{replicas: object.spec.replicas + 1}}", Gives::Configuration),
+            ("[JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('a/b'), value: 'x'}]", Gives::Patch),
+        ] {
+            if let Err(why) = compiler.compile(expression, gives) {
+                panic!("{expression}: {why}");
+            }
+        }
+    }
+}
