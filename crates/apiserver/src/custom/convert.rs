@@ -10,6 +10,7 @@ use catalog::custom::kind::Strategy;
 use serde_json::Value;
 use store::Record;
 
+use super::webhook;
 use crate::object;
 use crate::rest::Call;
 
@@ -75,7 +76,11 @@ impl Call {
         }
         match strategy {
             Strategy::None => others.into_iter().for_each(|at| objects[at]["apiVersion"] = wanted.clone().into()),
-            Strategy::Webhook(_) => return Err(ApiError::internal(format!("conversion webhook for {} failed: conversion by webhook is not served", resource.gvk()))),
+            Strategy::Webhook(hook) => {
+                let given = others.iter().map(|at| std::mem::take(&mut objects[*at])).collect();
+                let converted = webhook::convert(&self.server, &hook, given, &wanted).await?;
+                others.into_iter().zip(converted).for_each(|(at, object)| objects[at] = object);
+            }
         }
         Ok(objects)
     }

@@ -4,6 +4,7 @@ pub mod cleanup;
 pub mod convert;
 pub mod definitions;
 pub mod steward;
+mod webhook;
 
 /// Where definitions are stored.
 pub const TABLE: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions";
