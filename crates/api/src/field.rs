@@ -92,11 +92,13 @@ pub struct FieldError {
     pub field: String,
     pub value: Value,
     pub detail: String,
+    /// The value is not told: it is the whole of something large.
+    pub hides_value: bool,
 }
 
 impl FieldError {
     fn new(kind: ErrorType, path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Self { kind, field: path.to_string(), value: value.into(), detail: detail.into() }
+        Self { kind, field: path.to_string(), value: value.into(), detail: detail.into(), hides_value: false }
     }
 
     pub fn not_found(path: &Path, value: impl Into<Value>) -> Self {
@@ -138,11 +140,23 @@ impl FieldError {
         Self::new(ErrorType::TooMany, path, actual, format!("must have at most {max} items"))
     }
 
+    /// A failure of the server itself.
+    pub fn internal(path: &Path, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Internal, path, Value::Null, detail)
+    }
+
+    /// The same fault without telling the value.
+    pub fn without_value(mut self) -> Self {
+        self.hides_value = true;
+        self
+    }
+
     /// The message without the field's name, as a status cause carries it.
     pub fn body(&self) -> String {
         let words = self.kind.words();
         let mut text = match self.kind {
             ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => words.to_owned(),
+            _ if self.hides_value => words.to_owned(),
             _ => match &self.value {
                 Value::String(s) => format!("{words}: {s:?}"),
                 // Upstream: nothing prints as the word for it.

@@ -52,6 +52,16 @@ pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded,
     finish(call, decoded, &expected)
 }
 
+/// Decodes a configuration to be applied, as it stands: nothing is dropped yet.
+pub fn decode_applied(call: &Call) -> Result<Decoded, ApiError> {
+    let expected = call.served.resource.gvk();
+    let text = std::str::from_utf8(&call.body).map_err(|e| ApiError::bad_request(format!("the body is not UTF-8: {e}")))?;
+    let decoded = codec::decode_yaml(text, Strictness::Collect).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+    let mut value = decoded.value;
+    check_kind(&mut value, &expected, call.served.resource.custom.is_some())?;
+    Ok(Decoded { value, warnings: decoded.strict_errors })
+}
+
 fn content_type(call: &Call) -> &str {
     call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }

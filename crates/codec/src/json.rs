@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use schema::Type;
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -31,7 +32,7 @@ pub fn decode_untyped(bytes: &[u8], strictness: Strictness) -> Result<Decoded, D
     }
     let state = RefCell::new((Path::default(), Vec::new()));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Watched(&state).deserialize(&mut deserializer).map_err(syntax)?;
+    let value = Watched { state: &state, text: Text::Json }.deserialize(&mut deserializer).map_err(syntax)?;
     deserializer.end().map_err(syntax)?;
     Ok(Decoded { value, strict_errors: state.into_inner().1 })
 }
@@ -41,7 +42,30 @@ fn syntax(error: serde_json::Error) -> DecodeError {
 }
 
 /// Builds a value from any deserializer, telling duplicate keys and where they are.
-pub(crate) struct Watched<'s>(pub &'s RefCell<(Path, Vec<String>)>);
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'s> {
+    pub state: &'s RefCell<(Path, Vec<String>)>,
+    pub text: Text,
+}
+
+/// How duplicate keys are told: by their path in JSON, by their line in YAML, as upstream's parsers do.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Text {
+    Json,
+    Yaml,
+}
+
+/// A key and the line it stands on, where lines count.
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = (Value, u64);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self == Self::Yaml {
+            return serde_saphyr::Spanned::<Value>::deserialize(deserializer).map(|key| (key.value, key.referenced.line()));
+        }
+        Value::deserialize(deserializer).map(|key| (key, 0))
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Watched<'_> {
     type Value = Value;
@@ -97,9 +121,9 @@ impl<'de> Visitor<'de> for Watched<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut out = Vec::new();
         loop {
-            self.0.borrow_mut().0.push_index(out.len());
-            let next = access.next_element_seed(Watched(self.0))?;
-            self.0.borrow_mut().0.pop();
+            self.state.borrow_mut().0.push_index(out.len());
+            let next = access.next_element_seed(self)?;
+            self.state.borrow_mut().0.pop();
             match next {
                 Some(item) => out.push(item),
                 None => return Ok(Value::Array(out)),
@@ -109,20 +133,23 @@ impl<'de> Visitor<'de> for Watched<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut out = Map::new();
-        while let Some(key) = access.next_key_seed(Watched(self.0))? {
+        while let Some((key, line)) = access.next_key_seed(self.text)? {
             let Some(key) = key_text(key) else { return Err(A::Error::custom("a key is a list or a map")) };
             {
-                let mut state = self.0.borrow_mut();
+                let mut state = self.state.borrow_mut();
                 if out.contains_key(&key) && state.1.len() < MAX_STRICT_ERRORS {
-                    let told = format!("duplicate field \"{}\"", state.0.strict(&key));
+                    let told = match self.text {
+                        Text::Json => format!("duplicate field \"{}\"", state.0.strict(&key)),
+                        Text::Yaml => format!("line {line}: key {key:?} already set in map"),
+                    };
                     if !state.1.contains(&told) {
                         state.1.push(told);
                     }
                 }
                 state.0.push_name(&key);
             }
-            let value = access.next_value_seed(Watched(self.0))?;
-            self.0.borrow_mut().0.pop();
+            let value = access.next_value_seed(self)?;
+            self.state.borrow_mut().0.pop();
             out.insert(key, value);
         }
         Ok(Value::Object(out))

@@ -9,7 +9,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Options};
 
 use crate::conform::{Decoded, Strictness};
 use crate::error::DecodeError;
-use crate::json::Watched;
+use crate::json::{Text, Watched};
 use crate::path::Path;
 
 /// As many parsing events as the largest body can sensibly hold; what aliases expand to counts.
@@ -32,9 +32,15 @@ fn options() -> Options {
 /// Decodes one YAML document.
 pub fn decode_yaml(text: &str, strictness: Strictness) -> Result<Decoded, DecodeError> {
     let state = RefCell::new((Path::default(), Vec::new()));
-    let value = serde_saphyr::with_deserializer_from_str_with_options(text, options(), |deserializer| Watched(&state).deserialize(deserializer))
+    let value = serde_saphyr::with_deserializer_from_str_with_options(text, options(), |deserializer| Watched { state: &state, text: Text::Yaml }.deserialize(deserializer))
         .map_err(|e| DecodeError::Syntax(format!("error converting YAML to JSON: {e}")))?;
-    let strict_errors = if strictness == Strictness::Collect { state.into_inner().1 } else { Vec::new() };
+    let repeated = state.into_inner().1;
+    // Upstream: all of them in one error.
+    let strict_errors = if strictness == Strictness::Collect && !repeated.is_empty() {
+        vec![format!("yaml: unmarshal errors:\n{}", repeated.iter().map(|r| format!("  {r}")).collect::<Vec<_>>().join("\n"))]
+    } else {
+        Vec::new()
+    };
     Ok(Decoded { value, strict_errors })
 }
 

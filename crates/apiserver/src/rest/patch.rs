@@ -144,14 +144,23 @@ async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
         let error = api::FieldError::required(&api::Path::new("fieldManager"), "is required for apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
-    // A custom resource is applied as it is: what its schema does not know is a fault of its own.
-    let decoded = wire::decode_body(&call.body, "application/yaml", &call.served.resource.gvk(), None)?;
+    let decoded = wire::decode_applied(call)?;
     let warnings = match FieldValidation::of(call)? {
-        FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(wire::strict_error(&decoded.warnings, &call.served.resource.gvk())),
+        // Upstream: of an apply only repeated keys are told so; what the schema does not know fails anyway.
+        FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(ApiError::bad_request(format!("error strict decoding YAML: error converting YAML to JSON: {}", decoded.warnings.join(", ")))),
         FieldValidation::Ignore => Vec::new(),
-        _ => decoded.warnings,
+        _ => decoded.warnings.iter().map(|w| format!("error converting YAML to JSON: {w}")).collect(),
     };
     let mut applied = decoded.value;
+    if call.info.subresource != "scale" {
+        // What the schema does not know is a fault, whatever the directive says; what it knows is then made to fit.
+        with_write(call, manager, &call.info.subresource, |write| patch::check_applied(&applied, write)).map_err(apply_error)?;
+        if call.served.resource.custom.is_none()
+            && let Some(of) = schema_of(call)
+        {
+            applied = codec::conform(applied, of, codec::Strictness::Ignore).map_err(|error| ApiError::bad_request(error.to_string()))?.value;
+        }
+    }
     if meta::name(&applied).is_empty() {
         meta::set(&mut applied, "name", call.info.name.clone());
     }
@@ -169,22 +178,29 @@ async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
 }
 
 fn merged(call: &Call, live: Option<&Value>, applied: &Value, manager: &str) -> Result<Value, ApiError> {
-    let now = api::time::rfc3339(Timestamp::now());
-    let api_version = call.served.resource.api_version();
-    let reset = reset_fields(call);
-    let untyped = schema::Type { unknown: schema::Unknown::Keep, ..schema::Type::default() };
-    let of = schema_of(call).unwrap_or(&untyped);
-    let write = Write { manager, api_version: &api_version, subresource: &call.info.subresource, now: &now, of, reset: Some(&reset) };
     let force = call.query.flag("force");
-    let result = patch::apply(live, applied.clone(), force, &write).map_err(|error| match error {
+    with_write(call, manager, &call.info.subresource, |write| patch::apply(live, applied.clone(), force, write)).map_err(apply_error)
+}
+
+fn apply_error(error: ApplyError) -> ApiError {
+    match error {
         ApplyError::Conflicts(conflicts) => {
             let causes: Vec<_> = conflicts.0.iter().map(|c| (c.message(), c.field())).collect();
             ApiError::apply_conflict(conflicts.to_string(), &causes)
         }
         ApplyError::Bad(why) => ApiError::bad_request(why),
-        other @ ApplyError::NotTyped { .. } => ApiError::internal(other),
-    })?;
-    Ok(result)
+        other @ ApplyError::NotTyped { .. } => ApiError::passed_on(500, other.to_string()),
+    }
+}
+
+/// Does something with who writes here, now, and what the kind looks like.
+fn with_write<T>(call: &Call, manager: &str, part: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
+    let now = api::time::rfc3339(Timestamp::now());
+    let api_version = call.served.resource.api_version();
+    let reset = reset_fields(call);
+    let untyped = schema::Type { unknown: schema::Unknown::Keep, ..schema::Type::default() };
+    let of = schema_of(call).unwrap_or(&untyped);
+    act(&Write { manager, api_version: &api_version, subresource: part, now: &now, of, reset: Some(&reset) })
 }
 
 /// What an endpoint resets, nobody gains there: status on the object, all but status on `status`.
@@ -205,13 +221,7 @@ pub fn track(call: &Call, object: &mut Value, old: Option<&Value>, part: &str) {
         "" => user_agent_prefix(call),
         manager => manager.to_owned(),
     };
-    let now = api::time::rfc3339(Timestamp::now());
-    let api_version = call.served.resource.api_version();
-    let reset = reset_fields(call);
-    let untyped = schema::Type { unknown: schema::Unknown::Keep, ..schema::Type::default() };
-    let of = schema_of(call).unwrap_or(&untyped);
-    let write = Write { manager: &manager, api_version: &api_version, subresource: part, now: &now, of, reset: Some(&reset) };
-    patch::track_update(old, object, &write);
+    with_write(call, &manager, part, |write| patch::track_update(old, object, write));
 }
 
 /// Upstream: the client's name, what stands before the first slash, at most 128 bytes.

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use api::field::Path;
 use serde_json::Value;
 
+use super::expressions::Tree;
 use super::kind::{Custom, Strategy};
 use super::node::Node;
 use super::scale::Scale;
@@ -83,11 +85,13 @@ fn custom(definition: &Value, version: &Value) -> Custom {
         strategy,
         terminating: status::is_true(definition, "Terminating"),
         selectable: walk::list(version, "selectableFields").iter().map(path).collect(),
-        has_rules: schema.is_some_and(has_rules),
+        // Rules were compiled when the definition was written; what compiled then compiles now.
+        rules: schema.and_then(|s| Tree::compile(s, &Path::default(), &mut Vec::new())),
     }
 }
 
-fn has_rules(schema: &Value) -> bool {
+/// Whether a schema holds rules in CEL anywhere.
+pub fn has_rules(schema: &Value) -> bool {
     match schema {
         Value::Object(map) => map.iter().any(|(key, value)| key == "x-kubernetes-validations" && value.is_array() || has_rules(value)),
         Value::Array(items) => items.iter().any(has_rules),

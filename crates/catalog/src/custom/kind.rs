@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::columns::Columns;
 use super::node::Node;
 use super::scale::Scale;
-use super::{embedded, lists, prune, values};
+use super::{embedded, expressions, lists, prune, values};
 use crate::walk;
 
 /// How objects get from one version to another.
@@ -44,8 +44,8 @@ pub struct Custom {
     pub terminating: bool,
     /// Fields a selector may name at this version.
     pub selectable: Vec<String>,
-    /// Whether the schema holds rules in CEL anywhere.
-    pub has_rules: bool,
+    /// Rules in CEL.
+    pub rules: Option<expressions::Tree>,
 }
 
 impl Custom {
@@ -84,7 +84,7 @@ impl Custom {
         }
         errors.extend(embedded::validate(object, &self.node, &Path::default()));
         errors.extend(self.list_faults(object, old));
-        self.blocked(&mut errors);
+        self.ask_rules(&mut errors, object, old);
         errors
     }
 
@@ -97,7 +97,7 @@ impl Custom {
             errors.extend(scale.validate(object, false));
         }
         errors.extend(self.list_faults(object, Some(old)));
-        self.blocked(&mut errors);
+        self.ask_rules(&mut errors, object, Some(old));
         errors
     }
 
@@ -106,12 +106,15 @@ impl Custom {
         if old.is_some_and(|old| !lists::validate(old, &self.node).is_empty()) { FieldErrors::new() } else { lists::validate(object, &self.node) }
     }
 
-    /// Rules in CEL are not asked about an object that does not fit its types.
-    fn blocked(&self, errors: &mut FieldErrors) {
+    /// Rules in CEL are asked, but not about an object that does not fit its types.
+    fn ask_rules(&self, errors: &mut FieldErrors, object: &Value, old: Option<&Value>) {
         use api::field::ErrorType::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
-        if self.has_rules && errors.iter().any(|e| matches!(e.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)) {
+        let Some(rules) = &self.rules else { return };
+        if errors.iter().any(|e| matches!(e.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)) {
             let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
             errors.push(FieldError::invalid(&Path::default(), Value::Null, why));
+        } else {
+            errors.extend(expressions::validate(rules, object, old));
         }
     }
 

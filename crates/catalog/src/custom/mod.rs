@@ -6,6 +6,7 @@
 mod columns;
 pub mod definition;
 mod embedded;
+mod expressions;
 mod formats;
 pub mod jsonpath;
 pub mod kind;

@@ -19,4 +19,4 @@ mod update;
 pub use conflict::{ApplyError, Conflict, Conflicts};
 pub use managed::{ManagedEntry, Operation, decode_managed, encode_managed};
 pub use set::Set;
-pub use update::{Write, apply, track_update};
+pub use update::{Write, apply, check_applied, track_update};

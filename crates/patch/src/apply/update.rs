@@ -268,7 +268,8 @@ fn sync_last_applied(object: &mut Value, applied: &Value, write: &Write) {
     }
 }
 
-fn check_applied(applied: &Value, write: &Write) -> Result<(), ApplyError> {
+/// Whether a configuration may be applied at all: of the version asked for, and all of it declared.
+pub fn check_applied(applied: &Value, write: &Write) -> Result<(), ApplyError> {
     if managed_of(applied).is_some_and(|m| !m.is_null()) {
         return Err(ApplyError::Bad("metadata.managedFields must be nil".into()));
     }

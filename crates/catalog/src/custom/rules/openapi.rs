@@ -4,6 +4,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
 use super::{defaults, structural};
+use crate::custom::expressions::Tree;
 use crate::walk;
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
@@ -35,12 +36,17 @@ pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, has_status: b
     if walk::flag(schema, "nullable") {
         errors.push(FieldError::forbidden(&path.child("openAPIV3Schema.nullable"), "nullable cannot be true at the root"));
     }
+    let before = errors.len();
     let faults = structural::validate(schema, &at);
     if faults.is_empty() {
         defaults::validate(errors, schema, &at);
     }
     errors.extend(faults);
     place(errors, schema, &at, Within { is_root: true, ..Within::default() });
+    // Expressions are judged where the schema they speak of is good.
+    if errors.len() == before {
+        let _ = Tree::compile(schema, &at, errors);
+    }
 }
 
 fn root(errors: &mut FieldErrors, schema: &Value, path: &Path) {

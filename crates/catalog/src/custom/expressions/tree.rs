@@ -1,0 +1,171 @@
+//! The rules of a schema, each at its place, compiled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::field::{FieldError, FieldErrors, Path};
+use cel::{Decl, Env, Program, Type};
+use serde_json::Value;
+
+use super::decl;
+use crate::walk;
+
+/// One place of a schema that has rules, or leads to some.
+#[derive(Debug)]
+pub struct Tree {
+    pub decl: Arc<Decl>,
+    /// The type named, as faults show it.
+    pub kind: String,
+    pub rules: Vec<Rule>,
+    pub properties: BTreeMap<String, Self>,
+    pub additional: Option<Box<Self>>,
+    pub items: Option<Box<Self>>,
+    pub all_of: Vec<Self>,
+    /// The keys that tell items of a list apart; none where old and new items cannot be told to be the same.
+    pub keys: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub struct Rule {
+    pub program: Program,
+    pub message: String,
+    pub message_expression: Option<Program>,
+    pub reason: String,
+    /// Below the place of the rule, where the fault is to be shown.
+    pub field: String,
+    pub optional_old_self: bool,
+    pub uses_old_self: bool,
+}
+
+impl Rule {
+    /// The rule as faults name it.
+    pub fn shown(&self) -> &str {
+        if self.message.is_empty() { self.program.source().trim() } else { self.message.trim() }
+    }
+}
+
+/// Where old and new values can no longer be told to be the same.
+struct Within<'a> {
+    uncorrelatable: Option<&'a Path>,
+}
+
+impl Tree {
+    /// The rules of a version's schema; none where it has none. Rules that do not compile are left out and told.
+    pub fn compile(schema: &Value, path: &Path, faults: &mut FieldErrors) -> Option<Self> {
+        compile(schema, true, "selfType", path, &Within { uncorrelatable: None }, faults)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.properties.is_empty() && self.additional.is_none() && self.items.is_none() && self.all_of.is_empty()
+    }
+}
+
+fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Tree> {
+    if !super::super::definition::has_rules(schema) {
+        return None;
+    }
+    let is_embedded = |s: &Value| s.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true));
+    let declared = decl::of_schema(schema, is_resource, name).map(|(decl, _)| Arc::new(decl));
+    let keys: Vec<String> = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let is_map_list = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("map");
+    let mut tree = Tree {
+        decl: declared.clone().unwrap_or_else(|| Arc::new(Decl::DYN.clone())),
+        kind: walk::text(schema, "type").to_owned(),
+        rules: Vec::new(),
+        properties: BTreeMap::new(),
+        additional: None,
+        items: None,
+        all_of: Vec::new(),
+        keys: is_map_list.then_some(keys),
+    };
+    for (key, property) in walk::map(schema, "properties").into_iter().flatten() {
+        let below = compile(property, is_embedded(property), &format!("{name}.{key}"), &path.child("properties").key(key), within, faults);
+        tree.properties.extend(below.map(|below| (key.clone(), below)));
+    }
+    if let Some(values) = schema.get("additionalProperties").filter(|a| a.is_object()) {
+        tree.additional = compile(values, is_embedded(values), &format!("{name}.@elem"), &path.child("additionalProperties"), within, faults).map(Box::new);
+    }
+    if let Some(items) = schema.get("items").filter(|i| i.is_object()) {
+        let inside = Within { uncorrelatable: within.uncorrelatable.or((!is_map_list).then_some(path)) };
+        tree.items = compile(items, is_embedded(items), &format!("{name}.@idx"), &path.child("items"), &inside, faults).map(Box::new);
+    }
+    for (i, of) in walk::list(schema, "allOf").iter().enumerate() {
+        tree.all_of.extend(restriction(of, schema, is_resource, name, &path.child("allOf").index(i), within, faults));
+    }
+    rules(&mut tree, schema, declared.as_ref(), &path.child("x-kubernetes-validations"), within, faults);
+    (!tree.is_empty()).then_some(tree)
+}
+
+/// Rules of an `allOf` speak of what the schema around it declares.
+fn restriction(of: &Value, around: &Value, is_resource: bool, name: &str, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Tree> {
+    let mut whole = around.as_object().cloned()?;
+    whole.remove("allOf");
+    match of.get("x-kubernetes-validations") {
+        Some(rules) => drop(whole.insert("x-kubernetes-validations".into(), rules.clone())),
+        None => return None,
+    }
+    let mut tree = compile(&Value::Object(whole), is_resource, name, path, within, faults)?;
+    (tree.properties, tree.additional, tree.items) = (BTreeMap::new(), None, None);
+    (!tree.is_empty()).then_some(tree)
+}
+
+fn rules(tree: &mut Tree, schema: &Value, declared: Option<&Arc<Decl>>, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) {
+    let given = schema.get("x-kubernetes-validations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if given.is_empty() {
+        return;
+    }
+    let Some(decl) = declared else {
+        faults.push(FieldError::internal(path, "internal error: failed to retrieve type information for x-kubernetes-validations"));
+        return;
+    };
+    let plain = Env::kubernetes().declare("self", decl.clone()).declare("oldSelf", decl.clone());
+    let optional = Env::kubernetes().declare("self", decl.clone()).variable("oldSelf", Type::optional(decl.ty()));
+    for (i, rule) in given.iter().enumerate() {
+        let env = if walk::flag(rule, "optionalOldSelf") { &optional } else { &plain };
+        tree.rules.extend(one(rule, env, &path.index(i), within, faults));
+    }
+}
+
+fn one(rule: &Value, env: &Env, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Rule> {
+    let text = |key: &str| walk::text(rule, key);
+    let program = match env.compile(text("rule")) {
+        Ok(program) if program.result_type() == Type::Bool => program,
+        Ok(_) => {
+            faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), "cel expression must evaluate to a bool"));
+            return None;
+        }
+        Err(error) => {
+            faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), format!("compilation failed: {error}")));
+            return None;
+        }
+    };
+    let message_expression = match text("messageExpression") {
+        "" => None,
+        source => match env.compile(source) {
+            Ok(program) if program.result_type() == Type::String => Some(program),
+            Ok(_) => {
+                faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), "messageExpression must evaluate to a string"));
+                None
+            }
+            Err(error) => {
+                faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), format!("messageExpression compilation failed: {error}")));
+                None
+            }
+        },
+    };
+    let uses_old_self = program.variables().any(|v| v == "oldSelf");
+    match (uses_old_self, within.uncorrelatable, rule.get("optionalOldSelf")) {
+        (true, Some(at), _) => faults.push(FieldError::invalid(&path.child("rule"), text("rule"), format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {at}"))),
+        (false, _, Some(given)) => faults.push(FieldError::invalid(&path.child("optionalOldSelf"), given.clone(), "may not be set if oldSelf is not used in rule")),
+        _ => {}
+    }
+    Some(Rule {
+        program,
+        message: text("message").to_owned(),
+        message_expression,
+        reason: text("reason").to_owned(),
+        field: text("fieldPath").trim_start_matches('.').to_owned(),
+        optional_old_self: walk::flag(rule, "optionalOldSelf"),
+        uses_old_self,
+    })
+}
