@@ -3,6 +3,7 @@
 //! Never trusts the text: numbers keep their integer or float nature, the last duplicate wins as it does in Go.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use schema::Type;
@@ -20,8 +21,36 @@ pub fn decode_json(bytes: &[u8], of: &Type, strictness: Strictness) -> Result<De
     let mut decoded = conform(raw.value, of, strictness)?;
     let mut strict_errors = raw.strict_errors;
     strict_errors.append(&mut decoded.strict_errors);
+    if strict_errors.len() > 1 {
+        in_order_of_text(&mut strict_errors, bytes);
+    }
     strict_errors.truncate(MAX_STRICT_ERRORS);
     Ok(Decoded { value: decoded.value, strict_errors })
+}
+
+/// Go tells unknown and repeated fields as it meets them.
+fn in_order_of_text(errors: &mut [String], bytes: &[u8]) {
+    let state = RefCell::new((Path::default(), Vec::new()));
+    let keys = Watched { state: &state, text: Text::Keys };
+    if keys.deserialize(&mut serde_json::Deserializer::from_slice(bytes)).is_err() {
+        return;
+    }
+    let mut places: HashMap<String, (usize, usize)> = errors.iter().map(|e| (path_of(e).to_owned(), (usize::MAX, usize::MAX))).collect();
+    for (place, path) in state.into_inner().1.iter().enumerate() {
+        match places.get_mut(path) {
+            Some((first, _)) if *first == usize::MAX => *first = place,
+            Some((_, second)) if *second == usize::MAX => *second = place,
+            _ => {}
+        }
+    }
+    errors.sort_by_key(|error| {
+        let (first, second) = places.get(path_of(error)).copied().unwrap_or_default();
+        if error.starts_with("duplicate") { second } else { first }
+    });
+}
+
+fn path_of(error: &str) -> &str {
+    error.split_once('"').and_then(|(_, rest)| rest.strip_suffix('"')).unwrap_or(error)
 }
 
 /// Decodes JSON as it stands: custom resources, patches, apply configurations.
@@ -53,6 +82,8 @@ pub(crate) struct Watched<'s> {
 pub(crate) enum Text {
     Json,
     Yaml,
+    /// Every key is told, by its path.
+    Keys,
 }
 
 /// A key and the line it stands on, where lines count.
@@ -137,9 +168,12 @@ impl<'de> Visitor<'de> for Watched<'_> {
             let Some(key) = key_text(key) else { return Err(A::Error::custom("a key is a list or a map")) };
             {
                 let mut state = self.state.borrow_mut();
-                if out.contains_key(&key) && state.1.len() < MAX_STRICT_ERRORS {
+                if self.text == Text::Keys {
+                    let path = state.0.strict(&key);
+                    state.1.push(path);
+                } else if out.contains_key(&key) && state.1.len() < MAX_STRICT_ERRORS {
                     let told = match self.text {
-                        Text::Json => format!("duplicate field \"{}\"", state.0.strict(&key)),
+                        Text::Json | Text::Keys => format!("duplicate field \"{}\"", state.0.strict(&key)),
                         Text::Yaml => format!("line {line}: key {key:?} already set in map"),
                     };
                     if !state.1.contains(&told) {

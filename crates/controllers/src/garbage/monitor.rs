@@ -17,8 +17,8 @@ use super::graph::Graph;
 use super::observe::Collector;
 use crate::discovery::{Resource, resources};
 
-/// A definition takes a moment to be served.
-const SETTLE: Duration = Duration::from_secs(1);
+/// Definitions come in bursts; each is served by the time its event is here.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Between looks when the API cannot be asked.
 const RETRY: Duration = Duration::from_secs(5);
 
