@@ -1,0 +1,239 @@
+//! The life of an object of each kind, by kubectl and by raw requests: create, list, patch, replace, status, delete one and many.
+
+use e2e::{Cluster, Namespace};
+use serde_json::{Value, json};
+
+struct Kind<'a> {
+    cluster: &'a Cluster,
+    /// `deployments.apps`
+    name: &'static str,
+    /// Where the collection lies.
+    path: String,
+    scope: String,
+    manifest: Value,
+}
+
+impl<'a> Kind<'a> {
+    fn new(cluster: &'a Cluster, namespace: Option<&str>, plural: &'static str, manifest: Value) -> Self {
+        let version = manifest["apiVersion"].as_str().expect("a version");
+        let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
+        let (within, scope) = match namespace {
+            Some(namespace) => (format!("/namespaces/{namespace}"), format!("-n {namespace}")),
+            None => (String::new(), String::new()),
+        };
+        Self { cluster, name: plural, path: format!("{root}{within}/{plural}"), scope, manifest }
+    }
+
+    fn named(&self, name: &str) -> Value {
+        let mut object = self.manifest.clone();
+        object["metadata"] = json!({"name": name, "labels": {"e2e-life": self.name}});
+        object
+    }
+
+    fn create(&self, name: &str) {
+        self.cluster.kubectl_with(&format!("create {} -f -", self.scope), &self.named(name).to_string()).ok();
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.cluster.object(&format!("get {} {name} {}", self.resource(), self.scope))
+    }
+
+    /// Kinds of other groups may share a name.
+    fn resource(&self) -> String {
+        match self.path.strip_prefix("/apis/").and_then(|p| p.split('/').next()) {
+            Some(group) => format!("{}.{group}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        let list = self.cluster.kubectl(&format!("get --raw {}?labelSelector=e2e-life%3D{}", self.path, self.name)).ok();
+        let list: Value = serde_json::from_str(&list).expect("a list");
+        list["items"].as_array().map_or(0, Vec::len)
+    }
+
+    /// Create, read, list, patch, replace, delete; again, and delete as a collection.
+    fn lives(&self) {
+        let (resource, scope) = (self.resource(), &self.scope);
+        self.create("life-1");
+        let made = self.get("life-1");
+        assert!(made["metadata"]["uid"].as_str().is_some_and(|uid| uid.len() == 36), "{made}");
+        assert_eq!(self.count(), 1, "{resource}");
+        self.cluster.kubectl(&format!("label {resource} life-1 patched=yes {scope}")).ok();
+        assert_eq!(self.get("life-1")["metadata"]["labels"]["patched"], "yes");
+        let mut replaced = self.get("life-1");
+        replaced["metadata"]["annotations"]["replaced"] = json!("yes");
+        self.cluster.kubectl_with(&format!("replace {scope} -f -"), &replaced.to_string()).ok();
+        let after = self.get("life-1");
+        assert_eq!(after["metadata"]["annotations"]["replaced"], "yes");
+        assert_eq!(after["metadata"]["uid"], made["metadata"]["uid"]);
+        self.cluster.kubectl(&format!("delete {resource} life-1 {scope} --timeout=60s")).ok();
+        assert_eq!(self.count(), 0, "{resource}");
+        self.create("life-2");
+        self.create("life-3");
+        assert_eq!(self.count(), 2, "{resource}");
+        self.cluster.kubectl(&format!("delete --raw {}?labelSelector=e2e-life%3D{}", self.path, self.name)).ok();
+        self.cluster.kubectl(&format!("wait {resource} -l e2e-life={} {scope} --for=delete --timeout=60s", self.name)).ok();
+        assert_eq!(self.count(), 0, "{resource}");
+    }
+
+    /// GET, PATCH and PUT of the status, each seen by the next read.
+    fn has_status(&self, patch: &Value, pointer: &str) {
+        let (resource, scope) = (self.resource(), &self.scope);
+        self.create("life-s");
+        let wanted = patch.pointer(pointer).expect("the patch holds what is looked for").clone();
+        self.cluster.kubectl(&format!("get {resource} life-s {scope} --subresource=status")).ok();
+        self.cluster.kubectl(&format!("patch {resource} life-s {scope} --subresource=status --type=merge -p '{patch}'")).ok();
+        // Controllers may write theirs at any moment: what is asked for comes back from the write itself.
+        for _ in 0..20 {
+            let mut object: Value = serde_json::from_str(&self.cluster.kubectl(&format!("get {resource} life-s {scope} --subresource=status -o json")).ok()).expect("an object");
+            for (key, value) in patch["status"].as_object().into_iter().flatten() {
+                object["status"][key] = value.clone();
+            }
+            object["metadata"]["annotations"]["status"] = json!("put");
+            let put = self.cluster.kubectl_with(&format!("replace {scope} --subresource=status -o json -f -"), &object.to_string());
+            if put.err.contains("the object has been modified") {
+                continue;
+            }
+            let stored: Value = serde_json::from_str(&put.ok()).expect("an object");
+            assert_eq!(stored.pointer(pointer), Some(&wanted), "{resource}: {stored}");
+            break;
+        }
+        self.cluster.kubectl(&format!("delete {resource} life-s {scope} --timeout=60s")).ok();
+    }
+}
+
+fn pods() -> Value {
+    json!({"metadata": {"labels": {"app": "life"}}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "a", "image": "knarr.io/hello:1", "imagePullPolicy": "Never"}]}})
+}
+
+fn selected(kind: &str, extra: Value) -> Value {
+    let mut object = json!({"apiVersion": "apps/v1", "kind": kind, "spec": {"selector": {"matchLabels": {"app": "life"}}, "template": pods()}});
+    for (key, value) in extra.as_object().into_iter().flatten() {
+        object["spec"][key] = value.clone();
+    }
+    object
+}
+
+fn condition() -> Value {
+    json!({"status": {"conditions": [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "set from e2e"}]}})
+}
+
+fn space(cluster: &Cluster) -> Namespace<'_> {
+    cluster.namespace("e2e-life")
+}
+
+#[test]
+fn workloads_live() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = space(&cluster);
+    let of = |plural, manifest| Kind::new(&cluster, Some(&space.name), plural, manifest);
+    // Nothing runs: a node with this label does not exist.
+    let nowhere = {
+        let mut template = pods();
+        template["spec"]["nodeSelector"] = json!({"nowhere": "at-all"});
+        template
+    };
+    let all = [
+        (of("deployments", selected("Deployment", json!({"replicas": 0}))), true),
+        (of("replicasets", selected("ReplicaSet", json!({"replicas": 0}))), true),
+        (of("statefulsets", selected("StatefulSet", json!({"replicas": 0, "serviceName": "x"}))), true),
+        (of("daemonsets", selected("DaemonSet", json!({"template": nowhere}))), true),
+        (of("jobs", json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}}}})), false),
+        (of("replicationcontrollers", json!({"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": 0, "selector": {"app": "life"}, "template": pods()}})), true),
+    ];
+    for (kind, status) in &all {
+        kind.lives();
+        if *status {
+            kind.has_status(&condition(), "/status/conditions");
+        }
+    }
+    let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}}}}}});
+    let cron = of("cronjobs", cron);
+    cron.lives();
+    cron.has_status(&json!({"status": {"lastScheduleTime": "2024-01-01T00:00:00Z"}}), "/status/lastScheduleTime");
+    of("podtemplates", json!({"apiVersion": "v1", "kind": "PodTemplate", "template": pods()})).lives();
+    of("controllerrevisions", json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 3, "data": {"a": 1}})).lives();
+    let budget = of("poddisruptionbudgets", json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "none"}}}}));
+    budget.lives();
+    budget.has_status(&json!({"status": {"disruptedPods": {"x": "2024-01-01T00:00:00Z"}}}), "/status/disruptedPods");
+    let limits = json!({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}}]}});
+    of("limitranges", limits).lives();
+}
+
+#[test]
+fn storage_and_network_live() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-life-net");
+    let of = |plural, manifest| Kind::new(&cluster, Some(&space.name), plural, manifest);
+    let wide = |plural, manifest| Kind::new(&cluster, None, plural, manifest);
+    let service = of("services", json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}));
+    service.lives();
+    service.has_status(&json!({"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1", "ipMode": "VIP"}]}}}), "/status/loadBalancer");
+    of("endpointslices", json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.2.3"]}], "ports": [{"port": 80}]})).lives();
+    of("csistoragecapacities", json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "storageClassName": "x", "capacity": "1Gi"})).lives();
+    wide("csidrivers", json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "spec": {"attachRequired": false}})).lives();
+    wide("csinodes", json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "spec": {"drivers": []}})).lives();
+    wide("storageclasses", json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "example.com/none"})).lives();
+    let attachment = wide("volumeattachments", json!({"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "spec": {"attacher": "example.com", "nodeName": "nowhere", "source": {"persistentVolumeName": "none"}}}));
+    attachment.lives();
+    attachment.has_status(&json!({"status": {"attached": true}}), "/status/attached");
+    let volume = wide("persistentvolumes", json!({"apiVersion": "v1", "kind": "PersistentVolume", "spec": {"storageClassName": "e2e-none", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp/none"}}}));
+    volume.lives();
+    volume.has_status(&json!({"status": {"message": "set from e2e", "reason": "E2E"}}), "/status/message");
+    let claim = of("persistentvolumeclaims", json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": {"storageClassName": "e2e-none", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}));
+    claim.lives();
+    claim.has_status(&condition(), "/status/conditions");
+    wide("nodes", json!({"apiVersion": "v1", "kind": "Node", "spec": {"unschedulable": true}})).lives();
+    for (plural, kind, spec) in [
+        ("deviceclasses", "DeviceClass", json!({})),
+        ("resourceslices", "ResourceSlice", json!({"driver": "example.com", "pool": {"name": "a", "resourceSliceCount": 1, "generation": 1}, "allNodes": true, "devices": [{"name": "a"}]})),
+    ] {
+        wide(plural, json!({"apiVersion": "resource.k8s.io/v1", "kind": kind, "spec": spec})).lives();
+    }
+}
+
+#[test]
+fn what_is_immutable_stays() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-immutable");
+    for (kind, create) in [("configmap", "create configmap fixed --from-literal=a=1"), ("secret", "create secret generic fixed --from-literal=a=1")] {
+        let name = &space.name;
+        cluster.kubectl(&format!("{create} -n {name}")).ok();
+        cluster.kubectl(&format!("patch {kind} fixed -n {name} --type=merge -p '{{\"data\":{{\"b\":\"MQ==\"}}}}'")).ok();
+        cluster.kubectl(&format!("patch {kind} fixed -n {name} -p '{{\"immutable\":true}}'")).ok();
+        for patch in ["{\"data\":{\"a\":\"Mg==\"}}", "{\"immutable\":false}", "{\"immutable\":null}"] {
+            let error = cluster.kubectl(&format!("patch {kind} fixed -n {name} --type=merge -p '{patch}'")).fails();
+            assert!(error.contains("field is immutable when `immutable` is set"), "{error}");
+        }
+        cluster.kubectl(&format!("label {kind} fixed still=changes -n {name}")).ok();
+        cluster.kubectl(&format!("delete {kind} fixed -n {name}")).ok();
+    }
+}
+
+#[test]
+fn sizes_are_read_and_set_by_the_scale() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-scale");
+    for (plural, manifest, path) in [
+        ("deployments", selected("Deployment", json!({"replicas": 1})), "apis/apps/v1"),
+        ("replicasets", selected("ReplicaSet", json!({"replicas": 1})), "apis/apps/v1"),
+        ("statefulsets", selected("StatefulSet", json!({"replicas": 1, "serviceName": "x"})), "apis/apps/v1"),
+        ("replicationcontrollers", json!({"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": 1, "selector": {"app": "life"}, "template": pods()}}), "api/v1"),
+    ] {
+        let kind = Kind::new(&cluster, Some(&space.name), plural, manifest);
+        kind.create("scaled");
+        let raw = format!("/{path}/namespaces/{}/{plural}/scaled/scale", space.name);
+        let read = || serde_json::from_str::<Value>(&cluster.kubectl(&format!("get --raw {raw}")).ok()).expect("a scale");
+        let mut scale = read();
+        assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&json!("Scale"), &json!(1)));
+        scale["spec"]["replicas"] = json!(2);
+        scale["metadata"].as_object_mut().expect("metadata").remove("resourceVersion");
+        cluster.kubectl_with(&format!("replace --raw {raw} -f -"), &scale.to_string()).ok();
+        assert_eq!(kind.get("scaled")["spec"]["replicas"], 2);
+        cluster.kubectl(&format!("patch {plural} scaled -n {} --subresource=scale --type=merge -p '{{\"spec\":{{\"replicas\":3}}}}'", space.name)).ok();
+        assert_eq!(read()["spec"]["replicas"], 3);
+        cluster.kubectl(&format!("wait {plural} scaled -n {} --for=jsonpath={{.status.readyReplicas}}=3 --timeout=90s", space.name)).ok();
+        cluster.kubectl(&format!("delete {plural} scaled -n {} --timeout=60s", space.name)).ok();
+    }
+}
