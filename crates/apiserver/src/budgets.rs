@@ -33,6 +33,9 @@ impl Budgets {
             [one] => one,
             _ => return Err(ApiError::internal("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")),
         };
+        if spares_unhealthy(budget, pod) {
+            return Ok(());
+        }
         let name = meta::name(budget).to_owned();
         let registry = call.server.registry();
         let served = registry.find("policy", "v1", "poddisruptionbudgets").ok_or_else(ApiError::no_such_path)?.clone();
@@ -43,6 +46,18 @@ impl Budgets {
         let pod_name = meta::name(pod).to_owned();
         update::update(&of_budget, &|old| spend(old, &name, &pod_name)).await.map(|_| ())
     }
+}
+
+/// A pod that is not ready is no loss where the budget says so, or where enough others are healthy.
+fn spares_unhealthy(budget: &Value, pod: &Value) -> bool {
+    if walk::list(pod, "status.conditions").iter().any(|c| walk::text(c, "type") == "Ready" && walk::text(c, "status") == "True") {
+        return false;
+    }
+    if walk::text(budget, "spec.unhealthyPodEvictionPolicy") == "AlwaysAllow" {
+        return true;
+    }
+    let (healthy, desired) = (walk::int(budget, "status.currentHealthy"), walk::int(budget, "status.desiredHealthy"));
+    desired > 0 && healthy >= desired
 }
 
 fn spend(budget: &Value, name: &str, pod: &str) -> Result<Value, ApiError> {

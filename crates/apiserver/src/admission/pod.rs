@@ -123,13 +123,28 @@ pub fn tolerations(pod: &mut Value) {
 
 fn runtime_class(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     let name = walk::text(pod, "spec.runtimeClassName").to_owned();
+    let refuse = |why: String| Err(ApiError::forbidden(&call.resource(), meta::name(pod), why));
+    let own = walk::at(pod, "spec.overhead").clone();
+    let says_own = own.as_object().is_some_and(|o| !o.is_empty());
     if name.is_empty() {
-        return Ok(());
+        return if says_own { refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into()) } else { Ok(()) };
     }
     let Some(class) = lookup(call, "/registry/runtimeclasses", &name) else {
         return Err(ApiError::forbidden(&call.resource(), meta::name(pod), format!("pod rejected: RuntimeClass {name:?} not found")));
     };
     let overhead = walk::at(&class, "overhead.podFixed");
+    if says_own && !overhead.is_object() {
+        return refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into());
+    }
+    if says_own && own != *overhead {
+        return refuse("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into());
+    }
+    let selector = walk::map(&class, "scheduling.nodeSelector");
+    let other = |key: &str, value: &Value| walk::at(pod, "spec.nodeSelector").get(key).filter(|given| *given != value).cloned();
+    if let Some((key, value, given)) = selector.into_iter().flatten().find_map(|(key, value)| Some((key, value, other(key, value)?))) {
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        return refuse(format!("conflict: runtimeClass.scheduling.nodeSelector[{key}] = {}; pod.spec.nodeSelector[{key}] = {}", text(value), text(&given)));
+    }
     if overhead.is_object() {
         pod["spec"]["overhead"] = overhead.clone();
     }

@@ -155,16 +155,17 @@ pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
         for (key, value) in &annotations {
             meta::set_annotation(&mut pod, key, value.as_str().unwrap_or_default());
         }
-        set_condition(&mut pod, "PodScheduled");
+        set_condition(&mut pod, json!({"type": "PodScheduled", "status": "True"}));
         Ok(pod)
     };
     update::update(call, &set).await?;
     Ok(call.respond_value(StatusCode::CREATED, success()))
 }
 
-fn set_condition(pod: &mut Value, kind: &str) {
-    let now = api::time::rfc3339(jiff::Timestamp::now());
-    let condition = json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+fn set_condition(pod: &mut Value, mut condition: Value) {
+    condition["lastProbeTime"] = Value::Null;
+    condition["lastTransitionTime"] = api::time::rfc3339(jiff::Timestamp::now()).into();
+    let kind = condition["type"].clone();
     let Some(status) = walk::object_mut(pod, "status") else { return };
     let conditions = status.entry("conditions").or_insert_with(|| json!([]));
     if let Some(list) = conditions.as_array_mut() {
@@ -199,6 +200,15 @@ async fn evict(call: &Call) -> Result<Response<Body>, ApiError> {
         dry_run: call.dry_run()? || !walk::list(&value, "deleteOptions.dryRun").is_empty(),
         ..delete::Options::default()
     };
+    if !options.dry_run {
+        // Who reads the pod's end knows that it was driven out.
+        let told = |old: &Value| {
+            let mut pod = old.clone();
+            set_condition(&mut pod, json!({"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}));
+            Ok(pod)
+        };
+        update::update(call, &told).await?;
+    }
     delete::delete(call, &options).await?;
     Ok(respond::encoded(StatusCode::CREATED, &success(), call.accept.form))
 }
