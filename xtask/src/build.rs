@@ -17,8 +17,8 @@ const NODE: [(&str, &str); 5] = [
 ];
 
 /// What tests need on top.
-pub const TESTS: [(&str, &str); 5] =
-    [("kubectl", "kubernetes-client"), ("/bin/busybox", "busybox-static"), ("curl", "curl"), ("docker-registry", "docker-registry"), ("script", "bsdutils")];
+pub const TESTS: [(&str, &str); 6] =
+    [("etcd", "etcd-server"), ("kubectl", "kubernetes-client"), ("/bin/busybox", "busybox-static"), ("curl", "curl"), ("docker-registry", "docker-registry"), ("script", "bsdutils")];
 
 fn is_there(what: &str) -> bool {
     if what.starts_with('/') { Path::new(what).exists() } else { find(what).is_some() }

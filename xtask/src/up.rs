@@ -1,7 +1,7 @@
 //! The newcomer's first command: from nothing to a page served by a cluster.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -39,7 +39,7 @@ pub fn start(args: &Args) -> Result<()> {
     run(knarr(&["up"]).args(&args.rest))?;
     run(knarr(&["apply", "-f"]).arg(root().join("examples/hello.yaml")))?;
     let kubeconfig = args.data_dir.join("kubeconfig");
-    let address = service_address(&kubeconfig)?;
+    let address = service_address(&args.data_dir)?;
     let start = Instant::now();
     let page = page(&address)?;
     println!("{:>6} ms  the example application answers", start.elapsed().as_millis());
@@ -51,38 +51,17 @@ pub fn start(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The cluster address of the example's Service, asked of the API as the kubeconfig's user.
-fn service_address(kubeconfig: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(kubeconfig).with_context(|| kubeconfig.display().to_string())?;
-    let field = |key: &str| {
-        let found = text.lines().find_map(|line| line.trim().strip_prefix("- ").unwrap_or(line.trim()).strip_prefix(key));
-        found.map(|value| value.trim().trim_matches('"').to_owned()).with_context(|| format!("{}: no {key}", kubeconfig.display()))
-    };
-    let folder = kubeconfig.parent().context("the kubeconfig has no folder")?.join("xtask-curl");
-    std::fs::create_dir_all(&folder)?;
-    let mut files = Vec::new();
-    for (key, name) in [("certificate-authority-data:", "ca"), ("client-certificate-data:", "cert"), ("client-key-data:", "key")] {
-        let path = folder.join(name);
-        decode(&field(key)?, &path)?;
-        files.push(path);
-    }
-    let url = format!("{}/api/v1/namespaces/hello/services/hello", field("server:")?);
-    let answer = output(Command::new("curl").args(["-sS", "--fail", "--cacert"]).arg(&files[0]).arg("--cert").arg(&files[1]).arg("--key").arg(&files[2]).arg(&url));
-    std::fs::remove_dir_all(&folder)?;
-    let service: Value = serde_json::from_str(&answer?).context("the Service is no JSON")?;
+/// The cluster address of the example's Service, asked of the API with the administrator's certificate.
+fn service_address(data: &Path) -> Result<String> {
+    let pki = |name: &str| data.join("pki").join(name);
+    let kubeconfig = data.join("kubeconfig");
+    let text = std::fs::read_to_string(&kubeconfig).with_context(|| kubeconfig.display().to_string())?;
+    let server = text.lines().find_map(|line| line.trim().strip_prefix("server:")).with_context(|| format!("{}: no server", kubeconfig.display()))?;
+    let url = format!("{}/api/v1/namespaces/hello/services/hello", server.trim().trim_matches('"'));
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--fail", "--cacert"]).arg(pki("ca.crt")).arg("--cert").arg(pki("admin.crt")).arg("--key").arg(pki("admin.key")).arg(&url);
+    let service: Value = serde_json::from_str(&output(&mut curl)?).context("the Service is no JSON")?;
     service["spec"]["clusterIP"].as_str().map(str::to_owned).context("the Service has no cluster address")
-}
-
-fn decode(text: &str, path: &Path) -> Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let mut child = Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(file).spawn().context("could not start base64")?;
-    child.stdin.take().context("no standard input")?.write_all(text.as_bytes())?;
-    if !child.wait()?.success() {
-        bail!("base64 could not decode a certificate of the kubeconfig");
-    }
-    Ok(())
 }
 
 /// The page, as soon as one copy serves it: curl asks again where it is refused, for a bounded time.

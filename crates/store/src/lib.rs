@@ -10,6 +10,7 @@
 mod chunks;
 mod commit;
 mod disk;
+mod etcd;
 mod frame;
 mod history;
 mod log;
@@ -20,6 +21,7 @@ mod state;
 
 pub use commit::{Expect, Write, WriteError};
 pub use disk::{DiskOptions, OpenError};
+pub use etcd::{EtcdError, EtcdOptions, EtcdTls, Layout, ReadValue};
 pub use history::{Expired, Watch};
 pub use record::{Change, Event, Index, Record, Stamped};
 pub use seal::{DataKey, SealOptions, WrapKeys};
@@ -35,22 +37,48 @@ pub const DEFAULT_HISTORY_BYTES: usize = 4 << 20;
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<state::Shared>,
-    writer: commit::Writer,
+    writer: Writer,
+}
+
+/// Who decides writes: a thread of this process, or etcd.
+#[derive(Clone)]
+enum Writer {
+    Local(commit::Writer),
+    Etcd(etcd::EtcdWriter),
 }
 
 impl Store {
     /// A store that forgets everything when the last handle is dropped.
     pub fn in_memory() -> Self {
         let shared = Arc::new(state::Shared::new(state::FIRST_REVISION, DEFAULT_HISTORY_BYTES, None));
-        let writer = commit::Writer::start(shared.clone(), None);
+        let writer = Writer::Local(commit::Writer::start(shared.clone(), None));
         Self { shared, writer }
     }
 
     /// Opens or creates the store of a folder. Only one process can have it open.
     pub fn open(folder: &Path, options: DiskOptions) -> Result<Self, OpenError> {
         let (shared, disk) = disk::open(folder, options)?;
-        let writer = commit::Writer::start(shared.clone(), Some(disk));
+        let writer = Writer::Local(commit::Writer::start(shared.clone(), Some(disk)));
         Ok(Self { shared, writer })
+    }
+
+    /// Mirrors what lies in etcd. Several processes may work on one etcd.
+    pub async fn etcd(options: EtcdOptions) -> Result<Self, EtcdError> {
+        let (shared, writer) = etcd::open(options).await?;
+        Ok(Self { shared, writer: Writer::Etcd(writer) })
+    }
+
+    /// Whether other processes write here too: a read must then be preceded by [`Store::fresh`].
+    pub fn is_shared(&self) -> bool {
+        matches!(self.writer, Writer::Etcd(_))
+    }
+
+    /// Waits until readers here see every write that was acknowledged anywhere before this call.
+    pub async fn fresh(&self) -> Result<(), WriteError> {
+        match &self.writer {
+            Writer::Local(_) => Ok(()),
+            Writer::Etcd(etcd) => etcd.fresh().await,
+        }
     }
 
     /// The table of that name, made on first use.
@@ -80,7 +108,10 @@ impl Store {
 
     /// Applies one write; returns once it is durable and visible.
     pub async fn write(&self, write: Write) -> Result<Arc<Record>, WriteError> {
-        self.writer.write(write).await
+        match &self.writer {
+            Writer::Local(local) => local.write(write).await,
+            Writer::Etcd(etcd) => etcd.write(write).await,
+        }
     }
 
     /// Watches one table: every change after `revision`, in order.
@@ -91,5 +122,13 @@ impl Store {
     /// Forgets history up to a revision, as a compaction from outside would.
     pub fn compact(&self, revision: u64) {
         self.shared.compact(revision);
+    }
+
+    /// Lets etcd forget it too; nothing to do for the other drivers.
+    pub async fn compact_remote(&self, revision: u64) -> Result<(), WriteError> {
+        match &self.writer {
+            Writer::Local(_) => Ok(()),
+            Writer::Etcd(etcd) => etcd.compact(revision).await,
+        }
     }
 }

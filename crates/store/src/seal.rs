@@ -14,6 +14,17 @@ use parking_lot::Mutex;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::frame::{self, Fields};
+
+/// What sealed values that stand alone begin with. Upstream marks encrypted values as `k8s:enc:<provider>:<version>:`.
+const ALONE: &[u8] = b"k8s:enc:knarr:v1:";
+
+/// What follows the mark of a value sealed by itself.
+#[must_use]
+pub(crate) fn foreign(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(ALONE)
+}
+
 /// A data key.
 pub type DataKey = [u8; 32];
 
@@ -78,6 +89,22 @@ impl Sealer {
         sealed.extend_from_slice(tag.as_ref());
         sealed.extend_from_slice(&count.to_be_bytes());
         Ok(sealed)
+    }
+
+    /// A sealed value that carries its wrapped key with it, for stores whose entries stand alone.
+    pub fn seal_alone(&self, table: &str, key: &str, plain: &[u8]) -> io::Result<Vec<u8>> {
+        let sealed = self.seal(&bound_to(table, key, 0), plain)?;
+        let mut out = ALONE.to_vec();
+        frame::put_bytes(&mut out, &self.wrapped);
+        out.extend_from_slice(&sealed);
+        Ok(out)
+    }
+
+    /// Opens what follows the mark of [`foreign`].
+    pub fn open_alone(&self, table: &str, key: &str, sealed: &[u8]) -> io::Result<Vec<u8>> {
+        let mut fields = Fields(sealed);
+        let data_key = self.frame_key(fields.bytes()?)?;
+        open(&data_key, &bound_to(table, key, 0), fields.0)
     }
 
     /// The data key of a frame; unwrapped once.

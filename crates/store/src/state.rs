@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
+use tokio::sync::watch as signal;
 
 use crate::chunks::Chunks;
 use crate::history::{Expired, History, Watch};
@@ -106,6 +107,8 @@ pub(crate) struct Shared {
     /// History begins here for every table.
     base: u64,
     sealer: Option<Arc<Sealer>>,
+    /// The revision that readers see.
+    newest: signal::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -118,7 +121,7 @@ struct Tables {
 impl Shared {
     pub fn new(base: u64, history_limit: usize, sealer: Option<Arc<Sealer>>) -> Self {
         let state = State { revision: base, tables: Vec::new() };
-        Self { state: ArcSwap::from_pointee(state), tables: RwLock::default(), history_limit, base, sealer }
+        Self { state: ArcSwap::from_pointee(state), tables: RwLock::default(), history_limit, base, sealer, newest: signal::Sender::new(base) }
     }
 
     /// What encrypts values on their way to the disk.
@@ -192,6 +195,23 @@ impl Shared {
         for history in touched {
             history.wake(revision);
         }
+        self.newest.send_replace(revision);
+    }
+
+    /// Shows a state that nothing leads to from the one before: all watchers are told that their revisions are gone.
+    pub fn restart(&self, state: State) {
+        let revision = state.revision;
+        self.state.store(Arc::new(state));
+        for history in &self.tables.read().histories {
+            history.compact(revision);
+        }
+        self.newest.send_replace(revision);
+    }
+
+    /// Waits until readers see a revision.
+    pub async fn reach(&self, revision: u64) {
+        // The sender lives as long as this does.
+        let _ = self.newest.subscribe().wait_for(|newest| *newest >= revision).await;
     }
 
     /// A table as it was: the present state with newer changes undone.

@@ -1,5 +1,7 @@
 //! The store's contract, the same for every driver.
 
+mod members;
+
 use std::sync::Arc;
 
 use store::{Change, DiskOptions, Expect, Index, Record, Stamped, Store, TableId, Write, WriteError};
@@ -22,12 +24,16 @@ fn run(test: impl AsyncFn(Store)) {
     let folder = tempfile::tempdir().expect("a folder");
     let options = DiskOptions { compact_bytes: 2_000, ..DiskOptions::default() };
     runtime.block_on(test(Store::open(folder.path(), options).expect("a new store")));
+    runtime.block_on(async {
+        let members = members::Members::start(1, false);
+        test(members.store().await).await;
+    });
 }
 
 #[test]
 fn compare_and_set() {
     run(async |store| {
-        let pods = store.table("pods");
+        let pods = store.table("/registry/pods");
         let a = create(&store, pods, "ns/a").await;
         assert_eq!(&a.value[..], format!("{{\"revision\":\"{}\",\"text\":\"new\"}}", a.revision).as_bytes());
         assert!(matches!(store.write(put(pods, "ns/a", "x", Expect::Absent)).await, Err(WriteError::Exists(r)) if r.revision == a.revision));
@@ -45,7 +51,7 @@ fn compare_and_set() {
 #[test]
 fn watches_resume_and_old_views_come_back() {
     run(async |store| {
-        let (pods, other) = (store.table("pods"), store.table("other"));
+        let (pods, other) = (store.table("/registry/pods"), store.table("other"));
         let first = create(&store, pods, "a").await;
         let mut watch = store.watch(pods, 1).expect("history is whole");
         create(&store, other, "a").await;
@@ -68,7 +74,7 @@ fn watches_resume_and_old_views_come_back() {
 #[test]
 fn many_writers_never_lose_an_update() {
     run(async |store| {
-        let table = store.table("counters");
+        let table = store.table("/registry/counters");
         create(&store, table, "n").await;
         let writers = (0..16).map(|_| {
             let store = store.clone();
@@ -95,7 +101,7 @@ fn damage_is_told_and_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let store = Store::open(folder.path(), DiskOptions::default()).expect("a new store");
-    let table = store.table("t");
+    let table = store.table("/registry/t");
     runtime.block_on(async {
         for i in 0..10 {
             create(&store, table, &format!("k{i}")).await;
@@ -123,8 +129,8 @@ fn damage_is_told_and_changes_nothing() {
 #[test]
 fn watches_begun_at_every_revision_agree() {
     run(async |store| {
-        let table = store.table("t");
-        let other = store.table("other");
+        let table = store.table("/registry/t");
+        let other = store.table("/registry/other");
         let start = store.revision();
         let writer = |table: TableId, keys: usize| {
             let store = store.clone();

@@ -123,7 +123,9 @@ fn replace(path: &Path, before: Option<&Value>, after: &Value) -> anyhow::Result
 
 /// What was written is read back and compared before anything is replaced: no entry may suffer from a quoting rule.
 fn to_yaml(config: &Value) -> anyhow::Result<String> {
-    let text = serde_saphyr::to_string(config).context("writing the kubeconfig as YAML")?;
+    // One line a value, as people and scripts expect of a kubeconfig.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let text = serde_saphyr::to_string_with_options(config, options).context("writing the kubeconfig as YAML")?;
     let back: Result<Value, _> = serde_saphyr::from_str(&text);
     if back.is_ok_and(|back| back == *config) { Ok(text) } else { Ok(serde_json::to_string_pretty(config)?) }
 }
@@ -144,6 +146,8 @@ mod tests {
         std::fs::write(&path, theirs).unwrap();
         let before = read(&path).unwrap().unwrap();
         assert!(!merge(&path, &own()).unwrap(), "their current context stays");
+        let long = make("knarr", "https://127.0.0.1:6443", &"CERTIFICATE ".repeat(100), &Issued { cert_pem: "C".into(), key_pem: "K".into() });
+        assert!(to_yaml(&long).unwrap().lines().all(|line| !line.trim_end().ends_with(['|', '>', '-'])), "a value is on the line of its key");
         let merged = read(&path).unwrap().unwrap();
         assert_eq!(merged["clusters"][0], before["clusters"][0]);
         assert_eq!(merged["contexts"][0], before["contexts"][0]);
