@@ -3,6 +3,7 @@
 //! Upstream: cel-go interpreter/runtimecost.go, common/cost.go; k8s.io/apiserver/pkg/cel/library/cost.go (CallCost).
 
 use crate::functions::Overload;
+use crate::steps;
 use crate::value::Value;
 
 pub(crate) const IDENT: u64 = 1;
@@ -35,6 +36,9 @@ pub(crate) fn regex(text: u64, pattern: u64) -> u64 {
 
 /// A value as a tree, every leaf counted.
 fn traversal(value: &Value<'_>) -> u64 {
+    if !steps::take() {
+        return 1;
+    }
     match value {
         Value::String(s) => (s.len() as f64 * STRING_FACTOR) as u64,
         Value::Bytes(b) => (b.len() as f64 * STRING_FACTOR) as u64,
@@ -57,7 +61,7 @@ pub(crate) fn before(overload: &Overload, args: &[Value<'_>]) -> Option<u64> {
         "list_sets_contains_list" | "list_sets_intersects_list" => CALL + product(1),
         "list_sets_equivalent_list" => CALL + product(2),
         "list_slice" => match (args.get(1), args.get(2)) {
-            (Some(Value::Int(from)), Some(Value::Int(to))) => allocating(1.0, to.saturating_sub(*from).max(0) as u64),
+            (Some(Value::Int(from)), Some(Value::Int(to))) => allocating(1.0, (*to).min(size(&args[0]) as i64).saturating_sub(*from).max(0) as u64),
             _ => CALL,
         },
         "lists_range" => match args.first() {

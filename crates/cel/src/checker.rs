@@ -9,7 +9,7 @@ use crate::env::{Env, Name};
 use crate::functions::Overload;
 use crate::source::Issue;
 use crate::types::{Type, signature};
-use crate::unify::{Bindings, instantiate, most_general};
+use crate::unify::{Bindings, instantiate};
 
 /// What a node was found to mean.
 #[derive(Clone)]
@@ -45,12 +45,18 @@ pub(crate) struct Checker<'e> {
 pub(crate) fn check(ast: &Ast, env: &Env) -> Result<Checked, Vec<Issue>> {
     let mut checker = Checker { env, ast, bindings: Bindings::default(), scopes: Vec::new(), out: Checked::default(), issues: Vec::new() };
     checker.check(&ast.root);
+    if checker.bindings.exhausted() {
+        return Err(vec![Issue { at: None, message: "expression is too complex to check".into() }]);
+    }
     if !checker.issues.is_empty() {
         return Err(checker.issues);
     }
     let Checker { bindings, mut out, .. } = checker;
     for ty in out.types.values_mut() {
         *ty = bindings.resolve(ty, true);
+    }
+    if bindings.exhausted() {
+        return Err(vec![Issue { at: None, message: "expression is too complex to check".into() }]);
     }
     Ok(out)
 }
@@ -247,7 +253,7 @@ impl Checker<'_> {
     fn join(&mut self, at: &Expr, previous: Option<Type>, current: Type) -> Type {
         let Some(previous) = previous else { return current };
         if self.bindings.assignable(&previous, &current) {
-            return most_general(&previous, &current);
+            return self.bindings.most_general(&previous, &current);
         }
         if self.env.mixed_literals {
             return Type::Dyn;

@@ -14,6 +14,7 @@ use crate::functions::{fail, no_overload};
 use crate::library;
 use crate::plan::{Call, Loop, Node, Pattern, Step, map_key};
 use crate::program::Activation;
+use crate::steps;
 use crate::value::{EvalError, Evaluated, Value};
 
 /// No list built by an expression has more members.
@@ -38,6 +39,7 @@ fn bool_of<'a>(value: &Evaluated<'a>) -> Result<bool, EvalError> {
 
 impl<'v, 'a> Evaluator<'v, 'a> {
     pub(crate) fn new(vars: &'v dyn Activation<'a>, names: &'a [Box<str>], limit: u64) -> Evaluator<'v, 'a> {
+        steps::begin();
         Evaluator { vars, names, slots: vec![None; names.len()], stack: Vec::new(), cost: 0, limit }
     }
 
@@ -47,7 +49,7 @@ impl<'v, 'a> Evaluator<'v, 'a> {
 
     fn charge(&mut self, cost: u64) -> Result<(), EvalError> {
         self.cost = self.cost.saturating_add(cost);
-        if self.cost > self.limit { Err(EvalError::CostExceeded) } else { Ok(()) }
+        if self.cost > self.limit || steps::exhausted() { Err(EvalError::CostExceeded) } else { Ok(()) }
     }
 
     pub(crate) fn eval(&mut self, node: &'a Node) -> Evaluated<'a> {
@@ -221,7 +223,8 @@ impl<'v, 'a> Evaluator<'v, 'a> {
         // What a call costs for its arguments alone is paid before it is made.
         if let Some(cost) = charge::before(overload, &args) {
             self.charge(cost)?;
-            return (overload.run)(&args);
+            let value = (overload.run)(&args);
+            return if steps::exhausted() { Err(EvalError::CostExceeded) } else { value };
         }
         let value = (overload.run)(&args);
         self.charge(charge::after(overload, &args, value.as_ref().ok()))?;

@@ -10,6 +10,9 @@ use crate::decl::{Decl, DeclKind};
 use crate::time;
 use crate::value::{EvalError, Evaluated, Value};
 
+/// Members of the largest value that is written as JSON.
+const MAX_JSON: usize = 1_000_000;
+
 /// A JSON value as the declaration says it is to be read.
 pub(crate) fn view<'a>(json: &'a Json, decl: &'a Decl) -> Evaluated<'a> {
     if json.is_null() {
@@ -81,8 +84,15 @@ impl<'a> Value<'a> {
         view(json, decl)
     }
 
-    /// The value as JSON: what a mutation writes. `None` for what JSON cannot hold (types, absent optionals, ...).
+    /// The value as JSON: what a mutation writes. `None` for what JSON cannot hold (types, absent optionals, ...) and for values
+    /// of more than a million members.
     pub fn to_json(&self) -> Option<Json> {
+        let mut left = MAX_JSON;
+        self.json_within(&mut left)
+    }
+
+    fn json_within(&self, left: &mut usize) -> Option<Json> {
+        *left = left.checked_sub(1)?;
         Some(match self {
             Value::Null => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
@@ -93,11 +103,11 @@ impl<'a> Value<'a> {
             Value::Bytes(b) => Json::String(base64::engine::general_purpose::STANDARD.encode(b)),
             Value::Duration(d) => Json::String(time::format_duration(*d)),
             Value::Timestamp(t) => Json::String(time::format_timestamp(*t)),
-            Value::List(list) => Json::Array(list.iter().map(|v| v.ok()?.to_json()).collect::<Option<_>>()?),
+            Value::List(list) => Json::Array(list.iter().map(|v| v.ok()?.json_within(left)).collect::<Option<_>>()?),
             Value::Map(Map::Json(map, _)) | Value::Object(Object::Json(map, _)) => Json::Object((*map).clone()),
-            Value::Map(map) => Json::Object(map.iter().map(|(k, v)| Some((k.text(), v.ok()?.to_json()?))).collect::<Option<_>>()?),
-            Value::Object(Object::Built(built)) => Json::Object(built.fields.iter().map(|(k, v)| Some((k.clone(), v.to_json()?))).collect::<Option<_>>()?),
-            Value::Optional(Some(v)) => v.to_json()?,
+            Value::Map(map) => Json::Object(map.iter().map(|(k, v)| Some((k.text(), v.ok()?.json_within(left)?))).collect::<Option<_>>()?),
+            Value::Object(Object::Built(built)) => Json::Object(built.fields.iter().map(|(k, v)| Some((k.clone(), v.json_within(left)?))).collect::<Option<_>>()?),
+            Value::Optional(Some(v)) => v.json_within(left)?,
             _ => return None,
         })
     }

@@ -52,6 +52,7 @@ mod parser;
 mod plan;
 mod program;
 mod source;
+mod steps;
 mod time;
 mod types;
 mod unify;

@@ -233,6 +233,9 @@ impl Parser {
             return self.report(Some(place), &format!("{name}() variable name must be a simple identifier"));
         };
         let body = args.pop().expect("two arguments");
+        if !self.may_copy(&target) {
+            return self.report(None, "expression recursion limit exceeded: 250");
+        }
         let value = self.member_call(at, target.clone(), "value", Vec::new());
         let mapped = self.named(at, &var, value, body);
         let yes = if flat { mapped } else { self.made(at, "optional.of", vec![mapped]) };

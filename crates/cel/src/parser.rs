@@ -25,6 +25,12 @@ const PRIMARY: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', N
 const RESERVED: [&str; 17] =
     ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
 
+const OR: u8 = 1;
+const AND: u8 = 2;
+const RELATION: u8 = 3;
+const SUM: u8 = 4;
+const PRODUCT: u8 = 5;
+
 pub(crate) fn parse(source: &str, syntax: Syntax) -> Result<Ast, CompileError> {
     let chars: Vec<char> = source.chars().collect();
     if chars.len() > MAX_CODE_POINTS {
@@ -32,7 +38,7 @@ pub(crate) fn parse(source: &str, syntax: Syntax) -> Result<Ast, CompileError> {
         return Err(CompileError::new(source, vec![Issue { at: None, message }]));
     }
     let (tokens, issues) = tokens(&chars);
-    let mut parser = Parser { tokens, next: 0, issues, positions: vec![0], depth: 0, syntax };
+    let mut parser = Parser { tokens, next: 0, issues, positions: vec![0], depth: 0, copied: 0, syntax };
     let root = parser.start();
     match root {
         Some(root) if parser.issues.is_empty() => Ok(Ast { root, positions: parser.positions }),
@@ -46,10 +52,21 @@ pub(crate) struct Parser {
     pub(crate) issues: Vec<Issue>,
     positions: Vec<u32>,
     depth: usize,
+    /// Nodes macros have copied.
+    copied: usize,
     pub(crate) syntax: Syntax,
 }
 
+/// Macros that use an operand twice copy it; nested, copies of copies. No expression has more of them.
+const MAX_COPIED: usize = 20_000;
+
 impl Parser {
+    /// Counts a copy of a tree, and says whether it may be made.
+    pub(crate) fn may_copy(&mut self, tree: &Expr) -> bool {
+        crate::validate::walk(tree, &mut |_| self.copied += 1);
+        self.copied <= MAX_COPIED
+    }
+
     fn start(&mut self) -> Option<Expr> {
         let root = self.expr()?;
         if *self.peek() != Token::End {
@@ -142,12 +159,12 @@ impl Parser {
         if self.depth >= MAX_DEPTH {
             return self.too_deep();
         }
-        let condition = self.or()?;
+        let condition = self.binary(OR)?;
         let result = match self.accept("?") {
             None => condition,
             Some(at) => {
                 let id = self.id(at);
-                let yes = self.or()?;
+                let yes = self.binary(OR)?;
                 self.expect(":")?;
                 let no = self.expr()?;
                 self.call(id, op::CONDITIONAL, vec![condition, yes, no])
@@ -155,26 +172,6 @@ impl Parser {
         };
         self.depth -= 1;
         Some(result)
-    }
-
-    fn or(&mut self) -> Option<Expr> {
-        let mut terms = vec![self.and()?];
-        let mut ids = Vec::new();
-        while let Some(at) = self.accept("||") {
-            ids.push(self.id(at));
-            terms.push(self.and()?);
-        }
-        Some(self.balance(op::OR, terms, &ids))
-    }
-
-    fn and(&mut self) -> Option<Expr> {
-        let mut terms = vec![self.relation()?];
-        let mut ids = Vec::new();
-        while let Some(at) = self.accept("&&") {
-            ids.push(self.id(at));
-            terms.push(self.relation()?);
-        }
-        Some(self.balance(op::AND, terms, &ids))
     }
 
     /// A chain of one logical operator becomes a balanced tree, as deep as the logarithm of its length.
@@ -193,74 +190,60 @@ impl Parser {
         self.call(ids[middle], function, vec![left, right])
     }
 
-    fn relation_operator(&self) -> Option<&'static str> {
-        match self.peek() {
-            Token::Punct("==") => Some(op::EQ),
-            Token::Punct("!=") => Some(op::NE),
-            Token::Punct("<") => Some("_<_"),
-            Token::Punct("<=") => Some("_<=_"),
-            Token::Punct(">") => Some("_>_"),
-            Token::Punct(">=") => Some("_>=_"),
-            Token::Ident(word) if word == "in" => Some(op::IN),
-            _ => None,
-        }
+    /// The binary operator that comes next, and how tightly it binds.
+    fn operator(&self) -> Option<(u8, &'static str)> {
+        Some(match self.peek() {
+            Token::Punct("||") => (OR, op::OR),
+            Token::Punct("&&") => (AND, op::AND),
+            Token::Punct("==") => (RELATION, op::EQ),
+            Token::Punct("!=") => (RELATION, op::NE),
+            Token::Punct("<") => (RELATION, "_<_"),
+            Token::Punct("<=") => (RELATION, "_<=_"),
+            Token::Punct(">") => (RELATION, "_>_"),
+            Token::Punct(">=") => (RELATION, "_>=_"),
+            Token::Ident(word) if word == "in" => (RELATION, op::IN),
+            Token::Punct("+") => (SUM, op::ADD),
+            Token::Punct("-") => (SUM, "_-_"),
+            Token::Punct("*") => (PRODUCT, "_*_"),
+            Token::Punct("/") => (PRODUCT, "_/_"),
+            Token::Punct("%") => (PRODUCT, "_%_"),
+            _ => return None,
+        })
     }
 
-    fn relation(&mut self) -> Option<Expr> {
-        let mut left = self.sum()?;
+    /// Operands joined by operators that bind at least so tightly. One function for all levels: nesting costs few stack frames.
+    fn binary(&mut self, least: u8) -> Option<Expr> {
+        let mut left = self.unary()?;
         let mut chain = 0;
-        while let Some(function) = self.relation_operator() {
+        while let Some((level, function)) = self.operator()
+            && level >= least
+        {
+            if level <= AND {
+                left = self.logical(left, level, function)?;
+                continue;
+            }
             chain += 1;
             if chain >= MAX_DEPTH {
                 return self.too_deep();
             }
             let at = self.take().1;
             let id = self.id(at);
-            let right = self.sum()?;
+            let right = self.binary(level + 1)?;
             left = self.call(id, function, vec![left, right]);
         }
         Some(left)
     }
 
-    fn sum(&mut self) -> Option<Expr> {
-        let mut left = self.product()?;
-        let mut chain = 0;
-        loop {
-            let function = match self.peek() {
-                Token::Punct("+") => op::ADD,
-                Token::Punct("-") => "_-_",
-                _ => return Some(left),
-            };
-            chain += 1;
-            if chain >= MAX_DEPTH {
-                return self.too_deep();
-            }
-            let at = self.take().1;
-            let id = self.id(at);
-            let right = self.product()?;
-            left = self.call(id, function, vec![left, right]);
+    #[inline(never)]
+    fn logical(&mut self, first: Expr, level: u8, function: &str) -> Option<Expr> {
+        let sign = if level == OR { "||" } else { "&&" };
+        let mut terms = vec![first];
+        let mut ids = Vec::new();
+        while let Some(at) = self.accept(sign) {
+            ids.push(self.id(at));
+            terms.push(self.binary(level + 1)?);
         }
-    }
-
-    fn product(&mut self) -> Option<Expr> {
-        let mut left = self.unary()?;
-        let mut chain = 0;
-        loop {
-            let function = match self.peek() {
-                Token::Punct("*") => "_*_",
-                Token::Punct("/") => "_/_",
-                Token::Punct("%") => "_%_",
-                _ => return Some(left),
-            };
-            chain += 1;
-            if chain >= MAX_DEPTH {
-                return self.too_deep();
-            }
-            let at = self.take().1;
-            let id = self.id(at);
-            let right = self.unary()?;
-            left = self.call(id, function, vec![left, right]);
-        }
+        Some(self.balance(function, terms, &ids))
     }
 
     fn unary(&mut self) -> Option<Expr> {

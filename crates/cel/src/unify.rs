@@ -2,18 +2,34 @@
 //!
 //! Upstream: cel-go checker/types.go. Invariant: a failed attempt leaves the bindings as they were.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::types::Type;
+
+/// Types of types double in size when a macro nests them: no check takes more steps than this.
+const MAX_STEPS: u64 = 4_000_000;
 
 #[derive(Default)]
 pub(crate) struct Bindings {
     bound: Vec<Option<Type>>,
     /// What to restore when an attempt fails.
     undo: Vec<(u32, Option<Type>)>,
+    steps: Cell<u64>,
 }
 
 impl Bindings {
+    /// Counts a step; false when there were too many.
+    fn step(&self) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        !self.exhausted()
+    }
+
+    /// The checks gave up, and what they found is worth nothing.
+    pub(crate) fn exhausted(&self) -> bool {
+        self.steps.get() > MAX_STEPS
+    }
+
     pub(crate) fn fresh(&mut self) -> Type {
         self.bound.push(None);
         Type::Var((self.bound.len() - 1) as u32)
@@ -54,7 +70,12 @@ impl Bindings {
     }
 
     fn fits(&mut self, one: &Type, two: &Type) -> bool {
-        if one == two {
+        if !self.step() {
+            return false;
+        }
+        if let (Type::Var(a), Type::Var(b)) = (one, two)
+            && a == b
+        {
             return true;
         }
         if let Type::Var(var) = two {
@@ -83,11 +104,9 @@ impl Bindings {
     /// Whether `ty` may be what `var` stands for, and whether the variable already stood for something.
     fn substitutes(&mut self, ty: &Type, var: u32, itself: &Type) -> (bool, bool) {
         if let Some(bound) = self.find(var).cloned() {
-            if *ty == bound {
-                return (true, true);
-            }
             if self.fits(ty, &bound) {
-                self.bind(var, most_general(ty, &bound));
+                let general = self.most_general(ty, &bound);
+                self.bind(var, general);
                 return (true, true);
             }
             return (false, true);
@@ -100,10 +119,11 @@ impl Bindings {
     }
 
     fn mentions(&self, var: &Type, within: &Type) -> bool {
-        if var == within {
-            return true;
+        if !self.step() {
+            return false;
         }
         match within {
+            Type::Var(v) if matches!(var, Type::Var(other) if other == v) => true,
             Type::Var(v) => self.find(*v).is_some_and(|bound| self.mentions(var, bound)),
             Type::List(of) => self.mentions(var, of),
             Type::Map(of) => self.mentions(var, &of.0) || self.mentions(var, &of.1),
@@ -115,6 +135,9 @@ impl Bindings {
 
     /// The type with bound variables replaced; free ones become dyn when asked.
     pub(crate) fn resolve(&self, ty: &Type, free_is_dyn: bool) -> Type {
+        if !self.step() {
+            return Type::Dyn;
+        }
         match ty {
             Type::Var(var) => match self.find(*var) {
                 Some(bound) => self.resolve(bound, free_is_dyn),
@@ -126,6 +149,27 @@ impl Bindings {
             Type::Opaque(name, params) if !params.is_empty() => Type::Opaque(name.clone(), params.iter().map(|p| self.resolve(p, free_is_dyn)).collect()),
             Type::Type(Some(of)) => Type::of_type(self.resolve(of, free_is_dyn)),
             other => other.clone(),
+        }
+    }
+
+    pub(crate) fn most_general(&self, one: &Type, two: &Type) -> Type {
+        if self.less_specific(one, two) { one.clone() } else { two.clone() }
+    }
+
+    fn less_specific(&self, one: &Type, two: &Type) -> bool {
+        if !self.step() {
+            return true;
+        }
+        match (one, two) {
+            (Type::Dyn | Type::Var(_), _) => true,
+            (_, Type::Dyn | Type::Var(_)) => false,
+            (Type::List(a), Type::List(b)) => self.less_specific(a, b),
+            (Type::Map(a), Type::Map(b)) => self.less_specific(&a.0, &b.0) && self.less_specific(&a.1, &b.1),
+            (Type::Opaque(a, p), Type::Opaque(b, q)) => a == b && p.len() == q.len() && p.iter().zip(q.iter()).all(|(p, q)| self.less_specific(p, q)),
+            (Type::Type(_), Type::Type(_)) => true,
+            // A nullable type is the more general beside null.
+            (other, Type::Null) if nullable(other) => true,
+            (a, b) => a == b,
         }
     }
 }
@@ -143,23 +187,5 @@ pub(crate) fn instantiate(ty: &Type, vars: &[Type]) -> Type {
         Type::Opaque(name, params) if !params.is_empty() => Type::Opaque(name.clone(), params.iter().map(|p| instantiate(p, vars)).collect()),
         Type::Type(Some(of)) => Type::Type(Some(Arc::new(instantiate(of, vars)))),
         other => other.clone(),
-    }
-}
-
-pub(crate) fn most_general(one: &Type, two: &Type) -> Type {
-    if less_specific(one, two) { one.clone() } else { two.clone() }
-}
-
-fn less_specific(one: &Type, two: &Type) -> bool {
-    match (one, two) {
-        (Type::Dyn | Type::Var(_), _) => true,
-        (_, Type::Dyn | Type::Var(_)) => false,
-        (Type::List(a), Type::List(b)) => less_specific(a, b),
-        (Type::Map(a), Type::Map(b)) => less_specific(&a.0, &b.0) && less_specific(&a.1, &b.1),
-        (Type::Opaque(a, p), Type::Opaque(b, q)) => a == b && p.len() == q.len() && p.iter().zip(q.iter()).all(|(p, q)| less_specific(p, q)),
-        (Type::Type(_), Type::Type(_)) => true,
-        // A nullable type is the more general beside null.
-        (other, Type::Null) if nullable(other) => true,
-        (a, b) => a == b,
     }
 }

@@ -15,6 +15,7 @@ use crate::library::cidr::Cidr;
 use crate::library::format::Format;
 use crate::library::semver::Semver;
 use crate::library::url::Url;
+use crate::steps;
 use crate::time::Moment;
 use crate::types::Type;
 
@@ -184,6 +185,9 @@ impl PartialEq for Value<'_> {
     /// CEL's equality: numbers by value whatever their types, anything else of different types unequal.
     fn eq(&self, other: &Value<'_>) -> bool {
         use Value as V;
+        if !steps::take() {
+            return false;
+        }
         match (self, other) {
             (V::Null, V::Null) => true,
             (V::Bool(a), V::Bool(b)) => a == b,
