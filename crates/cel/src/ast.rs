@@ -22,6 +22,8 @@ pub(crate) struct Expr {
     pub id: Id,
     /// Of the tree below, itself included.
     pub depth: u16,
+    /// The same, of operators and selections only: what cel-go's recursion limit counts.
+    pub counted: u16,
     pub kind: Kind,
 }
 
@@ -97,6 +99,27 @@ impl Kind {
         };
         below.saturating_add(1)
     }
+
+    /// How many operators and selections a node of this kind has on one path, itself included.
+    pub(crate) fn counted(&self) -> u16 {
+        let most = |all: &mut dyn Iterator<Item = &Expr>| all.map(|e| e.counted).max().unwrap_or(0);
+        match self {
+            Kind::Const(_) | Kind::Ident(_) | Kind::Error => 0,
+            Kind::Select { operand, .. } => operand.counted.saturating_add(1),
+            Kind::Call { function, target, args } => {
+                let counts = target.is_some() || matches!(function.as_str(), op::INDEX | op::OPT_INDEX | op::OPT_SELECT | op::IN) || is_binary(function);
+                most(&mut args.iter().chain(target.as_deref())).saturating_add(u16::from(counts))
+            }
+            Kind::List { items, .. } => most(&mut items.iter()),
+            Kind::Map(entries) => most(&mut entries.iter().flat_map(|e| [&e.key, &e.value])),
+            Kind::Struct { fields, .. } => most(&mut fields.iter().map(|f| &f.value)),
+            Kind::Fold(fold) => most(&mut [&fold.range, &fold.init, &fold.step, &fold.result].into_iter()),
+        }
+    }
+}
+
+fn is_binary(function: &str) -> bool {
+    function.len() > 2 && function.starts_with('_') && function.ends_with('_') && !matches!(function, op::AND | op::OR | op::CONDITIONAL)
 }
 
 /// `a.b.c` as one name, when the expression is such a chain.

@@ -177,7 +177,8 @@ impl Lexer<'_> {
                 at += 1;
             }
         }
-        let end = at.min(self.chars.len());
+        // The line's end is part of what was not understood.
+        let end = (at + 1).min(self.chars.len());
         self.unknown(end - from)
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn parse(source: &str, syntax: Syntax) -> Result<Ast, CompileError> {
         return Err(CompileError::new(source, vec![Issue { at: None, message }]));
     }
     let (tokens, issues) = tokens(&chars);
-    let mut parser = Parser { tokens, next: 0, issues, positions: vec![0], depth: 0, copied: 0, syntax };
+    let mut parser = Parser { tokens, next: 0, issues, positions: vec![0], depth: 0, recovering: false, copied: 0, syntax };
     let root = parser.start();
     match root {
         Some(root) if parser.issues.is_empty() => Ok(Ast { root, positions: parser.positions }),
@@ -52,6 +52,8 @@ pub(crate) struct Parser {
     pub(crate) issues: Vec<Issue>,
     positions: Vec<u32>,
     depth: usize,
+    /// An error was reported and no token taken since.
+    recovering: bool,
     /// Nodes macros have copied.
     copied: usize,
     pub(crate) syntax: Syntax,
@@ -86,6 +88,7 @@ impl Parser {
 
     fn take(&mut self) -> (Token, u32) {
         let token = self.tokens[self.next].clone();
+        self.recovering = false;
         if self.next + 1 < self.tokens.len() {
             self.next += 1;
         }
@@ -111,7 +114,15 @@ impl Parser {
     }
 
     fn syntax_error<T>(&mut self, message: &str) -> Option<T> {
-        self.issues.push(Issue { at: Some(self.at()), message: format!("Syntax error: {message}") });
+        self.syntax_error_at(self.at(), message)
+    }
+
+    /// Upstream (ANTLR's error strategy): after an error nothing is reported until a token has been taken again.
+    fn syntax_error_at<T>(&mut self, at: u32, message: &str) -> Option<T> {
+        if !self.recovering {
+            self.issues.push(Issue { at: Some(at), message: format!("Syntax error: {message}") });
+            self.recovering = true;
+        }
         None
     }
 
@@ -133,12 +144,12 @@ impl Parser {
 
     /// The node, or an error in its place where the tree would grow too deep.
     pub(crate) fn make(&mut self, id: Id, kind: Kind) -> Expr {
-        let depth = kind.depth();
-        if depth > MAX_TREE_DEPTH {
-            self.issues.push(Issue { at: None, message: format!("expression recursion limit exceeded: {MAX_DEPTH}") });
-            return Expr { id, depth: 1, kind: Kind::Error };
+        let (depth, counted) = (kind.depth(), kind.counted());
+        if depth > MAX_TREE_DEPTH || usize::from(counted) > MAX_DEPTH {
+            self.issues.push(Issue { at: None, message: "max recursion depth exceeded".into() });
+            return Expr { id, depth: 1, counted: 0, kind: Kind::Error };
         }
-        Expr { id, depth, kind }
+        Expr { id, depth, counted, kind }
     }
 
     pub(crate) fn place(&self, id: Id) -> u32 {
@@ -146,7 +157,7 @@ impl Parser {
     }
 
     fn too_deep<T>(&mut self) -> Option<T> {
-        self.issues.push(Issue { at: None, message: format!("expression recursion limit exceeded: {MAX_DEPTH}") });
+        self.issues.push(Issue { at: None, message: "max recursion depth exceeded".into() });
         None
     }
 
@@ -156,8 +167,9 @@ impl Parser {
 
     fn expr(&mut self) -> Option<Expr> {
         self.depth += 1;
-        if self.depth >= MAX_DEPTH {
-            return self.too_deep();
+        if self.depth > MAX_DEPTH {
+            self.issues.push(Issue { at: None, message: format!("expression recursion limit exceeded: {MAX_DEPTH}") });
+            return None;
         }
         let condition = self.binary(OR)?;
         let result = match self.accept("?") {
@@ -223,7 +235,7 @@ impl Parser {
                 continue;
             }
             chain += 1;
-            if chain >= MAX_DEPTH {
+            if chain > MAX_DEPTH {
                 return self.too_deep();
             }
             let at = self.take().1;
@@ -263,14 +275,14 @@ impl Parser {
     }
 
     fn member(&mut self) -> Option<Expr> {
+        // Only a plain dotted name may be followed by a message's fields.
+        let mut plain = matches!(self.peek(), Token::Ident(_) | Token::Punct("."));
         let mut operand = self.primary()?;
         let mut chain = 0;
         loop {
-            chain += 1;
-            if chain >= MAX_DEPTH {
-                return self.too_deep();
-            }
+            plain &= matches!(operand.kind, Kind::Ident(_) | Kind::Select { .. });
             if let Some(at) = self.accept(".") {
+                plain &= matches!(self.peek(), Token::Ident(_));
                 operand = self.selection(operand, at)?;
             } else if let Some(at) = self.accept("[") {
                 let optional = self.accept("?").is_some();
@@ -278,10 +290,15 @@ impl Parser {
                 let index = self.expr()?;
                 self.expect("]")?;
                 operand = self.call(id, if optional { op::OPT_INDEX } else { op::INDEX }, vec![operand, index]);
-            } else if matches!(self.peek(), Token::Punct("{")) && matches!(operand.kind, Kind::Ident(_) | Kind::Select { .. }) {
+            } else if plain && matches!(self.peek(), Token::Punct("{")) {
                 operand = self.construction(operand)?;
+                plain = false;
             } else {
                 return Some(operand);
+            }
+            chain += 1;
+            if chain > MAX_DEPTH {
+                return self.too_deep();
             }
         }
     }
@@ -291,14 +308,18 @@ impl Parser {
         let (name, at, quoted) = match self.take() {
             (Token::Ident(name), at) if !matches!(name.as_str(), "true" | "false" | "null" | "in") => (name, at, false),
             (Token::Quoted(name), at) => (name, at, true),
-            (_, _) => {
-                self.next = self.next.saturating_sub(usize::from(*self.peek() != Token::End));
-                let shown = self.peek().shown();
-                return self.syntax_error(&format!("no viable alternative at input '.{}'", shown.trim_matches('\'')));
+            (other, at) => {
+                let shown = other.shown();
+                let message = match other {
+                    Token::Ident(ref word) if word != "in" => format!("mismatched input {shown} expecting IDENTIFIER"),
+                    Token::End => "no viable alternative at input '.'".to_owned(),
+                    _ => format!("no viable alternative at input '.{}'", &shown[1..shown.len() - 1]),
+                };
+                return self.syntax_error_at(at, &message);
             }
         };
         if quoted && !self.syntax.quoted_fields {
-            return Some(self.report(Some(at), "unsupported syntax '`'"));
+            return Some(self.report(Some(at), "unsupported syntax: '`'"));
         }
         if optional {
             let id = self.id(dot);
@@ -361,7 +382,8 @@ impl Parser {
             let optional = self.accept("?").is_some();
             let (Token::Ident(field) | Token::Quoted(field)) = self.peek().clone() else {
                 let shown = self.peek().shown();
-                return self.syntax_error(&format!("mismatched input {shown} expecting {{'}}', ',', '?', IDENTIFIER}}"));
+                let expected = if optional { "{IDENTIFIER, ESC_IDENTIFIER}" } else { "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}" };
+                return self.syntax_error(&format!("mismatched input {shown} expecting {expected}"));
             };
             self.take();
             let colon = self.expect(":")?;
@@ -394,7 +416,30 @@ impl Parser {
         Some(self.make(id, Kind::Map(entries)))
     }
 
+    /// Whether a token can begin an operand.
+    fn begins(token: Option<&(Token, u32)>) -> bool {
+        match token.map(|t| &t.0) {
+            Some(Token::Punct(p)) => matches!(*p, "[" | "{" | "(" | "." | "-" | "!"),
+            Some(Token::Ident(word)) => word != "in",
+            Some(Token::Quoted(_) | Token::End) | None => false,
+            Some(_) => true,
+        }
+    }
+
+    /// What stands where an operand should: where the parse can go on behind it, it does.
+    fn no_operand(&mut self) -> Option<Expr> {
+        let shown = self.peek().shown();
+        let what = if Self::begins(self.tokens.get(self.next + 1)) { "extraneous" } else { "mismatched" };
+        let none: Option<()> = self.syntax_error(&format!("{what} input {shown} expecting {PRIMARY}"));
+        debug_assert!(none.is_none());
+        let follows = self.operator().is_some() || matches!(self.peek(), Token::End | Token::Punct(")" | "]" | "}" | "," | ":" | "?"));
+        (what == "mismatched" && follows).then(|| self.node(self.at(), Kind::Error))
+    }
+
     fn primary(&mut self) -> Option<Expr> {
+        if !Self::begins(self.tokens.get(self.next)) || matches!(self.peek(), Token::Punct("!")) {
+            return self.no_operand();
+        }
         let (token, at) = self.take();
         match token {
             Token::Punct("(") => {
@@ -419,11 +464,7 @@ impl Parser {
             Token::Ident(name) => self.name(&name, at),
             Token::Int(_) | Token::Uint(_) | Token::Float(_) => Some(self.number(token, at, "")),
             Token::String(text) | Token::Bytes(text) => Some(self.text(&text, at)),
-            other => {
-                self.next = self.tokens.iter().position(|t| t.1 == at && t.0 == other).unwrap_or(self.next);
-                let what = if other == Token::End { "mismatched" } else { "extraneous" };
-                self.syntax_error(&format!("{what} input {} expecting {PRIMARY}", other.shown()))
-            }
+            _ => self.no_operand(),
         }
     }
 
@@ -460,10 +501,6 @@ impl Parser {
             "true" => Some(Const::Bool(true)),
             "false" => Some(Const::Bool(false)),
             "null" => Some(Const::Null),
-            "in" => {
-                self.next = self.next.saturating_sub(1);
-                return self.syntax_error(&format!("extraneous input 'in' expecting {PRIMARY}"));
-            }
             _ => None,
         };
         if let Some(constant) = constant {

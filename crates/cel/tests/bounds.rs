@@ -40,7 +40,10 @@ fn deep_expressions_are_refused_or_evaluated() {
             }
         }
         assert_eq!(run(&vec!["true"; 5000].join(" && ")), Ok("true".into()));
-        assert!(run(&vec!["1"; 300].join("+")).unwrap_err().contains("expression recursion limit exceeded: 250"));
+        assert!(run(&vec!["1"; 300].join("+")).unwrap_err().contains("max recursion depth exceeded"));
+        assert!(run(&format!("{}1{}", "(".repeat(250), ")".repeat(250))).unwrap_err().contains("expression recursion limit exceeded: 250"));
+        assert_eq!(run(&format!("{}true{}", "(".repeat(249), ")".repeat(249))), Ok("true".into()));
+        assert_eq!(run(&format!("1{} > 0", "+1".repeat(249))), Ok("true".into()));
     });
 }
 
@@ -51,7 +54,7 @@ fn chains_within_chains_stay_shallow() {
         for _ in 0..100 {
             source = format!("({source}){}", "+1".repeat(200));
         }
-        assert!(run(&source).unwrap_err().contains("recursion limit"));
+        assert!(run(&source).unwrap_err().contains("recursion depth"));
     });
 }
 
