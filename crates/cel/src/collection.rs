@@ -323,6 +323,32 @@ pub struct BuiltObject<'a> {
     pub fields: BTreeMap<String, Value<'a>>,
 }
 
+impl BuiltObject<'_> {
+    /// Whether every object inside is of the type its place has: under `Object`, the field `spec` is an `Object.spec`, and so on
+    /// through lists and maps. The first mismatch is told.
+    // Upstream: k8s.io/apiserver/pkg/cel/mutation/dynamic/objects.go.
+    pub fn check_type_names(&self) -> Result<(), String> {
+        let root = self.name.to_string();
+        self.check_at(&root)
+    }
+
+    fn check_at(&self, expected: &str) -> Result<(), String> {
+        if *self.name != *expected {
+            return Err(format!("unexpected type name {:?}, expected {expected:?}, which matches field name path from root Object type", &*self.name));
+        }
+        self.fields.iter().try_for_each(|(field, value)| check_place(value, &format!("{expected}.{field}")))
+    }
+}
+
+fn check_place(value: &Value<'_>, expected: &str) -> Result<(), String> {
+    match value {
+        Value::Object(Object::Built(built)) => built.check_at(expected),
+        Value::List(List { items: Items::Built(items), .. }) => items.iter().try_for_each(|v| check_place(v, expected)),
+        Value::Map(Map::Built(map)) => map.values().try_for_each(|v| check_place(v, expected)),
+        _ => Ok(()),
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Object<'a> {
     Json(&'a serde_json::Map<String, Json>, &'a ObjectDecl),

@@ -3,14 +3,19 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use quantity::{Format, Quantity};
+use quantity::{Format, ParseError, Quantity};
 
 use crate::functions::{Run, Table, fail, mismatch};
 use crate::value::{Evaluated, Value as V};
 
 fn parse<'a>(a: &[V<'a>]) -> Evaluated<'a> {
     let V::String(s) = &a[0] else { return mismatch() };
-    s.parse::<Quantity>().map_or_else(|e| fail(e.to_string()), |q| Ok(V::Quantity(Arc::new(q))))
+    match s.parse::<Quantity>() {
+        // A suffix alone is no quantity.
+        Ok(_) if !s.bytes().any(|b| b.is_ascii_digit()) => fail(ParseError::Numeric.to_string()),
+        Ok(q) => Ok(V::Quantity(Arc::new(q))),
+        Err(e) => fail(e.to_string()),
+    }
 }
 
 fn compare<'a>(a: &[V<'a>], answer: fn(Ordering) -> V<'static>) -> Evaluated<'a> {
