@@ -45,6 +45,7 @@ pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
             "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
     )
     .await?;
+    replace(server, server.aggregator.front.published()).await?;
     kubernetes_service(server).await
 }
 

@@ -109,6 +109,8 @@ fn groups(registry: &Registry) -> Vec<String> {
             groups.push(served.resource.group.to_string());
         }
     }
+    // Upstream: by priority, that of registrations first of all.
+    groups.sort_by_key(|g| std::cmp::Reverse(if g == "apiregistration.k8s.io" { i64::MAX } else { catalog::api_registration::priority(g, "").0 }));
     groups
 }
 
@@ -119,6 +121,7 @@ fn versions(registry: &Registry, group: &str) -> Vec<String> {
             versions.push(served.resource.version.to_string());
         }
     }
+    versions.sort_by_key(|v| std::cmp::Reverse(catalog::api_registration::priority(group, v).1));
     versions
 }
 

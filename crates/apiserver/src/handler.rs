@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::BodyExt;
 
+use crate::aggregate::registrations::Remote;
+use crate::aggregate;
 use crate::auth::authenticate::Peer;
 use crate::auth::authorize::{Attributes, Decision};
 use crate::flow;
@@ -20,7 +22,7 @@ use crate::seen::Seen;
 use crate::rest::{self, Call, connect, review};
 use crate::server::Server;
 use crate::user::User;
-use crate::{discovery, health};
+use crate::health;
 
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request.
@@ -89,8 +91,14 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         }
     }
     seen.decided(authorize(&server, &user, &info))?;
+    if let Some(remote) = server.aggregator.route(&server.store, &path) {
+        let _seat = seat;
+        let passed: BoxFuture<'static, Response<Body>> = Box::pin(pass_to(server, remote, user, peer, request));
+        return Ok(passed.await);
+    }
     if !info.is_resource {
-        return discovery::serve(&server, &request, &path, &query);
+        let served: BoxFuture<'_, Result<Response<Body>, ApiError>> = Box::pin(aggregate::discovery::serve(&server, request, &path, &query));
+        return served.await;
     }
     let registry = server.registry();
     let Some(served) = registry.find(&info.group, &info.version, &info.resource).cloned() else { return Ok(not_found()) };
@@ -124,6 +132,10 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         _ => Box::pin(rest::serve(call)),
     };
     tokio::time::timeout(TIMEOUT, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+}
+
+async fn pass_to(server: Arc<Server>, remote: Arc<Remote>, user: User, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    aggregate::proxy::serve(&server, &remote, &user, &peer, request).await
 }
 
 async fn answer_review(call: Call) -> Result<Response<Body>, ApiError> {

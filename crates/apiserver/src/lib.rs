@@ -4,6 +4,7 @@
 //! identities and checks as on the wire.
 
 mod admission;
+mod aggregate;
 mod audit;
 mod auth;
 mod bootstrap;

@@ -9,6 +9,7 @@ use store::{DiskOptions, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::extension::Configured;
+use crate::aggregate::{self, Aggregator};
 use crate::admission::service::Addresses;
 use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
@@ -56,6 +57,7 @@ pub struct Server {
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
     pub(crate) hooks: Hooks,
+    pub(crate) aggregator: Aggregator,
     /// Webhooks and policies that are in force.
     pub(crate) configured: Derived<Configured>,
     pub(crate) authority: Authority,
@@ -85,6 +87,7 @@ impl Server {
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store),
             configured: Configured::derived(&store),
+            aggregator: Aggregator::new(&store, &config.pki_dir, &authority)?,
             registry: ArcSwap::from_pointee(registry),
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
@@ -100,6 +103,7 @@ impl Server {
         bootstrap::write(&server).await.map_err(StartError::Bootstrap)?;
         tokio::spawn(sweep::events(server.clone()));
         tokio::spawn(steward::run(server.clone()));
+        tokio::spawn(aggregate::steward::run(server.clone()));
         server.definitions.caught_up(&server.store).await;
         if let Some(address) = server.config.listen {
             serve::listen(server.clone(), address).await?;

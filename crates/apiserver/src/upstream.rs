@@ -91,19 +91,26 @@ where
 /// Upstream: the proxy of pods and services does not verify either; it adds no credentials of its own.
 pub async fn unverified(host: &str, port: u16) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ApiError> {
     let stream = connect(host, port).await?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(ApiError::internal)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anything(provider)))
-        .with_no_client_auth();
+    let config = trusts_anybody()?.with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ApiError::internal(format!("{host:?} is neither a name nor an address")))?;
     match tokio::time::timeout(CONNECT, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(unreachable(host, port, &error)),
         Err(_) => Err(unreachable(host, port, &"TLS handshake timeout")),
     }
+}
+
+/// TLS settings that check nobody's certificate.
+pub fn trusts_anybody() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, ApiError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().map_err(ApiError::internal)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything(provider))))
+}
+
+/// A plain connection; its failure in the words of Go's dialler.
+pub async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
+    let prefix = "Internal error occurred: error dialing backend: ";
+    connect(host, port).await.map_err(|e| e.message.trim_start_matches(prefix).to_owned())
 }
 
 #[derive(Debug)]

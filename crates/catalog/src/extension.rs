@@ -1,13 +1,13 @@
-//! What extends the API: custom resource definitions and aggregated services.
+//! Custom resource definitions.
 
 use serde_json::Value;
 
-use crate::columns::{age, columns, name};
+use crate::columns::columns;
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn resources() -> Vec<Resource> {
-    vec![crd(), api_service()]
+    vec![crd()]
 }
 
 fn crd() -> Resource {
@@ -24,29 +24,6 @@ fn crd() -> Resource {
             rules.unconditional_update = false;
         })
         .columns(columns(&["Name", "Created At"]), crate::columns::name_and_age_cells)
-}
-
-fn api_service() -> Resource {
-    Resource::new("apiregistration.k8s.io", "v1", "APIService", "apiservices", false).status_only().rules(|rules| rules.default = |object| {
-        if let Some(service) = walk::existing_mut(object, "spec.service") {
-            walk::fill(service, "port", 443);
-        }
-    }).columns(columns(&["Name", "Service", "Available", "Age"]), |object, now| {
-        let service = match walk::text(object, "spec.service.name") {
-            "" => "Local".to_owned(),
-            service => format!("{}/{service}", walk::text(object, "spec.service.namespace")),
-        };
-        vec![name(object), service.into(), available(object).into(), age(object, now)]
-    })
-}
-
-fn available(object: &Value) -> String {
-    let condition = walk::list(object, "status.conditions").iter().find(|c| walk::text(c, "type") == "Available");
-    match condition.map(|c| (walk::text(c, "status"), walk::text(c, "reason"))) {
-        Some(("True", _)) => "True".into(),
-        Some((status, reason)) => format!("{status} ({reason})"),
-        None => "Unknown".into(),
-    }
 }
 
 /// A definition starts without accepted names; the version that is stored from now on is noted for good.

@@ -10,6 +10,7 @@ pub mod resource;
 pub mod walk;
 
 pub mod admissionregistration;
+pub mod api_registration;
 pub mod apps;
 pub mod authentication;
 pub mod autoscaling;
@@ -42,6 +43,7 @@ pub fn builtin() -> Vec<Resource> {
         core::resources,
         admissionregistration::resources,
         extension::resources,
+        api_registration::resources,
         apps::resources,
         authentication::resources,
         autoscaling::resources,

@@ -207,7 +207,7 @@ fn forwarded(request: &Request<Incoming>, path: &str, host: &str) -> Result<Requ
 }
 
 /// Passes an answer on; where it upgrades, joins both connections.
-fn pass_on(mut answer: Response<hyper::body::Incoming>, client: hyper::upgrade::OnUpgrade) -> Response<Body> {
+pub fn pass_on(mut answer: Response<hyper::body::Incoming>, client: hyper::upgrade::OnUpgrade) -> Response<Body> {
     let mut response = Response::new(respond::full(Bytes::new()));
     *response.status_mut() = answer.status();
     *response.headers_mut() = answer.headers().clone();

@@ -16,4 +16,6 @@ mod trust;
 #[cfg(test)]
 pub use answer::CallError;
 pub use client::Hooks;
-pub use target::Target;
+pub use resolve::{Endpoint, Services};
+pub use target::{ServicePort, Target};
+pub use trust::{client_config, words as tls_words};
