@@ -86,7 +86,7 @@ fn custom(definition: &Value, version: &Value) -> Custom {
         terminating: status::is_true(definition, "Terminating"),
         selectable: walk::list(version, "selectableFields").iter().map(path).collect(),
         // Rules were compiled when the definition was written; what compiled then compiles now.
-        rules: schema.and_then(|s| Tree::compile(s, &Path::default(), &mut Vec::new())),
+        rules: schema.and_then(|s| Tree::compile(s, &Path::default(), true, &mut Vec::new())),
     }
 }
 

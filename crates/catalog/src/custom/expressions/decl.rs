@@ -16,6 +16,11 @@ const MAX_REQUEST: u64 = 3 << 20;
 /// A declaration and the fewest bytes that JSON of it takes.
 type Sized = (Decl, u64);
 
+/// How often data of at least so many bytes can stand in a request, with a comma between.
+pub fn most_in_a_request(least: u64) -> u64 {
+    MAX_REQUEST / (least + 1)
+}
+
 /// The declaration of a schema; none where expressions see nothing. `name` is a type's no other has.
 pub fn of_schema(schema: &Value, is_resource: bool, name: &str) -> Option<Sized> {
     let nullable = walk::flag(schema, "nullable");

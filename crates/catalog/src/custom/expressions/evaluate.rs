@@ -168,7 +168,7 @@ mod tests {
 
     fn told(schema: &Value, object: Value, old: Option<Value>) -> Vec<String> {
         let mut faults = FieldErrors::new();
-        let tree = Tree::compile(schema, &Path::new("schema"), &mut faults);
+        let tree = Tree::compile(schema, &Path::new("schema"), false, &mut faults);
         assert_eq!(faults, []);
         validate(&tree.expect("the schema has rules"), &object, old.as_ref()).iter().map(ToString::to_string).collect()
     }
@@ -177,7 +177,7 @@ mod tests {
     fn rules_are_asked_where_they_stand() {
         let schema = json!({"type": "object", "properties": {"spec": {"type": "object",
             "x-kubernetes-validations": [
-                {"rule": "self.low <= self.high", "messageExpression": "'low is ' + string(self.low)"},
+                {"rule": "self.low <= self.high", "messageExpression": "'low is %d'.format([self.low])"},
                 {"rule": "self.high == oldSelf.high", "message": "high is fixed", "reason": "FieldValueForbidden", "fieldPath": ".high"}],
             "properties": {"low": {"type": "integer"}, "high": {"type": "integer"}, "name": {"type": "string", "x-kubernetes-validations": [{"rule": "self.startsWith('a')"}]}}}}});
         let object = |low: i32, high: i32, name: &str| json!({"apiVersion": "g/v1", "kind": "X", "metadata": {"name": "x"}, "spec": {"low": low, "high": high, "name": name}});
@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn faults_of_rules_are_told_where_they_stand() {
-        let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.nope == 1"}], "properties": {"l": {"type": "array", "items": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}}});
+        let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.nope == 1"}], "properties": {"l": {"type": "array", "maxItems": 9, "items": {"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}}});
         let mut faults = FieldErrors::new();
-        Tree::compile(&schema, &Path::new("s"), &mut faults);
+        Tree::compile(&schema, &Path::new("s"), false, &mut faults);
         let told: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.detail.lines().next().unwrap_or_default())).collect();
         assert_eq!(
             told,

@@ -2,6 +2,7 @@
 //!
 //! Upstream: apiextensions-apiserver `pkg/apiserver/schema/cel`. The language itself is the `cel` crate's.
 
+mod cost;
 mod decl;
 mod evaluate;
 mod tree;

@@ -7,6 +7,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use cel::{Decl, Env, Program, Type};
 use serde_json::Value;
 
+use super::cost::{self, Costs};
 use super::decl;
 use crate::walk;
 
@@ -44,15 +45,35 @@ impl Rule {
     }
 }
 
-/// Where old and new values can no longer be told to be the same.
+/// What surrounds a place of a schema.
+#[derive(Clone, Copy)]
 struct Within<'a> {
+    /// Where old and new values can no longer be told to be the same.
     uncorrelatable: Option<&'a Path>,
+    /// How often the place can stand in an object; none where nothing bounds it.
+    times: Option<u64>,
+}
+
+impl Within<'_> {
+    fn inside(self, schema: &Value) -> Self {
+        Self { times: self.times.zip(cost::most_elements(schema)).map(|(times, most)| times.saturating_mul(most)), ..self }
+    }
+}
+
+/// What compiling tells besides the rules.
+struct Found<'a> {
+    faults: &'a mut FieldErrors,
+    costs: Costs,
 }
 
 impl Tree {
-    /// The rules of a version's schema; none where it has none. Rules that do not compile are left out and told.
-    pub fn compile(schema: &Value, path: &Path, faults: &mut FieldErrors) -> Option<Self> {
-        compile(schema, true, "selfType", path, &Within { uncorrelatable: None }, faults)
+    /// The rules of a version's schema; none where it has none. Rules that do not compile are left out and told, as are those
+    /// that may cost too much; a schema that stood before (`is_known`) keeps its dear rules.
+    pub fn compile(schema: &Value, path: &Path, is_known: bool, faults: &mut FieldErrors) -> Option<Self> {
+        let mut found = Found { faults, costs: Costs::new(is_known) };
+        let tree = compile(schema, true, "selfType", path, Within { uncorrelatable: None, times: Some(1) }, &mut found);
+        found.costs.judge(path, found.faults);
+        tree
     }
 
     fn is_empty(&self) -> bool {
@@ -60,16 +81,16 @@ impl Tree {
     }
 }
 
-fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Tree> {
+fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Tree> {
     if !super::super::definition::has_rules(schema) {
         return None;
     }
     let is_embedded = |s: &Value| s.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true));
-    let declared = decl::of_schema(schema, is_resource, name).map(|(decl, _)| Arc::new(decl));
+    let declared = decl::of_schema(schema, is_resource, name).map(|(decl, least)| (Arc::new(decl), least));
     let keys: Vec<String> = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let is_map_list = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("map");
     let mut tree = Tree {
-        decl: declared.clone().unwrap_or_else(|| Arc::new(Decl::DYN.clone())),
+        decl: declared.as_ref().map_or_else(|| Arc::new(Decl::DYN.clone()), |(decl, _)| decl.clone()),
         kind: walk::text(schema, "type").to_owned(),
         rules: Vec::new(),
         properties: BTreeMap::new(),
@@ -78,64 +99,66 @@ fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: &
         all_of: Vec::new(),
         keys: is_map_list.then_some(keys),
     };
+    let inside = within.inside(schema);
     for (key, property) in walk::map(schema, "properties").into_iter().flatten() {
-        let below = compile(property, is_embedded(property), &format!("{name}.{key}"), &path.child("properties").key(key), within, faults);
+        let below = compile(property, is_embedded(property), &format!("{name}.{key}"), &path.child("properties").key(key), inside, found);
         tree.properties.extend(below.map(|below| (key.clone(), below)));
     }
     if let Some(values) = schema.get("additionalProperties").filter(|a| a.is_object()) {
-        tree.additional = compile(values, is_embedded(values), &format!("{name}.@elem"), &path.child("additionalProperties"), within, faults).map(Box::new);
+        tree.additional = compile(values, is_embedded(values), &format!("{name}.@elem"), &path.child("additionalProperties"), inside, found).map(Box::new);
     }
     if let Some(items) = schema.get("items").filter(|i| i.is_object()) {
-        let inside = Within { uncorrelatable: within.uncorrelatable.or((!is_map_list).then_some(path)) };
-        tree.items = compile(items, is_embedded(items), &format!("{name}.@idx"), &path.child("items"), &inside, faults).map(Box::new);
+        let inside = Within { uncorrelatable: within.uncorrelatable.or((!is_map_list).then_some(path)), ..inside };
+        tree.items = compile(items, is_embedded(items), &format!("{name}.@idx"), &path.child("items"), inside, found).map(Box::new);
     }
     for (i, of) in walk::list(schema, "allOf").iter().enumerate() {
-        tree.all_of.extend(restriction(of, schema, is_resource, name, &path.child("allOf").index(i), within, faults));
+        tree.all_of.extend(restriction(of, schema, is_resource, name, &path.child("allOf").index(i), within, found));
     }
-    rules(&mut tree, schema, declared.as_ref(), &path.child("x-kubernetes-validations"), within, faults);
+    rules(&mut tree, schema, declared.as_ref(), &path.child("x-kubernetes-validations"), within, found);
     (!tree.is_empty()).then_some(tree)
 }
 
 /// Rules of an `allOf` speak of what the schema around it declares.
-fn restriction(of: &Value, around: &Value, is_resource: bool, name: &str, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Tree> {
+fn restriction(of: &Value, around: &Value, is_resource: bool, name: &str, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Tree> {
     let mut whole = around.as_object().cloned()?;
     whole.remove("allOf");
     match of.get("x-kubernetes-validations") {
         Some(rules) => drop(whole.insert("x-kubernetes-validations".into(), rules.clone())),
         None => return None,
     }
-    let mut tree = compile(&Value::Object(whole), is_resource, name, path, within, faults)?;
+    let mut tree = compile(&Value::Object(whole), is_resource, name, path, within, found)?;
     (tree.properties, tree.additional, tree.items) = (BTreeMap::new(), None, None);
     (!tree.is_empty()).then_some(tree)
 }
 
-fn rules(tree: &mut Tree, schema: &Value, declared: Option<&Arc<Decl>>, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) {
+fn rules(tree: &mut Tree, schema: &Value, declared: Option<&(Arc<Decl>, u64)>, path: &Path, within: Within<'_>, found: &mut Found<'_>) {
     let given = schema.get("x-kubernetes-validations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if given.is_empty() {
         return;
     }
-    let Some(decl) = declared else {
-        faults.push(FieldError::internal(path, "internal error: failed to retrieve type information for x-kubernetes-validations"));
+    let Some((decl, least)) = declared else {
+        found.faults.push(FieldError::internal(path, "internal error: failed to retrieve type information for x-kubernetes-validations"));
         return;
     };
     let plain = Env::kubernetes().declare("self", decl.clone()).declare("oldSelf", decl.clone());
     let optional = Env::kubernetes().declare("self", decl.clone()).variable("oldSelf", Type::optional(decl.ty()));
+    let within = Within { times: Some(within.times.unwrap_or_else(|| decl::most_in_a_request(*least))), ..within };
     for (i, rule) in given.iter().enumerate() {
         let env = if walk::flag(rule, "optionalOldSelf") { &optional } else { &plain };
-        tree.rules.extend(one(rule, env, &path.index(i), within, faults));
+        tree.rules.extend(one(rule, env, &path.index(i), within, found));
     }
 }
 
-fn one(rule: &Value, env: &Env, path: &Path, within: &Within<'_>, faults: &mut FieldErrors) -> Option<Rule> {
+fn one(rule: &Value, env: &Env, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Rule> {
     let text = |key: &str| walk::text(rule, key);
     let program = match env.compile(text("rule")) {
         Ok(program) if program.result_type() == Type::Bool => program,
         Ok(_) => {
-            faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), "cel expression must evaluate to a bool"));
+            found.faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), "cel expression must evaluate to a bool"));
             return None;
         }
         Err(error) => {
-            faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), format!("compilation failed: {error}")));
+            found.faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), format!("compilation failed: {error}")));
             return None;
         }
     };
@@ -144,19 +167,23 @@ fn one(rule: &Value, env: &Env, path: &Path, within: &Within<'_>, faults: &mut F
         source => match env.compile(source) {
             Ok(program) if program.result_type() == Type::String => Some(program),
             Ok(_) => {
-                faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), "messageExpression must evaluate to a string"));
+                found.faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), "messageExpression must evaluate to a string"));
                 None
             }
             Err(error) => {
-                faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), format!("messageExpression compilation failed: {error}")));
+                found.faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), format!("messageExpression compilation failed: {error}")));
                 None
             }
         },
     };
+    found.costs.of_rule(&path.child("rule"), program.estimate().max.saturating_mul(within.times.unwrap_or(1)), found.faults);
+    if let Some(message) = &message_expression {
+        found.costs.of_message(&path.child("messageExpression"), message.estimate().max, found.faults);
+    }
     let uses_old_self = program.variables().any(|v| v == "oldSelf");
     match (uses_old_self, within.uncorrelatable, rule.get("optionalOldSelf")) {
-        (true, Some(at), _) => faults.push(FieldError::invalid(&path.child("rule"), text("rule"), format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {at}"))),
-        (false, _, Some(given)) => faults.push(FieldError::invalid(&path.child("optionalOldSelf"), given.clone(), "may not be set if oldSelf is not used in rule")),
+        (true, Some(at), _) => found.faults.push(FieldError::invalid(&path.child("rule"), text("rule"), format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {at}"))),
+        (false, _, Some(given)) => found.faults.push(FieldError::invalid(&path.child("optionalOldSelf"), given.clone(), "may not be set if oldSelf is not used in rule")),
         _ => {}
     }
     Some(Rule {

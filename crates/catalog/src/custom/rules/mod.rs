@@ -27,7 +27,7 @@ pub fn validate(definition: &Value, old: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&Path::new("metadata").child("name"), name, "must be spec.names.plural+\".\"+spec.group"));
     }
     let established = old.is_some_and(|old| status::is_true(old, "Established"));
-    spec(&mut errors, definition, established);
+    spec(&mut errors, definition, old, established);
     if let Some(old) = old {
         immutable(&mut errors, definition, old, established);
     }
@@ -49,7 +49,7 @@ pub fn validate_status(definition: &Value, _old: &Value) -> FieldErrors {
     errors
 }
 
-fn spec(errors: &mut FieldErrors, definition: &Value, established: bool) {
+fn spec(errors: &mut FieldErrors, definition: &Value, old: Option<&Value>, established: bool) {
     let path = Path::new("spec");
     let form = internal::form(walk::at(definition, "spec"));
     group(errors, walk::text(&form, "group"), &path.child("group"));
@@ -70,14 +70,14 @@ fn spec(errors: &mut FieldErrors, definition: &Value, established: bool) {
         if !faults.is_empty() {
             errors.push(FieldError::invalid(&at.child("name"), name, faults.join(",")));
         }
-        version::validate(errors, version, &at, if any_per_version { has_status(version) } else { shared_status });
+        version::validate(errors, version, &at, if any_per_version { has_status(version) } else { shared_status }, is_known(definition, old, name));
     }
     version_list(errors, versions, &path.child("versions"));
     required_names(errors, walk::at(&form, "names"), &path.child("names"));
     accepted_names(errors, walk::at(&form, "names"), &path.child("names"));
     let any_status = shared_status || versions.iter().any(has_status);
     if let Some(shared) = form.get("validation") {
-        openapi::validate(errors, shared, &path.child("validation"), any_status);
+        openapi::validate(errors, shared, &path.child("validation"), any_status, is_known(definition, old, versions.first().map_or("", |v| walk::text(v, "name"))));
     }
     version::subresources(errors, form.get("subresources"), &path.child("subresources"));
     for (i, column) in walk::list(&form, "additionalPrinterColumns").iter().enumerate() {
@@ -85,6 +85,12 @@ fn spec(errors: &mut FieldErrors, definition: &Value, established: bool) {
     }
     selectable::shared(errors, &form, &path);
     conversion::validate(errors, &form, &path.child("conversion"), established);
+}
+
+/// Whether the version's schema is the one it had before.
+fn is_known(definition: &Value, old: Option<&Value>, version: &str) -> bool {
+    let schema = |of: &Value| walk::list(of, "spec.versions").iter().find(|v| walk::text(v, "name") == version).map(|v| v.get("schema").cloned());
+    old.is_some_and(|old| schema(old) == schema(definition))
 }
 
 fn has_status(of: &Value) -> bool {

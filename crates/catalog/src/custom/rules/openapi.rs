@@ -26,8 +26,8 @@ struct Within<'a> {
     no_defaults: Option<&'a str>,
 }
 
-/// `of` holds the schema under `openAPIV3Schema`.
-pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, has_status: bool) {
+/// `of` holds the schema under `openAPIV3Schema`; `is_known` where the definition had it before.
+pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, has_status: bool, is_known: bool) {
     let Some(schema) = of.get("openAPIV3Schema").filter(|s| s.is_object()) else { return };
     let at = path.child("openAPIV3Schema");
     if has_status {
@@ -45,7 +45,7 @@ pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, has_status: b
     place(errors, schema, &at, Within { is_root: true, ..Within::default() });
     // Expressions are judged where the schema they speak of is good.
     if errors.len() == before {
-        let _ = Tree::compile(schema, &at, errors);
+        let _ = Tree::compile(schema, &at, is_known, errors);
     }
 }
 

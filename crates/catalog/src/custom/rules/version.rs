@@ -9,10 +9,10 @@ use crate::walk;
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
-pub fn validate(errors: &mut FieldErrors, version: &Value, path: &Path, has_status: bool) {
+pub fn validate(errors: &mut FieldErrors, version: &Value, path: &Path, has_status: bool, is_known: bool) {
     deprecation(errors, version, &path.child("deprecationWarning"));
     if let Some(schema) = version.get("schema") {
-        openapi::validate(errors, schema, &path.child("schema"), has_status);
+        openapi::validate(errors, schema, &path.child("schema"), has_status, is_known);
     }
     subresources(errors, version.get("subresources"), &path.child("subresources"));
     for (i, of) in walk::list(version, "additionalPrinterColumns").iter().enumerate() {
