@@ -196,6 +196,11 @@ impl Resource {
         }
     }
 
+    /// What a writer is told though nothing is wrong.
+    pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        if self.custom.is_some() { crate::custom::warnings(object, old) } else { Vec::new() }
+    }
+
     pub fn validate_status(&self, object: &Value, old: &Value) -> FieldErrors {
         match &self.custom {
             None => (self.rules.validate_status)(object, old),

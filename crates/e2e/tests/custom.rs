@@ -175,6 +175,57 @@ fn versions_change_and_instances_go_first() {
     cluster.kubectl("wait crd/things.versions.knarr.example --for=delete --timeout=30s").ok();
 }
 
+#[test]
+fn updates_that_change_nothing_move_what_is_stored() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let version = |name: &str, stored: bool| json!({"name": name, "served": true, "storage": stored, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string"}}}}});
+    let versions = |stored: &str| with_versions("moved", "Cluster", json!([version("v1", stored == "v1"), version("v2", stored == "v2")]));
+    let _defined = define(&cluster, "moved", &versions("v1"));
+    cluster.kubectl_with("create -f -", &thing("moved", json!({"metadata": {"name": "a"}, "a": "x"}))).ok();
+    let touch = || {
+        let object = cluster.object("get th-moved a");
+        cluster.kubectl_with("replace -f -", &object.to_string()).ok();
+        (object["metadata"]["resourceVersion"].clone(), cluster.object("get th-moved a")["metadata"]["resourceVersion"].clone())
+    };
+    let (before, after) = touch();
+    assert_eq!(before, after);
+    cluster.kubectl_with("replace -f -", &with_revision(&cluster, &versions("v2"))).ok();
+    let (before, after) = touch();
+    assert_ne!(before, after, "the object is stored anew in the new version");
+    let (before, after) = touch();
+    assert_eq!(before, after);
+    let only = with_versions("moved", "Cluster", json!([version("v2", true)]));
+    fails_with(&cluster.kubectl_with("replace -f -", &with_revision(&cluster, &only)), "v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1");
+    cluster.kubectl("patch crd things.moved.knarr.example --subresource=status --type=merge -p '{\"status\":{\"storedVersions\":[\"v2\"]}}'").ok();
+    cluster.kubectl_with("replace -f -", &with_revision(&cluster, &only)).ok();
+    assert_eq!(cluster.object("get th-moved a")["a"], "x");
+}
+
+#[test]
+fn rules_in_cel_hold() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let list = json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [{"rule": "self.all(x, self.exists_one(y, x == y))"}]});
+    let dear = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"l": list}}}});
+    fails_with(&cluster.kubectl_with("create -f -", &definition("dear", "Cluster", dear)), "Forbidden: estimated rule cost exceeds budget by factor of more than 100x");
+    let spec = json!({"type": "object", "properties": {"low": {"type": "integer"}, "high": {"type": "integer"}, "mode": {"type": "string", "maxLength": 9,
+            "x-kubernetes-validations": [{"rule": "self.startsWith('m')", "message": "a mode starts with m"}]}},
+        "x-kubernetes-validations": [
+            {"rule": "self.low <= self.high", "messageExpression": "'low %d is above high %d'.format([self.low, self.high])", "fieldPath": ".low"},
+            {"rule": "!oldSelf.hasValue() || oldSelf.value().mode == self.mode", "optionalOldSelf": true, "reason": "FieldValueForbidden", "message": "the mode stays"}]});
+    let with = |spec: &Value| json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}});
+    let mut loose = spec.clone();
+    loose["properties"]["mode"].as_object_mut().expect("an object").remove("x-kubernetes-validations");
+    let _defined = define(&cluster, "cel", &definition("cel", "Cluster", with(&loose)));
+    let create = |name: &str, spec: Value| cluster.kubectl_with("create -f -", &thing("cel", json!({"metadata": {"name": name}, "spec": spec})));
+    fails_with(&create("a", json!({"low": 2, "high": 1, "mode": "m"})), "The Thing \"a\" is invalid: spec.low: Invalid value: low 2 is above high 1");
+    create("a", json!({"low": 1, "high": 2, "mode": "x"})).ok();
+    fails_with(&cluster.kubectl("patch th-cel a --type=merge -p '{\"spec\":{\"mode\":\"y\"}}'"), "spec: Forbidden: the mode stays");
+    // A new rule does not stand in the way of what was there before.
+    cluster.kubectl_with("replace -f -", &with_revision(&cluster, &definition("cel", "Cluster", with(&spec)))).ok();
+    fails_with(&create("b", json!({"low": 1, "high": 2, "mode": "x"})), "spec.mode: Invalid value: \"x\": a mode starts with m");
+    cluster.kubectl("patch th-cel a --type=merge -p '{\"spec\":{\"high\":5}}'").ok();
+}
+
 fn with_revision(cluster: &Cluster, manifest: &str) -> String {
     let mut object: Value = serde_json::from_str(manifest).expect("JSON");
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();

@@ -65,6 +65,16 @@ impl Call {
         Ok(object)
     }
 
+    /// Whether what is stored is what storing the object would write. Upstream: an update that changes nothing moves an object
+    /// to the version and schema in force.
+    pub async fn is_stored_as(&self, record: &Record, object: &Value) -> Result<bool, ApiError> {
+        if self.served.resource.custom.is_none() || record.revision > self.served.since {
+            return Ok(true);
+        }
+        let stored = self.record()?;
+        Ok(stored.revision == record.revision && self.to_stored_version(object.clone()).await? == object::parse(&stored.value))
+    }
+
     /// Objects at another version, by the definition's strategy.
     async fn converted(&self, mut objects: Vec<Value>, version: &str) -> Result<Vec<Value>, ApiError> {
         let resource = &self.served.resource;

@@ -77,7 +77,11 @@ fn validate(call: &Call, object: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate(object, resource);
     errors.extend(resource.validate(object, None));
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors)) }
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors));
+    }
+    resource.warnings(object, None).into_iter().for_each(|w| call.notes.warn(w));
+    Ok(())
 }
 
 pub fn check_namespace(call: &Call, object: &mut Value) -> Result<(), ApiError> {

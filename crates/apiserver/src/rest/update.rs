@@ -129,7 +129,7 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
     validate(call, &object, old)?;
     admission::validate(call, Operation::Update, Some(&object), Some(old)).await?;
     meta::set(&mut object, "resourceVersion", record.revision.to_string());
-    if object == *old {
+    if object == *old && call.is_stored_as(record, &object).await? {
         reserved.settle(false);
         return Ok(record.clone());
     }
@@ -150,7 +150,11 @@ fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     } else {
         errors.extend(resource.validate(object, Some(old)));
     }
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors)) }
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors));
+    }
+    resource.warnings(object, Some(old)).into_iter().for_each(|w| call.notes.warn(w));
+    Ok(())
 }
 
 /// Whether anything but metadata and status differs. A status that is no part of its own counts, as it does in custom resources.

@@ -17,7 +17,9 @@ pub mod rules;
 mod scale;
 pub mod status;
 mod values;
+mod warnings;
 
 pub use definition::resources;
 pub use kind::Custom;
 pub use scale::Scale;
+pub use warnings::warnings;
