@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// Folder of the store; none keeps everything in memory.
     pub store_dir: Option<PathBuf>,
+    /// The etcd that holds the objects instead.
+    pub etcd: Option<EtcdConfig>,
     /// Folder of the cluster's authority, certificates and token keys.
     pub pki_dir: PathBuf,
     /// Where HTTPS is served; none serves only this process.
@@ -26,11 +28,20 @@ pub struct Config {
     pub cluster_name: String,
 }
 
+/// How etcd is reached.
+#[derive(Debug, Clone)]
+pub struct EtcdConfig {
+    pub servers: Vec<String>,
+    pub prefix: String,
+    pub tls: Option<store::EtcdTls>,
+}
+
 impl Config {
     /// A server with its files below one folder.
     pub fn below(folder: &std::path::Path) -> Self {
         Self {
             store_dir: Some(folder.join("store")),
+            etcd: None,
             pki_dir: folder.join("pki"),
             listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 6443))),
             advertise: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -22,7 +22,7 @@ use crate::seen::Seen;
 use crate::rest::{self, Call, connect, review};
 use crate::server::Server;
 use crate::user::User;
-use crate::health;
+use crate::{backing, health};
 
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request.
@@ -76,6 +76,9 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
     }
     seen.begins(&server, &peer, &info, &query);
+    if backing::wants_fresh(&server.store, &info, &query) {
+        server.store.fresh().await.map_err(rest::create::store_error)?;
+    }
     let real = identify(&server, &peer, request.headers(), &path)?;
     let user = impersonated(&server, real.clone(), request.headers())?;
     seen.records(&server, &real, &user, &info, (request.headers(), request.uri()), &peer).await;

@@ -20,6 +20,7 @@ mod health;
 mod info;
 mod local;
 mod metrics;
+mod backing;
 mod object;
 mod query;
 mod registry;
@@ -35,6 +36,7 @@ mod webhook;
 mod wire;
 
 pub use audit::AuditConfig;
-pub use config::Config;
+pub use config::{Config, EtcdConfig};
+pub use store::EtcdTls;
 pub use server::{Server, StartError};
 pub use user::User;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pki::{Authority, TokenSigner};
-use store::{DiskOptions, Store};
+use store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::extension::Configured;
@@ -25,13 +25,15 @@ use crate::registry::Registry;
 use crate::upstream::Kubelets;
 use crate::user::User;
 use crate::webhook::Hooks;
-use crate::{bootstrap, encryption, local, serve, sweep};
+use crate::{backing, bootstrap, local, serve, sweep};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    #[error(transparent)]
+    Etcd(#[from] store::EtcdError),
     #[error("keys and certificates: {0}")]
     Pki(#[from] pki::Error),
     #[error("cannot listen on {address}: {source}; another program may hold the port: see `ss -ltnp`, or choose another with --port")]
@@ -71,10 +73,7 @@ pub struct Server {
 impl Server {
     /// Opens the store, writes what every cluster begins with, and serves.
     pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
-        let store = match &config.store_dir {
-            Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption::options(&config.pki_dir)?), ..DiskOptions::default() })?,
-            None => Store::in_memory(),
-        };
+        let store = backing::open(&config).await?;
         let authority = Authority::load_or_create(&config.pki_dir, "ca")?;
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);

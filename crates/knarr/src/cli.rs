@@ -77,6 +77,28 @@ pub struct ClusterArgs {
     /// Addresses of the services [default: 10.43.0.0/16]
     #[arg(long, value_name = "RANGE")]
     pub service_cidr: Option<String>,
+    #[command(flatten)]
+    pub etcd: EtcdArgs,
+}
+
+/// An etcd that holds the objects instead of the data folder; several servers may share one.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EtcdArgs {
+    /// Keep the objects in etcd, such as https://10.0.0.1:2379,https://10.0.0.2:2379 [default: in the data folder]
+    #[arg(long = "etcd-servers", value_name = "URL", value_delimiter = ',')]
+    pub servers: Vec<String>,
+    /// Authority of etcd's certificates
+    #[arg(long = "etcd-cafile", value_name = "FILE", requires = "servers")]
+    pub ca: Option<PathBuf>,
+    /// Certificate to show to etcd
+    #[arg(long = "etcd-certfile", value_name = "FILE", requires = "servers")]
+    pub certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long = "etcd-keyfile", value_name = "FILE", requires = "servers")]
+    pub key: Option<PathBuf>,
+    /// What all keys in etcd begin with
+    #[arg(long = "etcd-prefix", value_name = "PATH", default_value = "/registry")]
+    pub prefix: String,
 }
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ use anyhow::Context;
 use host::Layout;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::ClusterArgs;
+use crate::cli::{ClusterArgs, EtcdArgs};
 use crate::failure::failure;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,42 @@ pub struct Settings {
     pub node_ip: Option<IpAddr>,
     pub pod_cidr: String,
     pub service_cidr: String,
+    /// None: the objects are kept in the data folder.
+    #[serde(default)]
+    pub etcd: Option<Etcd>,
+}
+
+/// The etcd that holds the objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Etcd {
+    pub servers: Vec<String>,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub prefix: String,
+}
+
+impl Etcd {
+    fn resolve(saved: Option<Self>, args: &EtcdArgs) -> anyhow::Result<Option<Self>> {
+        if args.servers.is_empty() {
+            return Ok(saved);
+        }
+        let parts = [&args.ca, &args.certificate, &args.key];
+        if parts.iter().any(|p| p.is_some()) && parts.iter().any(|p| p.is_none()) {
+            return Err(failure("a TLS connection to etcd needs three files", "give --etcd-cafile, --etcd-certfile and --etcd-keyfile together"));
+        }
+        Ok(Some(Self { servers: args.servers.clone(), ca: args.ca.clone(), certificate: args.certificate.clone(), key: args.key.clone(), prefix: args.prefix.clone() }))
+    }
+
+    /// What the API server needs to know, the files read.
+    pub fn config(&self) -> anyhow::Result<apiserver::EtcdConfig> {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+        let tls = match (&self.ca, &self.certificate, &self.key) {
+            (Some(ca), Some(certificate), Some(key)) => Some(apiserver::EtcdTls { ca: read(ca)?, certificate: read(certificate)?, key: read(key)? }),
+            _ => None,
+        };
+        Ok(apiserver::EtcdConfig { servers: self.servers.clone(), prefix: self.prefix.clone(), tls })
+    }
 }
 
 impl Settings {
@@ -43,6 +79,7 @@ impl Settings {
         take(&mut settings.pod_cidr, &args.pod_cidr);
         take(&mut settings.service_cidr, &args.service_cidr);
         settings.node_ip = args.node_ip.or(settings.node_ip);
+        settings.etcd = Etcd::resolve(settings.etcd, &args.etcd)?;
         settings.validate()?;
         Ok(settings)
     }
@@ -58,6 +95,7 @@ impl Settings {
             node_ip: None,
             pod_cidr: "10.42.0.0/24".into(),
             service_cidr: "10.43.0.0/16".into(),
+            etcd: None,
         })
     }
 

@@ -61,7 +61,10 @@ pub async fn update(call: &Call, change: Change<'_>) -> Result<Arc<Record>, ApiE
         take_system_fields(&mut object, &old);
         let settled = finish(call, object, &old, &record).await;
         match settled {
-            Err(Failure::Raced) if tries > 0 => tries -= 1,
+            Err(Failure::Raced) if tries > 0 => {
+                tries -= 1;
+                call.server.store.fresh().await.map_err(store_error)?;
+            }
             Err(Failure::Raced) => return Err(ApiError::modified(&call.resource(), &call.info.name)),
             Err(Failure::Api(error)) => return Err(*error),
             Ok(record) => return Ok(record),

@@ -22,7 +22,7 @@ pub async fn apiserver(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()
         Some(ip) => ip,
         None => host::node_address().await?,
     };
-    let server = Server::start(server::api_config(layout, &settings, node_ip)).await?;
+    let server = Server::start(server::api_config(layout, &settings, node_ip)?).await?;
     let admin = identity::admin(layout, server.authority())?;
     let config = kubeconfig::make(&settings.name, &settings.server_url(), server.ca_pem(), &admin);
     kubeconfig::write(&layout.kubeconfig(), &config)?;

@@ -18,7 +18,7 @@ use crate::cluster::parts::Parts;
 use crate::cluster::{addons, daemon, identity, kubeconfig, ready, shutdown};
 use crate::failure::failure;
 use crate::say::Progress;
-use crate::settings::Settings;
+use crate::settings::{Etcd, Settings};
 
 pub const DOMAIN: &str = "cluster.local";
 /// Not 53, so that a resolver of the host that listens on every address is no obstacle.
@@ -97,7 +97,7 @@ fn importer(layout: &Layout) -> Importer {
 }
 
 async fn start_api(ground: &Ground, progress: &Progress) -> anyhow::Result<Arc<Server>> {
-    let server = Server::start(api_config(&ground.layout, &ground.settings, ground.node_ip)).await?;
+    let server = Server::start(api_config(&ground.layout, &ground.settings, ground.node_ip)?).await?;
     let admin = identity::admin(&ground.layout, server.authority())?;
     let config = kubeconfig::make(&ground.settings.name, &ground.settings.server_url(), server.ca_pem(), &admin);
     kubeconfig::write(&ground.layout.kubeconfig(), &config)?;
@@ -105,8 +105,9 @@ async fn start_api(ground: &Ground, progress: &Progress) -> anyhow::Result<Arc<S
     Ok(server)
 }
 
-pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> apiserver::Config {
-    apiserver::Config {
+pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyhow::Result<apiserver::Config> {
+    Ok(apiserver::Config {
+        etcd: settings.etcd.as_ref().map(Etcd::config).transpose()?,
         store_dir: Some(layout.store()),
         pki_dir: layout.pki(),
         listen: Some(([0, 0, 0, 0], settings.port).into()),
@@ -115,7 +116,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> apis
         service_cidr: settings.service_cidr.clone(),
         cluster_name: settings.name.clone(),
         ..apiserver::Config::below(&layout.data)
-    }
+    })
 }
 
 fn start_parts(ground: &Ground, server: &Arc<Server>, parts: &mut Parts) -> anyhow::Result<()> {
