@@ -1,0 +1,86 @@
+//! Two API servers over one etcd, and what one must see of the other.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use e2e::{Cluster, Ran, Running, run};
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+fn etcd(data: &Path, client: u16, peer: u16) -> Running {
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+    let mut command = Command::new("etcd");
+    command.arg("--data-dir").arg(data).args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+    command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster", &format!("default={peer}"), "--log-level", "error"]);
+    Running::start(&mut command)
+}
+
+struct Server {
+    kubeconfig: String,
+    _process: Running,
+}
+
+impl Server {
+    fn start(cluster: &Cluster, data: &Path, etcd: u16) -> Self {
+        let port = free_port().to_string();
+        let mut command = cluster.knarr_command(&[]);
+        // The last data folder that is named counts.
+        command.arg("--data-dir").arg(data).args(["apiserver", "--port", &port, "--service-cidr", "10.189.0.0/16"]);
+        command.args(["--etcd-servers", &format!("http://127.0.0.1:{etcd}")]);
+        let mut process = Running::start(&mut command);
+        process.until("API serves at");
+        Self { kubeconfig: data.join("kubeconfig").display().to_string(), _process: process }
+    }
+
+    fn kubectl(&self, line: &str) -> Ran {
+        run(Command::new("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(line.split(' ')), "")
+    }
+}
+
+#[test]
+fn two_servers_share_one_etcd() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (client, peer) = (free_port(), free_port());
+    let store = etcd(&folder.path().join("etcd"), client, peer);
+    let one = Server::start(&cluster, &folder.path().join("one"), client);
+    // Servers of one cluster share its authority and keys.
+    let copied = run(Command::new("cp").arg("-r").arg(folder.path().join("one/pki")).arg(folder.path().join("pki")), "");
+    copied.ok();
+    std::fs::create_dir(folder.path().join("two")).expect("a folder");
+    std::fs::rename(folder.path().join("pki"), folder.path().join("two/pki")).expect("one disk");
+    let two = Server::start(&cluster, &folder.path().join("two"), client);
+
+    let mut watch = Running::start(Command::new("kubectl").arg("--kubeconfig").arg(&two.kubeconfig).args(["get", "configmaps", "--watch", "--output=name"]));
+    one.kubectl("create configmap shared --from-literal=a=1").ok();
+    watch.until("configmap/shared");
+    assert_eq!(two.kubectl("get configmap shared -o jsonpath={.data.a}").ok(), "1");
+    two.kubectl("patch configmap shared --type=merge -p {\"data\":{\"b\":\"2\"}}").ok();
+    assert_eq!(one.kubectl("get configmap shared -o jsonpath={.data.b}").ok(), "2");
+    for n in 0..5 {
+        let (here, there) = if n % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        here.kubectl(&format!("create secret generic s{n} --from-literal=password=unseen-{n}")).ok();
+        assert!(there.kubectl(&format!("get secret s{n} -o jsonpath={{.data.password}}")).ok().starts_with("dW5zZWVu"));
+        there.kubectl(&format!("delete secret s{n}")).ok();
+        assert!(here.kubectl(&format!("get secret s{n}")).fails().contains("not found"));
+    }
+    one.kubectl("create secret generic kept --from-literal=password=unseen").ok();
+
+    // Without etcd nothing is acknowledged; with it back both go on.
+    drop(store);
+    assert!(one.kubectl("create configmap lost --request-timeout=30s").code != Some(0));
+    let _store = etcd(&folder.path().join("etcd"), client, peer);
+    one.kubectl("create configmap later").ok();
+    assert_eq!(two.kubectl("get configmap later -o name").ok().trim(), "configmap/later");
+    assert!(two.kubectl("get secret kept -o jsonpath={.data.password}").ok().starts_with("dW5zZWVu"));
+    let held = |path: &Path| -> bool { walk(path).iter().any(|file| std::fs::read(file).is_ok_and(|bytes| bytes.windows(8).any(|w| w == b"dW5zZWVu"))) };
+    assert!(!held(&folder.path().join("etcd")), "a Secret lies in etcd in the clear");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.flat_map(|e| if e.path().is_dir() { walk(&e.path()) } else { vec![e.path()] }).collect()
+}
