@@ -156,6 +156,16 @@ fn check_kind(value: &mut Value, expected: &GroupVersionKind, is_custom: bool) -
     Ok(())
 }
 
+/// The type of what a part of a resource speaks.
+pub fn type_in<'a>(served: &'a Served, part: &str) -> Option<&'a schema::Type> {
+    let resource = &served.resource;
+    match (resource.subresource(part).and_then(|s| s.kind.as_ref()), &resource.custom) {
+        (Some(kind), _) => schema::by_kind(&kind.group, &kind.version, &kind.kind),
+        (None, Some(custom)) => Some(&custom.of),
+        (None, None) => schema::by_kind(&resource.group, &resource.version, &resource.kind),
+    }
+}
+
 /// An object that somebody changed made to fit its type again, and defaulted: what is unknown goes.
 pub fn conform(served: &Served, part: &str, value: Value) -> Result<Value, DecodeError> {
     let resource = &served.resource;

@@ -6,7 +6,9 @@
 mod cluster;
 mod image;
 mod process;
+mod webhook;
 
 pub use cluster::{Cluster, Namespace};
 pub use image::{Image, shell_image};
 pub use process::{Ran, Running, run};
+pub use webhook::Webhook;

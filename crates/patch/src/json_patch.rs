@@ -5,6 +5,8 @@
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
+/// Upstream: evanphx/json-patch `ErrTestFailed`.
+const TEST_FAILED: &str = "failed: test failed";
 const MAX_OPERATIONS: usize = 10_000;
 /// Upstream bounds the bytes that copies add by the size of the largest request body.
 const MAX_COPIED: usize = 3 << 20;
@@ -22,6 +24,13 @@ pub enum JsonPatchError {
     DoesNotApply(String),
 }
 
+impl JsonPatchError {
+    /// Whether the patch says itself that it is not for this target.
+    pub fn is_failed_test(&self) -> bool {
+        matches!(self, Self::DoesNotApply(why) if why.ends_with(TEST_FAILED))
+    }
+}
+
 /// Applies the patch document to `target`.
 pub fn apply_json_patch(target: &Value, patch: &[u8]) -> Result<Value, JsonPatchError> {
     let Patch(operations) = serde_json::from_slice(patch).map_err(|e| JsonPatchError::Malformed(e.to_string()))?;
@@ -37,7 +46,8 @@ pub fn apply_json_patch(target: &Value, patch: &[u8]) -> Result<Value, JsonPatch
                 return Err(JsonPatchError::TooLarge(format!("Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}")));
             }
         }
-        json_patch::patch(&mut out, &[operation]).map_err(|e| JsonPatchError::DoesNotApply(e.to_string()))?;
+        let tested = if let PatchOperation::Test(test) = &operation { Some(format!("testing value {} {TEST_FAILED}", test.path)) } else { None };
+        json_patch::patch(&mut out, &[operation]).map_err(|e| JsonPatchError::DoesNotApply(tested.unwrap_or_else(|| e.to_string())))?;
     }
     Ok(out)
 }

@@ -8,7 +8,7 @@ mod merge_patch;
 mod strategic;
 mod strategic_list;
 
-pub use apply::{ApplyError, Conflict, Conflicts, ManagedEntry, Operation, Set, Write, apply, check_applied, decode_managed, encode_managed, track_update};
+pub use apply::{ApplyError, Conflict, Conflicts, ManagedEntry, Operation, Set, Write, apply, check_applied, decode_managed, encode_managed, merge_configuration, track_update};
 pub use json_patch::{JsonPatchError, apply_json_patch};
 pub use merge_patch::apply_merge_patch;
 pub use strategic::{StrategicError, apply_strategic};

@@ -7,6 +7,7 @@ pub mod flow;
 pub mod flow_defaults;
 pub mod limits;
 pub mod matching;
+pub mod mutating;
 pub mod node_restriction;
 pub mod node_taints;
 pub mod pod_security;

@@ -62,9 +62,10 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
     stamp(&mut object, resource.rules.generation);
     resource.default(&mut object);
     resource.prepare(&mut object, None);
+    // Upstream: what admission adds is nobody's.
+    patch::track(call, &mut object, None, "");
     let mut reserved = admission::mutate(call, Operation::Create, &mut object, None).await?;
     resource.default(&mut object);
-    patch::track(call, &mut object, None, "");
     validate(call, &object)?;
     admission::validate(call, Operation::Create, Some(&object), None).await?;
     let record = store(call, object).await;

@@ -6,6 +6,7 @@
 // Differs: entries of other API versions of the same kind are read with the current version's schema instead of converted.
 
 mod compare;
+mod configuration;
 mod conflict;
 mod field_set;
 mod managed;
@@ -16,6 +17,7 @@ mod set;
 mod shape;
 mod update;
 
+pub use configuration::merge_configuration;
 pub use conflict::{ApplyError, Conflict, Conflicts};
 pub use managed::{ManagedEntry, Operation, decode_managed, encode_managed};
 pub use set::Set;

@@ -63,6 +63,14 @@ impl<'a> Attributes<'a> {
         self.stamped = STAMPED.into_iter().filter_map(|key| metadata.remove(key).map(|value| (key, value))).collect();
     }
 
+    /// Upstream: when it is validated, it has.
+    pub fn with_identity(mut self) -> Self {
+        if let Some(object) = &mut self.object {
+            self.stamped.drain(..).for_each(|(key, value)| meta::set(object, key, value));
+        }
+        self
+    }
+
     fn find_namespace(&self) -> Option<Value> {
         if self.subject.namespace.is_empty() {
             return None;

@@ -6,6 +6,7 @@ use api::meta;
 use bytes::Bytes;
 use catalog::walk;
 use policy::matching::{Form, Matcher};
+use policy::mutating;
 use policy::review::{self, Answer, Fault};
 use policy::scope::Conditions;
 use policy::validating::{Binding, Policy};
@@ -41,20 +42,28 @@ pub struct Configured {
     pub mutating: Vec<Hook>,
     pub validating: Vec<Hook>,
     pub policies: Vec<Bound<Policy>>,
+    pub changing: Vec<Bound<mutating::Policy>>,
 }
 
 impl Configured {
     pub fn derived(store: &Store) -> Derived<Self> {
-        let tables = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
+        let tables = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
+        let tables = tables.iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
         Derived::new(tables, |tables| Self {
             mutating: hooks_of(tables.first()),
             validating: hooks_of(tables.get(1)),
             policies: bound(tables.get(2), tables.get(3), Policy::of, |p| &p.common.name),
+            changing: bound(tables.get(4), tables.get(5), mutating::Policy::of, |p| &p.common.name),
         })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.mutating.is_empty() && self.validating.is_empty() && self.policies.is_empty()
+        !self.changes() && self.validating.is_empty() && self.policies.is_empty()
+    }
+
+    /// Whether anything is configured that may change objects.
+    pub fn changes(&self) -> bool {
+        !(self.mutating.is_empty() && self.changing.is_empty())
     }
 }
 

@@ -4,6 +4,7 @@
 //! request. Requests that nothing is configured for cost a comparison of pointers.
 
 mod attributes;
+mod changing;
 mod hooks;
 mod inputs;
 mod mutating;
@@ -34,11 +35,11 @@ fn is_asked(call: &Call, operation: Operation) -> bool {
 /// Lets extensions change the object of a write. Tells whether one did.
 pub async fn admit(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>, rounds: &mut Rounds) -> Result<bool, ApiError> {
     let configured = call.server.configured.get(&call.server.store);
-    if configured.mutating.is_empty() || !is_asked(call, operation) {
+    if !configured.changes() || !is_asked(call, operation) {
         return Ok(false);
     }
     let mut attributes = Attributes::of(call, operation, Some(object), old)?;
-    let changed = mutating::dispatch(&configured.mutating, &mut attributes, rounds).await?;
+    let changed = change(&configured, &mut attributes, rounds).await?;
     if changed {
         attributes.write_back(object)?;
     }
@@ -51,12 +52,19 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
     if configured.is_empty() || !is_asked(call, operation) {
         return Ok(());
     }
-    let mut attributes = Attributes::of(call, operation, object, old)?;
+    let mut attributes = Attributes::of(call, operation, object, old)?.with_identity();
     if operation == Operation::Delete {
         // Upstream: a deletion is mutating admission's business too, though there is nothing to change.
-        mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
+        change(&configured, &mut attributes, &mut Rounds::default()).await?;
     }
     refuse(&configured, &attributes).await
+}
+
+/// Policies, then webhooks.
+async fn change(configured: &Configured, attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
+    let by_policies = changing::dispatch(&configured.changing, attributes, rounds)?;
+    let by_webhooks = mutating::dispatch(&configured.mutating, attributes, rounds).await?;
+    Ok(by_policies || by_webhooks)
 }
 
 /// Policies, then webhooks.
@@ -74,7 +82,7 @@ pub async fn post(call: &Call, object: &mut Value) -> Result<(), ApiError> {
     let mut rounds = Rounds::default();
     loop {
         let mut attributes = Attributes::of(call, Operation::Create, Some(object), None)?;
-        let changed = mutating::dispatch(&configured.mutating, &mut attributes, &mut rounds).await?;
+        let changed = change(&configured, &mut attributes, &mut rounds).await?;
         if changed {
             attributes.write_back(object)?;
         }
@@ -93,6 +101,6 @@ pub async fn connect(call: &Call, options: Value) -> Result<(), ApiError> {
         return Ok(());
     }
     let mut attributes = Attributes::of(call, Operation::Connect, Some(&options), None)?;
-    mutating::dispatch(&configured.mutating, &mut attributes, &mut Rounds::default()).await?;
+    change(&configured, &mut attributes, &mut Rounds::default()).await?;
     refuse(&configured, &attributes).await
 }
