@@ -2,7 +2,6 @@
 //!
 //! Upstream: cel-go interpreter/runtimecost.go, common/cost.go; k8s.io/apiserver/pkg/cel/library/cost.go (CallCost).
 
-use crate::functions::Overload;
 use crate::steps;
 use crate::value::Value;
 
@@ -48,80 +47,125 @@ fn traversal(value: &Value<'_>) -> u64 {
     }
 }
 
-/// The cost of a call whose result does not matter to it.
-pub(crate) fn before(overload: &Overload, args: &[Value<'_>]) -> Option<u64> {
-    let first = || args.first().map_or(1, traversed);
-    let product = |factor: u64| args.iter().map(size).product::<u64>().saturating_mul(factor);
-    let allocating = |factor: f64, size: u64| (size as f64 * factor) as u64 + CALL + LIST;
-    let compared = |list: &Value<'_>| {
-        let text = matches!(list, Value::List(list) if matches!(list.get(0), Some(Ok(Value::String(_) | Value::Bytes(_)))));
-        allocating(if text { 2.0 + STRING_FACTOR } else { 2.0 }, size(list).saturating_mul(size(list)))
-    };
-    Some(match overload.id {
-        "list_sets_contains_list" | "list_sets_intersects_list" => CALL + product(1),
-        "list_sets_equivalent_list" => CALL + product(2),
-        "list_slice" => match (args.get(1), args.get(2)) {
-            (Some(Value::Int(from)), Some(Value::Int(to))) => allocating(1.0, (*to).min(size(&args[0]) as i64).saturating_sub(*from).max(0) as u64),
-            _ => CALL,
-        },
-        "lists_range" => match args.first() {
-            Some(Value::Int(n)) => allocating(1.0, (*n).max(0) as u64),
-            _ => CALL,
-        },
-        "list_reverse" | "list_flatten" => allocating(1.0, args.first().map_or(1, size)),
-        "list_flatten_int" => match args.get(1) {
-            Some(Value::Int(depth)) => allocating(*depth as f64, size(&args[0])),
-            _ => CALL,
-        },
-        "list_distinct" => compared(&args[0]),
-        id if overload.function == "sort" && id.starts_with("list_") => compared(&args[0]),
-        _ if overload.function == "@sortByAssociatedKeys" => args.get(1).map_or(CALL, compared),
-        _ => match overload.function {
-            "check" => 350_000,
-            "fieldSelector" | "labelSelector" => selector(args.get(1).map_or(1, size)),
-            "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => args.first().map_or(0, traversal),
-            "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "jsonpatch.escapeKey" | "cidr" | "isIP" | "isCIDR" | "quantity" | "isQuantity" | "semver" | "isSemver" => first(),
-            "replace" | "split" | "ip.isCanonical" => args.first().map_or(1, |a| scaled(size(a), 2.0 * STRING_FACTOR)),
-            "join" => return None,
-            "find" | "findAll" => regex(size(&args[0]), size(&args[1])),
-            "ip" if overload.id == "cidr_ip" => CALL,
-            "ip" => first(),
-            "containsIP" => {
-                let parse = if overload.id == "cidr_contains_ip_string" { traversed(&args[1]) } else { 0 };
-                scaled(size(&args[0]) * 2, STRING_FACTOR) + parse
-            }
-            "containsCIDR" => {
-                let parse = if overload.id == "cidr_contains_cidr_string" { traversed(&args[1]) } else { 0 };
-                scaled(size(&args[0]) * 2, STRING_FACTOR) + traversed(&args[0]) + 1 + parse
-            }
-            "validate" => match &args[0] {
-                Value::Format(format) => regex(size(&args[1]), format.regex_size),
-                _ => CALL,
-            },
-            _ => standard(overload, args),
-        },
-    })
+/// How a function's calls are charged: decided once, by its name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Charge {
+    Fixed(u64),
+    /// The first argument's size times a factor.
+    First(f64),
+    /// The first argument walked as a tree.
+    Traversal,
+    Selector,
+    /// A pattern over a text.
+    Regex,
+    /// The result's size: charged after the call.
+    Result,
+    ContainsIp { parses: bool },
+    ContainsCidr { parses: bool },
+    Validate,
+    InList,
+    /// The smaller of two sizes.
+    Smaller,
+    /// The same, but one step for Kubernetes' types.
+    Equality,
+    /// Both sizes.
+    Sum,
+    /// The product of a text and a part of it.
+    Contains,
+    /// The product of two lists.
+    Sets(u64),
+    Slice,
+    Range,
+    Copy,
+    Flatten,
+    /// A list's members compared with each other: the argument at this place.
+    Compared(usize),
+}
+
+pub(crate) fn kind(function: &str, id: &str) -> Charge {
+    match id {
+        "list_sets_contains_list" | "list_sets_intersects_list" => return Charge::Sets(1),
+        "list_sets_equivalent_list" => return Charge::Sets(2),
+        "list_slice" => return Charge::Slice,
+        "lists_range" => return Charge::Range,
+        "list_reverse" | "list_flatten" => return Charge::Copy,
+        "list_flatten_int" => return Charge::Flatten,
+        "list_distinct" => return Charge::Compared(0),
+        "cidr_ip" => return Charge::Fixed(CALL),
+        _ => {}
+    }
+    match function {
+        "sort" => Charge::Compared(0),
+        "@sortByAssociatedKeys" => Charge::Compared(1),
+        "check" => Charge::Fixed(350_000),
+        "fieldSelector" | "labelSelector" => Charge::Selector,
+        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => Charge::Traversal,
+        "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "jsonpatch.escapeKey" | "cidr" | "isIP" | "isCIDR" | "ip" | "quantity" | "isQuantity" | "semver" | "isSemver" => Charge::First(STRING_FACTOR),
+        "replace" | "split" | "ip.isCanonical" => Charge::First(2.0 * STRING_FACTOR),
+        "join" => Charge::Result,
+        "find" | "findAll" => Charge::Regex,
+        "containsIP" => Charge::ContainsIp { parses: id == "cidr_contains_ip_string" },
+        "containsCIDR" => Charge::ContainsCidr { parses: id == "cidr_contains_cidr_string" },
+        "validate" => Charge::Validate,
+        _ => standard(id),
+    }
 }
 
 /// The language's own functions.
-fn standard(overload: &Overload, args: &[Value<'_>]) -> u64 {
-    let pair = || (size(&args[0]), size(&args[1]));
-    match overload.id {
-        "starts_with_string" | "ends_with_string" | "string_to_bytes" | "bytes_to_string" | "strings_quote" | "string_format" => traversed(&args[0]),
-        "in_list" => size(&args[1]),
-        "equals" if is_fixed(&args[0]) => CALL,
-        "less_string" | "greater_string" | "less_equals_string" | "greater_equals_string" | "less_bytes" | "greater_bytes" | "less_equals_bytes" | "greater_equals_bytes" | "equals" | "not_equals" => {
-            let (a, b) = pair();
-            scaled(a.min(b), STRING_FACTOR)
-        }
-        "add_string" | "add_bytes" => {
-            let (a, b) = pair();
-            scaled(a + b, STRING_FACTOR)
-        }
-        "matches_string" => regex(size(&args[0]), size(&args[1])),
-        "contains_string" => traversed(&args[0]) * traversed(&args[1]),
-        _ => CALL,
+fn standard(id: &str) -> Charge {
+    match id {
+        "starts_with_string" | "ends_with_string" | "string_to_bytes" | "bytes_to_string" | "strings_quote" | "string_format" => Charge::First(STRING_FACTOR),
+        "in_list" => Charge::InList,
+        "equals" => Charge::Equality,
+        "less_string" | "greater_string" | "less_equals_string" | "greater_equals_string" | "less_bytes" | "greater_bytes" | "less_equals_bytes" | "greater_equals_bytes" | "not_equals" => Charge::Smaller,
+        "add_string" | "add_bytes" => Charge::Sum,
+        "matches_string" => Charge::Regex,
+        "contains_string" => Charge::Contains,
+        _ => Charge::Fixed(CALL),
     }
+}
+
+/// The cost of a call whose result does not matter to it.
+pub(crate) fn before(charge: Charge, args: &[Value<'_>]) -> Option<u64> {
+    let smaller = || scaled(size(&args[0]).min(size(&args[1])), STRING_FACTOR);
+    let allocating = |factor: f64, size: u64| (size as f64 * factor) as u64 + CALL + LIST;
+    Some(match charge {
+        Charge::Fixed(cost) => cost,
+        Charge::First(factor) => args.first().map_or(CALL, |a| scaled(size(a), factor)),
+        Charge::Traversal => args.first().map_or(0, traversal),
+        Charge::Selector => selector(args.get(1).map_or(1, size)),
+        Charge::Regex => regex(size(&args[0]), size(&args[1])),
+        Charge::Result => return None,
+        Charge::ContainsIp { parses } => scaled(size(&args[0]) * 2, STRING_FACTOR) + if parses { traversed(&args[1]) } else { 0 },
+        Charge::ContainsCidr { parses } => scaled(size(&args[0]) * 2, STRING_FACTOR) + traversed(&args[0]) + 1 + if parses { traversed(&args[1]) } else { 0 },
+        Charge::Validate => match &args[0] {
+            Value::Format(format) => regex(size(&args[1]), format.regex_size),
+            _ => CALL,
+        },
+        Charge::InList => size(&args[1]),
+        Charge::Equality if is_fixed(&args[0]) => CALL,
+        Charge::Equality | Charge::Smaller => smaller(),
+        Charge::Sum => scaled(size(&args[0]) + size(&args[1]), STRING_FACTOR),
+        Charge::Contains => traversed(&args[0]) * traversed(&args[1]),
+        Charge::Sets(factor) => CALL + args.iter().map(size).product::<u64>().saturating_mul(factor),
+        Charge::Slice => match (args.get(1), args.get(2)) {
+            (Some(Value::Int(from)), Some(Value::Int(to))) => allocating(1.0, (*to).min(size(&args[0]) as i64).saturating_sub(*from).max(0) as u64),
+            _ => CALL,
+        },
+        Charge::Range => match args.first() {
+            Some(Value::Int(n)) => allocating(1.0, (*n).max(0) as u64),
+            _ => CALL,
+        },
+        Charge::Copy => allocating(1.0, args.first().map_or(1, size)),
+        Charge::Flatten => match args.get(1) {
+            Some(Value::Int(depth)) => allocating(*depth as f64, size(&args[0])),
+            _ => CALL,
+        },
+        Charge::Compared(place) => args.get(place).map_or(CALL, |list| {
+            let text = matches!(list, Value::List(list) if matches!(list.get(0), Some(Ok(Value::String(_) | Value::Bytes(_)))));
+            allocating(if text { 2.0 + STRING_FACTOR } else { 2.0 }, size(list).saturating_mul(size(list)))
+        }),
+    })
 }
 
 /// Values of Kubernetes' types compare in one step.
@@ -129,8 +173,8 @@ fn is_fixed(value: &Value<'_>) -> bool {
     matches!(value, Value::Quantity(_) | Value::Ip(_) | Value::Cidr(_) | Value::Format(_) | Value::Url(_) | Value::Semver(_) | Value::Authorization(_))
 }
 
-/// The cost of a call that is known by its result: `join`.
-pub(crate) fn after(_: &Overload, _: &[Value<'_>], result: Option<&Value<'_>>) -> u64 {
+/// The cost of a call that is known by its result.
+pub(crate) fn after(result: Option<&Value<'_>>) -> u64 {
     scaled(result.map_or(1, size), 2.0 * STRING_FACTOR)
 }
 

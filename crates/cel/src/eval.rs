@@ -49,7 +49,7 @@ impl<'v, 'a> Evaluator<'v, 'a> {
 
     fn charge(&mut self, cost: u64) -> Result<(), EvalError> {
         self.cost = self.cost.saturating_add(cost);
-        if self.cost > self.limit || steps::exhausted() { Err(EvalError::CostExceeded) } else { Ok(()) }
+        if self.cost > self.limit { Err(EvalError::CostExceeded) } else { Ok(()) }
     }
 
     pub(crate) fn eval(&mut self, node: &'a Node) -> Evaluated<'a> {
@@ -188,47 +188,62 @@ impl<'v, 'a> Evaluator<'v, 'a> {
     }
 
     /// Up to two arguments are both evaluated whatever the first gives, and a call with a failed argument is charged for.
-    fn both(&mut self, call: &'a Call) -> Result<Vec<Value<'a>>, EvalError> {
-        let values: Vec<Evaluated<'a>> = call.args.iter().map(|n| self.eval(n)).collect();
-        if values.iter().any(|v| *v == Err(EvalError::CostExceeded)) {
-            return Err(EvalError::CostExceeded);
+    #[inline(never)]
+    fn failed(&mut self, call: &'a Call, values: &[Evaluated<'a>]) -> EvalError {
+        let first = values.iter().find_map(|v| v.as_ref().err()).cloned().unwrap_or_else(|| EvalError::new("no such overload"));
+        if values.contains(&Err(EvalError::CostExceeded)) {
+            return EvalError::CostExceeded;
         }
-        if values.iter().any(Result::is_err) {
-            let stand_ins: Vec<Value<'a>> = values.iter().map(|v| v.clone().unwrap_or(Value::Null)).collect();
-            let cost = match &call.overloads[..] {
-                [only] => charge::before(only, &stand_ins).unwrap_or(charge::CALL),
-                _ => charge::CALL,
-            };
-            self.charge(cost)?;
-        }
-        values.into_iter().collect()
+        let stand_ins: Vec<Value<'a>> = values.iter().map(|v| v.clone().unwrap_or(Value::Null)).collect();
+        let cost = match &call.overloads[..] {
+            [only] => charge::before(only.charge, &stand_ins).unwrap_or(charge::CALL),
+            _ => charge::CALL,
+        };
+        self.charge(cost).err().unwrap_or(first)
     }
 
     #[inline(never)]
     fn call(&mut self, call: &'a Call) -> Evaluated<'a> {
-        let args = match &call.args[..] {
-            [] | [_] | [_, _] => self.both(call)?,
-            more => self.args(more)?,
-        };
-        let Some(overload) = call.overloads.iter().find(|o| o.fits(&args)) else {
+        match &call.args[..] {
+            [one] => match self.eval(one) {
+                Ok(one) => self.apply(call, &[one]),
+                failed => Err(self.failed(call, &[failed])),
+            },
+            [one, two] => match (self.eval(one), self.eval(two)) {
+                (Ok(one), Ok(two)) => self.apply(call, &[one, two]),
+                (one, two) => Err(self.failed(call, &[one, two])),
+            },
+            more => {
+                let args = self.args(more)?;
+                self.apply(call, &args)
+            }
+        }
+    }
+
+    fn apply(&mut self, call: &'a Call, args: &[Value<'a>]) -> Evaluated<'a> {
+        let Some(overload) = call.overloads.iter().find(|o| o.fits(args)) else {
             self.charge(charge::CALL)?;
-            return no_overload(&call.function, &args);
+            return no_overload(&call.function, args);
         };
-        if let [Value::List(a), Value::List(b)] = &args[..]
-            && &*call.function == op::ADD
+        if let [Value::List(a), Value::List(b)] = args
             && a.len() + b.len() > MAX_MEMBERS
+            && &*call.function == op::ADD
         {
             return Err(EvalError::CostExceeded);
         }
         // What a call costs for its arguments alone is paid before it is made.
-        if let Some(cost) = charge::before(overload, &args) {
-            self.charge(cost)?;
-            let value = (overload.run)(&args);
-            return if steps::exhausted() { Err(EvalError::CostExceeded) } else { value };
-        }
-        let value = (overload.run)(&args);
-        self.charge(charge::after(overload, &args, value.as_ref().ok()))?;
-        value
+        let value = match charge::before(overload.charge, args) {
+            Some(cost) => {
+                self.charge(cost)?;
+                (overload.run)(args)
+            }
+            None => {
+                let value = (overload.run)(args);
+                self.charge(charge::after(value.as_ref().ok()))?;
+                value
+            }
+        };
+        if steps::exhausted() { Err(EvalError::CostExceeded) } else { value }
     }
 
     #[inline(never)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::charge::{self, Charge};
 use crate::library;
 use crate::types::{self, Type};
 use crate::value::{EvalError, Evaluated, Value};
@@ -17,6 +18,7 @@ pub(crate) struct Overload {
     pub result: Type,
     /// How many type parameters the signature names.
     pub variables: u8,
+    pub charge: Charge,
     pub run: Run,
 }
 
@@ -57,7 +59,7 @@ impl Table {
         params.extend(types::split(args).iter().map(|p| types::parse(p)));
         let result = types::parse(result);
         let variables = params.iter().chain([&result]).map(variables).max().unwrap_or(0);
-        self.functions.entry(function).or_default().push(Overload { function, id, member, params, result, variables, run });
+        self.functions.entry(function).or_default().push(Overload { function, id, member, params, result, variables, charge: charge::kind(function, id), run });
     }
 }
 
