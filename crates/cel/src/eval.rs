@@ -75,6 +75,10 @@ impl<'v, 'a> Evaluator<'v, 'a> {
             Node::And(left, right) => self.logical(left, right, false),
             Node::Or(left, right) => self.logical(left, right, true),
             Node::NotStrictlyFalse(inner) => {
+                if let Node::Local(place) = &**inner {
+                    self.charge(charge::IDENT + charge::CALL)?;
+                    return Ok(Value::Bool(!matches!(self.stack[*place], Ok(Value::Bool(false)))));
+                }
                 let value = self.eval(inner);
                 self.charge(charge::CALL)?;
                 match value {
@@ -125,9 +129,34 @@ impl<'v, 'a> Evaluator<'v, 'a> {
             let value = value?;
             return Ok(if optional { value.some() } else { value });
         }
+        // A variable is looked into where it lies.
+        if let Some(held) = self.held(operand)? {
+            self.cost = self.cost.saturating_add(charge::IDENT * 2);
+            let value = match held {
+                Held::Stack(place) => &self.stack[place],
+                Held::Slot(slot) => self.slots[slot].as_ref().unwrap_or(&NULL),
+            };
+            let value = value.as_ref().map_err(Clone::clone)?;
+            let found = if optional { access::select_optional(value, field) } else { access::select(value, field) };
+            return if self.cost > self.limit { Err(EvalError::CostExceeded) } else { found };
+        }
         let value = self.eval(operand)?;
         self.charge(Self::step_cost(operand))?;
         if optional { access::select_optional(&value, field) } else { access::select(&value, field) }
+    }
+
+    /// Where a variable's value is kept.
+    fn held(&mut self, node: &Node) -> Result<Option<Held>, EvalError> {
+        match node {
+            Node::Local(place) => Ok(Some(Held::Stack(*place))),
+            Node::Variable(slot) => {
+                if self.slots[*slot].is_none() {
+                    self.variable(*slot)?;
+                }
+                Ok(Some(Held::Slot(*slot)))
+            }
+            _ => Ok(None),
+        }
     }
 
     #[inline(never)]
@@ -384,6 +413,14 @@ impl<'v, 'a> Evaluator<'v, 'a> {
 fn contains<'k>(set: &std::collections::BTreeSet<Key<'k>>, key: &Key<'k>) -> bool {
     set.contains(key)
 }
+
+/// Where a variable's value is kept.
+enum Held {
+    Stack(usize),
+    Slot(usize),
+}
+
+const NULL: Evaluated<'static> = Ok(Value::Null);
 
 /// Why a loop ends early.
 enum Stop {
