@@ -127,11 +127,7 @@ impl Decl {
         match &self.kind {
             DeclKind::List(list) => list.items.objects(into),
             DeclKind::Map(values) => values.objects(into),
-            DeclKind::Object(object) => {
-                if into.insert(object.name.clone(), object.clone()).is_none() {
-                    object.fields.values().for_each(|f| f.decl.objects(into));
-                }
-            }
+            DeclKind::Object(object) if into.insert(object.name.clone(), object.clone()).is_none() => object.fields.values().for_each(|f| f.decl.objects(into)),
             _ => {}
         }
     }

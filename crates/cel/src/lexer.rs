@@ -163,8 +163,7 @@ impl Lexer<'_> {
         let triple = self.peek(prefix + 1) == quote && self.peek(prefix + 2) == quote;
         let width = if triple { 3 } else { 1 };
         let mut at = from + prefix + width;
-        loop {
-            let Some(&c) = self.chars.get(at) else { break };
+        while let Some(&c) = self.chars.get(at) {
             if c == '\\' && !raw {
                 at += 2;
             } else if c == quote && (!triple || (self.chars.get(at + 1) == Some(&quote) && self.chars.get(at + 2) == Some(&quote))) {

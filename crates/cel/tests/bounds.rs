@@ -33,7 +33,7 @@ fn deep_expressions_are_refused_or_evaluated() {
                 "{1: ".repeat(depth) + "1" + &"}".repeat(depth),
                 "[1].all(y, ".repeat(depth) + "true" + &")".repeat(depth),
                 format!("{}1{}", "(1+".repeat(depth), ")".repeat(depth)),
-                format!("{}{}", "(".repeat(depth), vec!["1"; 3].join(")+") + &")+1".repeat(depth)),
+                format!("{}{}", "(".repeat(depth), ["1"; 3].join(")+") + &")+1".repeat(depth)),
             ];
             for shape in shapes {
                 let _ = run(&shape);

@@ -10,7 +10,10 @@ fn errors(source: &str) -> String {
     env.compile(source).map_or_else(|e| e.to_string(), |_| "none".to_owned())
 }
 
-fn check(rows: &[(&str, &[(usize, usize, &str)])]) {
+/// Line, column and words of an issue.
+type Issue<'a> = (usize, usize, &'a str);
+
+fn check(rows: &[(&str, &[Issue])]) {
     for (source, issues) in rows {
         let want: Vec<String> = issues
             .iter()

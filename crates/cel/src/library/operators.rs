@@ -149,7 +149,9 @@ fn insert<'a>(a: &[V<'a>]) -> Evaluated<'a> {
 
 type Rows = &'static [(&'static str, &'static str)];
 
-const COMPARED: [(&str, &str, fn(Ordering) -> bool, Run); 4] = [
+type Compared = (&'static str, &'static str, fn(Ordering) -> bool, Run);
+
+const COMPARED: [Compared; 4] = [
     ("_<_", "less", Ordering::is_lt, |a| ordered(a, Ordering::is_lt)),
     ("_<=_", "less_equals", Ordering::is_le, |a| ordered(a, Ordering::is_le)),
     ("_>_", "greater", Ordering::is_gt, |a| ordered(a, Ordering::is_gt)),
