@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::collection::{List, Map, Object};
 use crate::decl::{Decl, DeclKind};
+use crate::texts;
 use crate::time;
 use crate::value::{EvalError, Evaluated, Value};
 
@@ -24,13 +25,10 @@ pub(crate) fn view<'a>(json: &'a Json, decl: &'a Decl) -> Evaluated<'a> {
         (DeclKind::Int, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or_else(|| EvalError::new("invalid data, expected int, got float64")),
         (DeclKind::Double, Json::Number(n)) => Ok(Value::Double(n.as_f64().unwrap_or(f64::NAN))),
         (DeclKind::String | DeclKind::Enum(_), Json::String(s)) => Ok(Value::borrowed(s)),
-        (DeclKind::Bytes, Json::String(s)) => base64::engine::general_purpose::STANDARD
-            .decode(s)
-            .map(|b| Value::Bytes(b.into()))
-            .map_err(|e| EvalError::new(format!("Invalid byte formatted string {s}: {e}"))),
-        (DeclKind::Date, Json::String(s)) => time::date(s).map(Value::Timestamp).ok_or_else(|| EvalError::new(format!("Invalid date formatted string {s}"))),
-        (DeclKind::DateTime, Json::String(s)) => time::timestamp(s).map(Value::Timestamp).ok_or_else(|| EvalError::new(format!("Invalid date-time formatted string {s}"))),
-        (DeclKind::Duration, Json::String(s)) => time::duration(s).map(Value::Duration).ok_or_else(|| EvalError::new(format!("Invalid duration {s}"))),
+        (DeclKind::Bytes, Json::String(s)) => texts::bytes(s).map(|b| Value::Bytes(b.into())).map_err(EvalError::new),
+        (DeclKind::Date, Json::String(s)) => texts::date(s).map(Value::Timestamp).map_err(EvalError::new),
+        (DeclKind::DateTime, Json::String(s)) => texts::date_time(s).map(Value::Timestamp).map_err(EvalError::new),
+        (DeclKind::Duration, Json::String(s)) => texts::duration(s).map(Value::Duration).map_err(EvalError::new),
         (DeclKind::IntOrString, Json::String(_) | Json::Number(_)) => Ok(untyped(json)),
         (DeclKind::IntOrString, _) => Err(EvalError::new("invalid data, expected XIntOrString value to be either a string or integer")),
         (DeclKind::List(list), Json::Array(items)) => Ok(Value::List(List::json(items, list))),

@@ -53,6 +53,7 @@ mod plan;
 mod program;
 mod source;
 mod steps;
+mod texts;
 mod time;
 mod types;
 mod unify;

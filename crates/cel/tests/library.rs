@@ -127,6 +127,8 @@ fn quantities_versions_and_formats() {
         "!format.named('uuid').value().validate('123e4567-e89b-12d3-a456-426614174000').hasValue() && !format.named('unknown').hasValue()",
         "!format.date().validate('2021-01-01').hasValue() && !format.datetime().validate('2021-01-01T00:00:00Z').hasValue() && !format.byte().validate('aGVsbG8=').hasValue()",
         "format.uri().validate('x').value() == ['parse \"x\": invalid URI for request']",
+        "!format.uuid().validate('123e4567e89b-12d3a456426614174000').hasValue() && format.uuid().validate('123e4567--e89b12d3a456426614174000').hasValue()",
+        "format.byte().validate('').hasValue() && !format.datetime().validate('2021-01-01t00:00:00z').hasValue()",
         "format.uuid().validate('x').value().join('\\n') == 'does not match the UUID format'",
     ]);
     fails(&[

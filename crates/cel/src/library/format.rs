@@ -1,9 +1,8 @@
 //! Named string formats. Upstream: k8s.io/apiserver/pkg/cel/library/format.go and the validations it names.
 
-use base64::Engine;
-
 use crate::functions::{Run, Table, mismatch};
 use crate::library::url;
+use crate::texts;
 use crate::time;
 use crate::value::{Evaluated, Value as V};
 
@@ -101,11 +100,20 @@ fn label_value(text: &str) -> Vec<String> {
     sized(text, 63, text.is_empty() || is_name(text), VALUE)
 }
 
+/// Dashes may be left out, each by itself.
 fn uuid(text: &str) -> Vec<String> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    let dashes: Vec<usize> = text.match_indices('-').map(|(i, _)| i).collect();
-    let valid = digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit()) && (dashes.is_empty() || dashes == [8, 13, 18, 23]);
-    if valid { Vec::new() } else { vec!["does not match the UUID format".into()] }
+    let (mut digits, mut dashed) = (0, 0);
+    let valid = text.chars().all(|c| match c {
+        '-' if matches!(digits, 8 | 12 | 16 | 20) && dashed != digits => {
+            dashed = digits;
+            true
+        }
+        c => {
+            digits += 1;
+            c.is_ascii_hexdigit()
+        }
+    });
+    when(valid && digits == 32, "does not match the UUID format")
 }
 
 fn when(valid: bool, message: &str) -> Vec<String> {
@@ -126,11 +134,11 @@ static FORMATS: [(&str, &str, Format, Run); 13] = [
     ("dns1123SubdomainPrefix", "format.dns1123SubdomainPrefix", format("DNS1123SubdomainPrefix", 60, |s| subdomain(&masked(s))), |_| Ok(V::Format(&FORMATS[5].2))),
     ("dns1035LabelPrefix", "format.dns1035LabelPrefix", format("DNS1035LabelPrefix", 30, |s| label_1035(&masked(s))), |_| Ok(V::Format(&FORMATS[6].2))),
     ("labelValue", "format.labelValue", format("LabelValue", 40, label_value), |_| Ok(V::Format(&FORMATS[7].2))),
-    ("uri", "format.uri", format("URI", 885, |s| url::parse(s).err().into_iter().collect()), |_| Ok(V::Format(&FORMATS[8].2))),
-    ("uuid", "format.uuid", format("uuid", 69, uuid), |_| Ok(V::Format(&FORMATS[9].2))),
-    ("byte", "format.byte", format("byte", 97, |s| when(base64::engine::general_purpose::STANDARD.decode(s).is_ok(), "invalid base64")), |_| Ok(V::Format(&FORMATS[10].2))),
-    ("date", "format.date", format("date", 87, |s| when(time::date(s).is_some(), "invalid date")), |_| Ok(V::Format(&FORMATS[11].2))),
-    ("datetime", "format.datetime", format("datetime", 87, |s| when(time::timestamp(s).is_some(), "invalid datetime")), |_| Ok(V::Format(&FORMATS[12].2))),
+    ("uri", "format.uri", format("URI", 1103, |s| url::parse(s).err().into_iter().collect()), |_| Ok(V::Format(&FORMATS[8].2))),
+    ("uuid", "format.uuid", format("uuid", 70, uuid), |_| Ok(V::Format(&FORMATS[9].2))),
+    ("byte", "format.byte", format("byte", 84, |s| when(texts::is_base64(s), "invalid base64")), |_| Ok(V::Format(&FORMATS[10].2))),
+    ("date", "format.date", format("date", 71, |s| when(time::date(s).is_some(), "invalid date")), |_| Ok(V::Format(&FORMATS[11].2))),
+    ("datetime", "format.datetime", format("datetime", 71, |s| when(texts::is_date_time(s), "invalid datetime")), |_| Ok(V::Format(&FORMATS[12].2))),
 ];
 
 fn named<'a>(a: &[V<'a>]) -> Evaluated<'a> {
