@@ -115,7 +115,7 @@ fn a_runtime_class_brings_its_overhead() {
     assert_eq!(cluster.object(&format!("get pod heavy -n {name}"))["spec"]["overhead"], json!({"cpu": "10m", "memory": "1Mi"}));
     cluster.kubectl(&format!("wait pod/heavy -n {name} --for=condition=Ready --timeout=60s")).ok();
     let own = cluster.kubectl_with(&format!("create -n {name} -f -"), &pod("own", json!({}), json!({"runtimeClassName": "e2e-heavy", "overhead": {"cpu": "20m"}}))).fails();
-    assert!(own.contains("overhead"), "{own}");
+    assert!(own.contains("doesn't match RuntimeClass's defined Overhead"), "{own}");
     let absent = cluster.kubectl_with(&format!("create -n {name} -f -"), &pod("absent", json!({}), json!({"runtimeClassName": "e2e-none"}))).fails();
     assert!(absent.contains("RuntimeClass \"e2e-none\" not found"), "{absent}");
     cluster.kubectl("delete runtimeclass e2e-heavy").ok();
