@@ -232,6 +232,8 @@ pub(crate) type Built<'a> = BTreeMap<Key<'a>, Value<'a>>;
 pub enum Map<'a> {
     Json(&'a serde_json::Map<String, Json>, &'a Decl),
     Built(Arc<BTreeMap<Key<'a>, Value<'a>>>),
+    /// Of maps: what is asked for and is not there is an empty map.
+    Nested(Arc<BTreeMap<Key<'a>, Value<'a>>>),
 }
 
 impl<'a> Map<'a> {
@@ -242,7 +244,7 @@ impl<'a> Map<'a> {
     pub fn len(&self) -> usize {
         match self {
             Map::Json(map, _) => map.len(),
-            Map::Built(map) => map.len(),
+            Map::Built(map) | Map::Nested(map) => map.len(),
         }
     }
 
@@ -257,6 +259,10 @@ impl<'a> Map<'a> {
                 let map: &BTreeMap<Key<'_>, Value<'a>> = map;
                 lookup(map, key)
             }
+            Map::Nested(map) => {
+                let map: &BTreeMap<Key<'_>, Value<'a>> = map;
+                lookup(map, key).or_else(|| Some(Ok(Value::map([]))))
+            }
         }
     }
 
@@ -264,7 +270,8 @@ impl<'a> Map<'a> {
         match (self, key) {
             (Map::Json(..), Value::String(s)) => self.get_str(s),
             (Map::Json(..), _) => None,
-            (Map::Built(map), key) => map.get(&Key::from(key)?).cloned().map(Ok),
+            (Map::Nested(_), Value::String(s)) => self.get_str(s),
+            (Map::Built(map) | Map::Nested(map), key) => map.get(&Key::from(key)?).cloned().map(Ok),
         }
     }
 
@@ -272,7 +279,7 @@ impl<'a> Map<'a> {
         match (self, key) {
             (Map::Json(map, _), Value::String(s)) => map.contains_key(&**s),
             (Map::Json(..), _) => false,
-            (Map::Built(map), key) => Key::from(key).is_some_and(|k| map.contains_key(&k)),
+            (Map::Built(map) | Map::Nested(map), key) => Key::from(key).is_some_and(|k| map.contains_key(&k)),
         }
     }
 
@@ -282,7 +289,7 @@ impl<'a> Map<'a> {
                 let decl: &'a Decl = decl;
                 Box::new(map.iter().map(move |(k, v)| (Key::String(Text::Borrowed(k)), view(v, decl))))
             }
-            Map::Built(map) => Box::new(map.iter().map(|(k, v)| (k.clone(), Ok(v.clone())))),
+            Map::Built(map) | Map::Nested(map) => Box::new(map.iter().map(|(k, v)| (k.clone(), Ok(v.clone())))),
         }
     }
 

@@ -39,8 +39,10 @@ pub enum DeclKind {
     /// `x-kubernetes-int-or-string`: dyn to the checker.
     IntOrString,
     List(ListDecl),
-    /// String keys, values alike.
-    Map(Arc<Decl>),
+    /// A quantity's text.
+    Quantity,
+    /// String keys, the longest of which has so many bytes; values alike.
+    Map(Arc<Decl>, u64),
     Object(Arc<ObjectDecl>),
 }
 
@@ -89,7 +91,7 @@ impl Decl {
     }
 
     pub fn map(values: Decl) -> Decl {
-        Decl::new(DeclKind::Map(Arc::new(values)))
+        Decl::new(DeclKind::Map(Arc::new(values), 0))
     }
 
     /// An object whose fields are given by their JSON names; names no expression can say are left out.
@@ -101,6 +103,15 @@ impl Decl {
     #[must_use]
     pub fn at_most(mut self, max: u64) -> Decl {
         self.max = Some(max);
+        self
+    }
+
+    /// A map's keys have at most so many bytes.
+    #[must_use]
+    pub fn keys_at_most(mut self, max: u64) -> Decl {
+        if let DeclKind::Map(_, longest) = &mut self.kind {
+            *longest = max;
+        }
         self
     }
 
@@ -117,7 +128,8 @@ impl Decl {
             DeclKind::Date | DeclKind::DateTime => Type::Timestamp,
             DeclKind::Duration => Type::Duration,
             DeclKind::List(list) => Type::list(list.items.ty()),
-            DeclKind::Map(values) => Type::map(Type::String, values.ty()),
+            DeclKind::Quantity => Type::object("kubernetes.Quantity"),
+            DeclKind::Map(values, _) => Type::map(Type::String, values.ty()),
             DeclKind::Object(object) => Type::Object(object.name.clone()),
         }
     }
@@ -126,7 +138,7 @@ impl Decl {
     pub fn objects(&self, into: &mut BTreeMap<Arc<str>, Arc<ObjectDecl>>) {
         match &self.kind {
             DeclKind::List(list) => list.items.objects(into),
-            DeclKind::Map(values) => values.objects(into),
+            DeclKind::Map(values, _) => values.objects(into),
             DeclKind::Object(object) if into.insert(object.name.clone(), object.clone()).is_none() => object.fields.values().for_each(|f| f.decl.objects(into)),
             _ => {}
         }
@@ -136,7 +148,9 @@ impl Decl {
     pub(crate) fn step(&self, name: &str) -> Option<&Decl> {
         match (&self.kind, name) {
             (DeclKind::List(list), "@items") => Some(&list.items),
-            (DeclKind::Map(values), "@values") => Some(values),
+            (DeclKind::Map(values, _), "@values") => Some(values),
+            // Values of any type, but of a known size, have it by any name.
+            (DeclKind::Map(values, _), _) if values.kind == DeclKind::Dyn && values.max.is_some() => Some(values),
             (DeclKind::Object(object), field) => object.fields.get(field).map(|f| &f.decl),
             _ => None,
         }

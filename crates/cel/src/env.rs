@@ -36,17 +36,11 @@ pub struct Env {
     pub(crate) syntax: Syntax,
     /// Lists and maps of unlike members: an error in Kubernetes.
     pub(crate) mixed_literals: bool,
-    /// Functions outside the base environment that are switched on.
-    extras: Extras,
+    /// `jsonpatch.escapeKey`.
+    json_patch: bool,
     /// Types named `Object` and `Object.…`, with any fields.
     open_objects: bool,
     unchecked: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Extras {
-    json_patch: bool,
-    includes: bool,
 }
 
 impl Default for Env {
@@ -64,7 +58,7 @@ impl Env {
             container: String::new(),
             syntax: Syntax { bindings: false, quoted_fields: false, macros: true },
             mixed_literals: false,
-            extras: Extras::default(),
+            json_patch: false,
             open_objects: false,
             unchecked: false,
         }
@@ -100,18 +94,17 @@ impl Env {
         self
     }
 
-    /// `cel.bind` and `includes`: what device selection adds.
+    /// `cel.bind`.
     #[must_use]
     pub fn with_bindings(mut self) -> Env {
         self.syntax.bindings = true;
-        self.extras.includes = true;
         self
     }
 
     /// What mutations add: `Object{...}` of any fields, `JSONPatch{...}`, `jsonpatch.escapeKey`.
     #[must_use]
     pub fn with_mutations(mut self) -> Env {
-        self.extras.json_patch = true;
+        self.json_patch = true;
         self.open_objects = true;
         self
     }
@@ -217,7 +210,7 @@ impl Env {
     }
 
     pub(crate) fn function(&self, name: &str) -> Option<&'static [Overload]> {
-        let off = (name == "jsonpatch.escapeKey" && !self.extras.json_patch) || (name == "includes" && !self.extras.includes);
+        let off = name == "jsonpatch.escapeKey" && !self.json_patch;
         if off {
             return None;
         }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::collection::{List, Map, Object};
 use crate::decl::{Decl, DeclKind};
+use crate::library::quantity;
 use crate::texts;
 use crate::time;
 use crate::value::{EvalError, Evaluated, Value};
@@ -29,13 +30,14 @@ pub(crate) fn view<'a>(json: &'a Json, decl: &'a Decl) -> Evaluated<'a> {
         (DeclKind::Date, Json::String(s)) => texts::date(s).map(Value::Timestamp).map_err(EvalError::new),
         (DeclKind::DateTime, Json::String(s)) => texts::date_time(s).map(Value::Timestamp).map_err(EvalError::new),
         (DeclKind::Duration, Json::String(s)) => texts::duration(s).map(Value::Duration).map_err(EvalError::new),
+        (DeclKind::Quantity, Json::String(s)) => quantity::parse_text(s).map(|q| Value::Quantity(q.into())).map_err(EvalError::new),
         (DeclKind::IntOrString, Json::String(_) | Json::Number(_)) => Ok(untyped(json)),
         (DeclKind::IntOrString, _) => Err(EvalError::new("invalid data, expected XIntOrString value to be either a string or integer")),
         (DeclKind::List(list), Json::Array(items)) => Ok(Value::List(List::json(items, list))),
-        (DeclKind::Map(values), Json::Object(map)) => Ok(Value::Map(Map::Json(map, values))),
+        (DeclKind::Map(values, _), Json::Object(map)) => Ok(Value::Map(Map::Json(map, values))),
         (DeclKind::Object(object), Json::Object(map)) => Ok(Value::Object(Object::Json(map, object))),
         (DeclKind::List(_), _) => Err(EvalError::new("invalid data, expected an array for the provided schema with type=array")),
-        (DeclKind::Map(_) | DeclKind::Object(_), _) => Err(EvalError::new("invalid data, expected a map for the provided schema with type=object")),
+        (DeclKind::Map(..) | DeclKind::Object(_), _) => Err(EvalError::new("invalid data, expected a map for the provided schema with type=object")),
         (kind, _) => Err(EvalError::new(format!("invalid data, expected {}, got {}", expected(kind), go_type(json)))),
     }
 }

@@ -22,13 +22,14 @@
 //! ```
 //!
 //! - `Env`: `kubernetes()` is the base environment; `variable(name, type)` or `declare(name, decl)` add variables,
-//!   `with_bindings()` what device selection adds, `with_mutations()` what mutating policies add.
+//!   `with_mutations()` what mutating policies add.
 //! - `Decl`: what JSON is (types, list semantics, sizes); users fill it from their schemas. `Decl::DYN` is anything.
 //! - `Program`: `evaluate(&activation, budget)` gives value or error and the cost; the caller keeps the budget over many calls.
 //!   `estimate()` says what it may cost at most, from the sizes the declarations allow.
 //! - `Activation`: where variables come from; `Vars` is a plain list. `field` serves lazily computed `variables.x`.
 //! - `Authorizer`: answers `authorizer....check(verb)`; its value is `Value::Authorization(Authorization::new(&authorizer))`, its
 //!   variable's type `Type::object("kubernetes.authorization.Authorizer")`.
+//! - `compile_selector` and `device` are device selection (`resource.k8s.io`): a program over `device`, and that variable's value.
 //! - `Value::to_json` turns results (objects, JSON patches) back into JSON.
 
 mod access;
@@ -39,6 +40,7 @@ mod charge;
 mod checker;
 mod collection;
 mod decl;
+mod devices;
 mod env;
 mod estimate;
 mod eval;
@@ -63,6 +65,7 @@ mod value;
 pub use authorizer::{Answer, Authorization, Authorizer, Question};
 pub use collection::{BuiltObject, Key, List, Map, Object};
 pub use decl::{Decl, DeclKind, FieldDecl, ListDecl, ListSemantics, ObjectDecl, escape, unescape};
+pub use devices::{SELECTOR_MAX_COST, compile_selector, device};
 pub use env::Env;
 pub use estimate::Range;
 pub use program::{Activation, Outcome, Program, Vars};

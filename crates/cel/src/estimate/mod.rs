@@ -14,7 +14,7 @@ pub use range::Range;
 use crate::ast::{Const, Expr, Fold, Id, Kind};
 use crate::charge;
 use crate::checker::{Checked, Reference};
-use crate::decl::Decl;
+use crate::decl::{Decl, DeclKind};
 use crate::env::Env;
 use crate::macros::ACCU;
 use crate::types::Type;
@@ -313,9 +313,11 @@ impl<'e> Estimator<'e> {
         let root = self.env.variables.get(root)?.decl.as_deref()?;
         let mut decl: &Decl = root;
         for (i, step) in rest.iter().enumerate() {
-            // Keys are strings without a bound of their own.
-            if step == "@keys" && i + 1 == rest.len() && matches!(decl.kind, crate::decl::DeclKind::Map(_)) {
-                return Some(Range::of(0));
+            if let DeclKind::Map(_, longest) = &decl.kind
+                && step == "@keys"
+                && i + 1 == rest.len()
+            {
+                return Some(Range { min: 0, max: *longest });
             }
             decl = decl.step(step)?;
         }

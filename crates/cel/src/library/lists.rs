@@ -161,11 +161,4 @@ pub(crate) fn add(table: &mut Table) {
     table.add("distinct", "list_distinct", "list(A).() -> list(A)", distinct);
     table.add("reverse", "list_reverse", "list(A).() -> list(A)", reverse);
     table.add("lists.range", "lists_range", "(int) -> list(int)", range);
-    // Device selection only; the environment hides it elsewhere.
-    table.add("includes", "list_includes_dyn_dyn", "dyn.(dyn) -> bool", |a| {
-        Ok(V::Bool(match &a[0] {
-            V::List(items) => items.contains(&a[1]),
-            other => *other == a[1],
-        }))
-    });
 }

@@ -10,11 +10,14 @@ use crate::value::{Evaluated, Value as V};
 
 fn parse<'a>(a: &[V<'a>]) -> Evaluated<'a> {
     let V::String(s) = &a[0] else { return mismatch() };
-    match s.parse::<Quantity>() {
+    parse_text(s).map_or_else(fail, |q| Ok(V::Quantity(Arc::new(q))))
+}
+
+pub(crate) fn parse_text(text: &str) -> Result<Quantity, String> {
+    match text.parse::<Quantity>() {
         // A suffix alone is no quantity.
-        Ok(_) if !s.bytes().any(|b| b.is_ascii_digit()) => fail(ParseError::Numeric.to_string()),
-        Ok(q) => Ok(V::Quantity(Arc::new(q))),
-        Err(e) => fail(e.to_string()),
+        Ok(_) if !text.bytes().any(|b| b.is_ascii_digit()) => Err(ParseError::Numeric.to_string()),
+        parsed => parsed.map_err(|e| e.to_string()),
     }
 }
 

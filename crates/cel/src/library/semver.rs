@@ -19,7 +19,7 @@ pub struct Semver {
 }
 
 impl Semver {
-    fn parse(text: &str) -> Result<Semver, String> {
+    pub(crate) fn parse(text: &str) -> Result<Semver, String> {
         if text.is_empty() {
             return Err("Version string empty".into());
         }
