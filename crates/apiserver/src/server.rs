@@ -62,7 +62,7 @@ pub struct Server {
     pub(crate) aggregator: Aggregator,
     /// Webhooks and policies that are in force.
     pub(crate) configured: Derived<Configured>,
-    pub(crate) authority: Authority,
+    pub(crate) authority: Arc<Authority>,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Option<(policy::audit::Policy, AuditLog)>,
@@ -74,7 +74,7 @@ impl Server {
     /// Opens the store, writes what every cluster begins with, and serves.
     pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
         let store = backing::open(&config).await?;
-        let authority = Authority::load_or_create(&config.pki_dir, "ca")?;
+        let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);
         let addresses = Addresses::new(&store, &config.service_cidr).map_err(StartError::Config)?;
@@ -121,7 +121,7 @@ impl Server {
     }
 
     /// The cluster's authority, to issue what components of this process serve with.
-    pub fn authority(&self) -> &Authority {
+    pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of all controllers. `Config::default()` holds upstream's timings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Published as ConfigMap `kube-root-ca.crt` in every namespace. Empty: not published.
     pub cluster_ca_pem: String,
@@ -24,6 +24,8 @@ pub struct Config {
     pub leader_identity: String,
     /// Paged lists in place of streaming ones, for API servers before 1.32.
     pub paged_lists: bool,
+    /// Signs for the built-in signers; none: nobody signs here.
+    pub signing: Option<crate::Signing>,
     /// Ask the server first what it has; kinds that it lacks are left alone. Off where both are one build.
     pub any_server: bool,
 }
@@ -40,6 +42,7 @@ impl Default for Config {
             account_secrets: false,
             leader_identity: String::new(),
             paged_lists: false,
+            signing: None,
             any_server: false,
         }
     }

@@ -8,6 +8,7 @@ mod account_tokens;
 mod caches;
 #[cfg(test)]
 mod cases;
+mod certificates;
 mod cluster_role;
 mod config;
 mod cronjob;
@@ -34,6 +35,7 @@ mod serviceaccount;
 mod statefulset;
 mod volumes;
 
+pub use certificates::Signing;
 pub use config::Config;
 pub use error::Error;
 pub use run::run;

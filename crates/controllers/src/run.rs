@@ -61,6 +61,7 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
         crate::account_tokens::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
+    crate::certificates::start(&caches, &shell, config.signing.as_ref(), &mut tasks);
     if config.account_secrets {
         crate::account_secrets::start(&caches, &shell, &mut tasks);
     }

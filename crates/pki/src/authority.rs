@@ -81,6 +81,10 @@ impl Authority {
         &self.cert_pem
     }
 
+    pub(crate) fn key(&self) -> &KeyPair {
+        self.issuer.key()
+    }
+
     /// Issues a new key and certificate. Nothing is written.
     pub fn issue(&self, leaf: &Leaf) -> Result<Issued, Error> {
         let key = KeyPair::generate().map_err(Error::certificate)?;

@@ -3,10 +3,12 @@
 //! Never decides who may do what, and never talks to a cluster. Keeps true: private keys are files of mode 0600, written whole or not at all.
 
 mod authority;
+mod der;
 mod error;
 mod file;
 mod identity;
 mod keyring;
+mod request;
 mod tls;
 mod token;
 
@@ -15,5 +17,6 @@ pub use error::Error;
 pub use file::write_private;
 pub use identity::peer_identity;
 pub use keyring::Keyring;
+pub use request::SigningRequest;
 pub use tls::{CertSlot, ClientAuth, client_config, server_config};
 pub use token::TokenSigner;

@@ -2,7 +2,9 @@
 //!
 //! Each plug-in is a file. Those that mutate run first, in upstream's order, then those that only look.
 
+mod certificates;
 pub mod extension;
+mod ingress;
 mod limits;
 mod namespace;
 pub mod notes;
@@ -72,6 +74,12 @@ fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), 
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);
     }
+    if is(call, "networking.k8s.io", "ingresses") {
+        ingress::mutate(call, operation, object);
+    }
+    if is(call, "certificates.k8s.io", "certificatesigningrequests") {
+        certificates::mutate(call, operation, object);
+    }
     Ok(())
 }
 
@@ -84,6 +92,11 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
         && let Some(object) = object
     {
         rbac::check(call, object, old)?;
+    }
+    if call.served.resource.group == "certificates.k8s.io"
+        && let Some(object) = object
+    {
+        certificates::validate(call, operation, object, old)?;
     }
     node_restriction(call, operation, object, old)?;
     if is(call, "", "pods")
@@ -98,6 +111,11 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
             && let Some(why) = policy::external_ips::refusal(object, old)
         {
             return Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
+        }
+        if is(call, "", "persistentvolumeclaims")
+            && let Some(old) = old
+        {
+            storage::check_resize(call, object, old)?;
         }
         limits::check(call, operation, object)?;
     }

@@ -121,41 +121,46 @@ pub fn tolerations(pod: &mut Value) {
     }
 }
 
+/// Upstream: `plugin/pkg/admission/runtimeclass`.
 fn runtime_class(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     let name = walk::text(pod, "spec.runtimeClassName").to_owned();
-    let refuse = |why: String| Err(ApiError::forbidden(&call.resource(), meta::name(pod), why));
-    let own = walk::at(pod, "spec.overhead").clone();
-    let says_own = own.as_object().is_some_and(|o| !o.is_empty());
+    let refused = |pod: &Value, why: String| Err(ApiError::forbidden(&call.resource(), meta::name(pod), why));
+    let overhead = walk::map(pod, "spec.overhead").filter(|o| !o.is_empty()).cloned();
     if name.is_empty() {
-        return if says_own { refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into()) } else { Ok(()) };
+        return if overhead.is_some() { refused(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into()) } else { Ok(()) };
     }
     let Some(class) = lookup(call, "/registry/runtimeclasses", &name) else {
-        return Err(ApiError::forbidden(&call.resource(), meta::name(pod), format!("pod rejected: RuntimeClass {name:?} not found")));
+        return refused(pod, format!("pod rejected: RuntimeClass {name:?} not found"));
     };
-    let overhead = walk::at(&class, "overhead.podFixed");
-    if says_own && !overhead.is_object() {
-        return refuse("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into());
+    match (overhead, walk::map(&class, "overhead.podFixed").filter(|o| !o.is_empty())) {
+        (Some(_), None) => return refused(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".into()),
+        (Some(given), Some(fixed)) if !same_amounts(&given, fixed) => return refused(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into()),
+        (None, Some(fixed)) => pod["spec"]["overhead"] = fixed.clone().into(),
+        _ => {}
     }
-    if says_own && own != *overhead {
-        return refuse("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into());
-    }
-    let selector = walk::map(&class, "scheduling.nodeSelector");
-    let other = |key: &str, value: &Value| walk::at(pod, "spec.nodeSelector").get(key).filter(|given| *given != value).cloned();
-    if let Some((key, value, given)) = selector.into_iter().flatten().find_map(|(key, value)| Some((key, value, other(key, value)?))) {
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        return refuse(format!("conflict: runtimeClass.scheduling.nodeSelector[{key}] = {}; pod.spec.nodeSelector[{key}] = {}", text(value), text(&given)));
-    }
-    if overhead.is_object() {
-        pod["spec"]["overhead"] = overhead.clone();
-    }
+    schedule(&class, pod).or_else(|why| refused(pod, why))
+}
+
+fn same_amounts(one: &serde_json::Map<String, Value>, other: &serde_json::Map<String, Value>) -> bool {
+    let amount = |value: &Value| catalog::check::amount(value);
+    one.len() == other.len() && one.iter().all(|(key, value)| other.get(key).is_some_and(|o| amount(o) == amount(value)))
+}
+
+/// Puts the class's wishes for nodes together with the pod's.
+fn schedule(class: &Value, pod: &mut Value) -> Result<(), String> {
     let Some(spec) = walk::object_mut(pod, "spec") else { return Ok(()) };
-    for (key, value) in walk::map(&class, "scheduling.nodeSelector").into_iter().flatten() {
-        if let Some(selector) = spec.entry("nodeSelector").or_insert_with(|| json!({})).as_object_mut() {
-            selector.insert(key.clone(), value.clone());
+    for (key, value) in walk::map(class, "scheduling.nodeSelector").into_iter().flatten() {
+        let Some(selector) = spec.entry("nodeSelector").or_insert_with(|| json!({})).as_object_mut() else { continue };
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        match selector.get(key) {
+            Some(own) if own != value => {
+                return Err(format!("conflict: runtimeClass.scheduling.nodeSelector[{key}] = {}; pod.spec.nodeSelector[{key}] = {}", text(value), text(own)));
+            }
+            _ => drop(selector.insert(key.clone(), value.clone())),
         }
     }
     if let Some(list) = spec.entry("tolerations").or_insert_with(|| json!([])).as_array_mut() {
-        for toleration in walk::list(&class, "scheduling.tolerations") {
+        for toleration in walk::list(class, "scheduling.tolerations") {
             if !list.contains(toleration) {
                 list.push(toleration.clone());
             }

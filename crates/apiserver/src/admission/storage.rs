@@ -1,6 +1,6 @@
-//! DefaultStorageClass and StorageObjectInUseProtection.
+//! DefaultStorageClass, StorageObjectInUseProtection and PersistentVolumeClaimResize.
 
-use api::meta;
+use api::{ApiError, meta};
 use catalog::walk;
 use serde_json::{Value, json};
 
@@ -19,6 +19,26 @@ pub fn mutate(call: &Call, operation: Operation, object: &mut Value) {
             spec.insert("storageClassName".into(), class.into());
         }
     }
+}
+
+/// Only a bound claim grows, and only where its class lets it.
+///
+/// Upstream: `plugin/pkg/admission/storage/persistentvolume/resize`.
+pub fn check_resize(call: &Call, new: &Value, old: &Value) -> Result<(), ApiError> {
+    let size = |claim: &Value| catalog::check::amount(&claim["spec"]["resources"]["requests"]["storage"]);
+    let grows = matches!((size(new), size(old)), (Some(new), Some(old)) if new > old);
+    if !grows {
+        return Ok(());
+    }
+    let refused = |why: &str| Err(ApiError::forbidden(&call.resource(), meta::name(new), why));
+    if walk::text(old, "status.phase") != "Bound" {
+        return refused("Only bound persistent volume claims can be expanded");
+    }
+    let class_of = |claim: &Value| meta::annotation(claim, "volume.beta.kubernetes.io/storage-class").unwrap_or_else(|| walk::text(claim, "spec.storageClassName")).to_owned();
+    let (class, before) = (class_of(new), class_of(old));
+    let table = call.server.store.table("/registry/storageclasses");
+    let expands = !class.is_empty() && class == before && call.server.store.view().get(table, &class).is_some_and(|r| walk::flag(&object::parse(&r.value), "allowVolumeExpansion"));
+    if expands { Ok(()) } else { refused("only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize") }
 }
 
 fn protect(object: &mut Value, finalizer: &str) {
