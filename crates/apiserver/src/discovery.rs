@@ -21,7 +21,7 @@ use crate::{health, object};
 /// Documents that are made on demand and kept compressed until the registry changes.
 #[derive(Default)]
 pub struct Documents {
-    made: Mutex<Option<(usize, std::collections::HashMap<String, Document>)>>,
+    made: Mutex<Option<(Arc<Registry>, std::collections::HashMap<String, Document>)>>,
 }
 
 /// A document and its entity tag.
@@ -33,11 +33,10 @@ pub struct Document {
 
 impl Documents {
     fn get(&self, registry: &Arc<Registry>, name: &str, make: impl FnOnce() -> Vec<u8>) -> Document {
-        let identity = Arc::as_ptr(registry) as usize;
         let mut made = self.made.lock();
         let all = match &mut *made {
-            Some((of, all)) if *of == identity => all,
-            slot => &mut slot.insert((identity, Default::default())).1,
+            Some((of, all)) if Arc::ptr_eq(of, registry) => all,
+            slot => &mut slot.insert((registry.clone(), Default::default())).1,
         };
         all.entry(name.to_owned())
             .or_insert_with(|| {

@@ -15,6 +15,8 @@ use crate::custom::definitions::Definitions;
 pub struct Served {
     pub resource: Resource,
     pub table: TableId,
+    /// As the OpenAPI documents know it.
+    pub described: Arc<openapi::Described>,
     /// Bytes that items of lists leave out.
     pub head_len: usize,
     /// The resource in whose form objects are stored: itself, but where two versions or groups share a table.
@@ -46,7 +48,8 @@ impl Registry {
             let head_len = crate::object::head_len(&resource);
             let form = (resource.stored_group.to_string(), resource.stored_version.to_string(), resource.plural.to_string());
             let stored = stored.get(&form).cloned().unwrap_or_else(|| Arc::new(resource.clone()));
-            Arc::new(Served { resource, table, head_len, stored, since: 0, ended: None, is_stored_version_served: true })
+            let described = described(&resource);
+            Arc::new(Served { resource, table, described, head_len, stored, since: 0, ended: None, is_stored_version_served: true })
         };
         let all: Vec<_> = resources.into_iter().map(serve).collect();
         let definitions = Definitions::new(store.view().table(store.table(custom::TABLE)), None, store);
@@ -64,7 +67,7 @@ impl Registry {
                 all.push(served);
             }
         }
-        let described = all.iter().map(|s| described(&s.resource)).collect();
+        let described = all.iter().map(|s| s.described.clone()).collect();
         let openapi = match before {
             Some(before) => before.followed_by(described),
             None => openapi::Documents::new(described),
@@ -104,14 +107,14 @@ fn name_of(served: &Served) -> (String, String, String) {
 }
 
 /// A resource as the OpenAPI documents need to know it.
-fn described(resource: &Resource) -> openapi::Resource {
+pub fn described(resource: &Resource) -> Arc<openapi::Described> {
     let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
     let own = resource.gvk();
     let part = |sub: &catalog::Subresource| {
         let kind = sub.kind.as_ref().unwrap_or(&own);
         openapi::Subresource { name: sub.name.to_string(), group: kind.group.clone(), version: kind.version.clone(), kind: kind.kind.clone(), verbs: owned(sub.verbs.names()) }
     };
-    openapi::Resource {
+    let described = openapi::Resource {
         group: own.group.clone(),
         version: own.version.clone(),
         kind: own.kind.clone(),
@@ -122,5 +125,6 @@ fn described(resource: &Resource) -> openapi::Resource {
         verbs: owned(if resource.custom.is_some() { catalog::Verbs::ALL } else { resource.verbs }.names()),
         subresources: resource.subresources.iter().map(part).collect(),
         custom: resource.custom.as_ref().map(|c| openapi::Custom { schema: c.schema.clone(), preserves: c.preserves }),
-    }
+    };
+    Arc::new(described.into())
 }

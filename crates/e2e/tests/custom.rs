@@ -4,6 +4,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 
 use e2e::{Cluster, Ran, Running};
 use serde_json::{Value, json};
@@ -199,6 +201,37 @@ fn updates_that_change_nothing_move_what_is_stored() {
     cluster.kubectl("patch crd things.moved.knarr.example --subresource=status --type=merge -p '{\"status\":{\"storedVersions\":[\"v2\"]}}'").ok();
     cluster.kubectl_with("replace -f -", &with_revision(&cluster, &only)).ok();
     assert_eq!(cluster.object("get th-moved a")["a"], "x");
+}
+
+/// An API server of its own, killed rather than ended.
+fn server_alone(data: &Path) -> Running {
+    let knarr = std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set");
+    let mut command = Command::new(knarr);
+    command.arg("--data-dir").arg(data.join("data")).args(["apiserver", "--port", "17643", "--service-cidr", "10.184.0.0/16"]).env("HOME", data).env_remove("KUBECONFIG");
+    let mut server = Running::start(&mut command);
+    server.until("API serves at");
+    server
+}
+
+#[test]
+fn definitions_are_served_at_once_after_a_kill() {
+    let Some(_cluster) = Cluster::of_environment() else { return };
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let kubectl = |line: &str, input: &str| e2e::run(Command::new("kubectl").args(line.split(' ')).env("KUBECONFIG", folder.path().join("data/kubeconfig")), input);
+    let server = server_alone(folder.path());
+    let schema = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string", "default": "x"}}}}});
+    kubectl("create -f -", &definition("killed", "Cluster", schema)).ok();
+    kubectl("create -f -", &thing("killed", json!({"metadata": {"name": "a"}}))).ok();
+    drop(server);
+    let server = server_alone(folder.path());
+    let read = kubectl("get --raw /apis/killed.knarr.example/v1/things/a", "").ok();
+    assert!(read.contains("\"a\":\"x\""), "{read}");
+    // Without controllers too, the definition takes its objects along, even over a kill.
+    kubectl("delete crd things.killed.knarr.example --wait=false", "").ok();
+    drop(server);
+    let _server = server_alone(folder.path());
+    kubectl("wait crd/things.killed.knarr.example --for=delete --timeout=30s", "").ok();
+    assert!(kubectl("get --raw /apis/killed.knarr.example/v1/things", "").err.contains("could not find the requested resource"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The documents hang together: every reference resolves, the facts clients lean on are there, protobuf says the same.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use schema::openapi::{Documents, Resource, Subresource};
 use serde_json::{Value, json};
@@ -26,7 +27,8 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bo
 fn documents() -> Documents {
     let mut custom = resource("stable.example.com", "v1", "CronTab", "crontabs", true);
     custom.custom = Some(schema::openapi::Custom { schema: Some(json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "nullable": true}}}}}).into()), preserves: false });
-    Documents::new(vec![resource("", "v1", "Pod", "pods", true), resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom])
+    let all = [resource("", "v1", "Pod", "pods", true), resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom];
+    Documents::new(all.into_iter().map(|r| Arc::new(r.into())).collect())
 }
 
 fn references(value: &Value, out: &mut BTreeSet<String>) {

@@ -11,7 +11,7 @@ use store::{Range, Record, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::object;
-use crate::registry::Served;
+use crate::registry::{Served, described};
 
 /// All definitions of one state of their table.
 pub struct Definitions {
@@ -86,7 +86,7 @@ fn serve(definition: &Value, store: &Store, ended: &CancellationToken, since: u6
     let table = store.table(&stored.table);
     let hashed = all.iter().any(|(r, served)| *served && r.version == r.stored_version);
     let one = |(resource, served): (catalog::Resource, bool)| {
-        served.then(|| Arc::new(Served { resource, table, head_len: 1, stored: stored.clone(), since, ended: Some(ended.clone()), is_stored_version_served: hashed }))
+        served.then(|| Arc::new(Served { described: described(&resource), resource, table, head_len: 1, stored: stored.clone(), since, ended: Some(ended.clone()), is_stored_version_served: hashed }))
     };
     all.into_iter().filter_map(one).collect()
 }
@@ -95,5 +95,5 @@ fn serve(definition: &Value, store: &Store, ended: &CancellationToken, since: u6
 pub fn stored(definition: &Value, store: &Store) -> Option<Arc<Served>> {
     let (resource, _) = custom::resources(definition).into_iter().find(|(r, _)| r.version == r.stored_version)?;
     let (table, stored) = (store.table(&resource.table), Arc::new(resource.clone()));
-    Some(Arc::new(Served { resource, table, head_len: 1, stored, since: u64::MAX, ended: None, is_stored_version_served: true }))
+    Some(Arc::new(Served { described: described(&resource), resource, table, head_len: 1, stored, since: u64::MAX, ended: None, is_stored_version_served: true }))
 }

@@ -3,7 +3,7 @@
 //! Woken by the table of definitions alone. Whoever changed a definition waits until the steward has seen the change: what the
 //! definition adds is then served to the very next request.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use catalog::custom::status::{self, Taken};
 use catalog::walk;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::Store;
+use store::{Range, Record, Store};
 use tokio::sync::watch;
 
 use super::cleanup;
@@ -48,13 +48,13 @@ impl Progress {
 /// Follows the table of definitions until the server ends.
 pub async fn run(server: Arc<Server>) {
     let table = server.store.table(super::TABLE);
-    let mut cleaning: HashSet<String> = HashSet::new();
+    let mut seen = Seen::default();
     loop {
         let revision = server.store.view().revision();
         let Ok(mut watch) = server.store.watch(table, revision) else { continue };
         loop {
-            let seen = look(&server, &mut cleaning).await;
-            server.definitions.0.send_replace(seen);
+            let revision = seen.look(&server).await;
+            server.definitions.0.send_replace(revision);
             tokio::select! {
                 events = watch.next(1024) => if events.is_err() { break },
                 () = server.closing.cancelled() => return,
@@ -63,28 +63,75 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-/// Brings every definition's status up to date; the revision up to which that holds.
-async fn look(server: &Arc<Server>, cleaning: &mut HashSet<String>) -> u64 {
-    loop {
-        let view = server.store.view();
-        let range = view.table(server.store.table(super::TABLE));
-        let definitions: Vec<Value> = range.scan("", "").map(|r| object::parse(&r.value)).collect();
-        cleaning.retain(|uid| definitions.iter().any(|d| api::meta::uid(d) == uid));
-        let mut changed = false;
-        for definition in &definitions {
-            if cleanup::is_due(definition) && cleaning.insert(api::meta::uid(definition).to_owned()) {
-                tokio::spawn(cleanup::run(server.clone(), api::meta::name(definition).to_owned(), api::meta::uid(definition).to_owned()));
+/// What the steward has seen.
+#[derive(Default)]
+struct Seen {
+    /// Definitions by name, each read once.
+    definitions: BTreeMap<Arc<str>, (Arc<Record>, Arc<Value>)>,
+    /// Groups whose definitions have to be looked at.
+    due: HashSet<String>,
+    /// Definitions whose instances are being taken away, by uid.
+    cleaning: HashSet<String>,
+}
+
+/// What one look came to.
+enum Step {
+    /// Every status is as it should be.
+    Settled,
+    Wrote,
+    /// A status could not be written; the next change wakes the steward again.
+    Failed,
+}
+
+impl Seen {
+    /// Brings every definition's status up to date; the revision up to which that holds.
+    async fn look(&mut self, server: &Arc<Server>) -> u64 {
+        loop {
+            let view = server.store.view();
+            self.read(&view.table(server.store.table(super::TABLE)));
+            let definitions: Vec<Arc<Value>> = self.definitions.values().map(|(_, d)| d.clone()).filter(|d| self.due.contains(walk::text(d, "spec.group"))).collect();
+            match self.step(server, &definitions).await {
+                Step::Wrote => continue,
+                Step::Settled => self.due.clear(),
+                Step::Failed => {}
             }
-            let taken = Taken::of(walk::text(definition, "spec.group"), definitions.iter());
-            if let Some(after) = status::plan(definition, &taken, Timestamp::now()) {
-                changed |= put_status(server, definition, after["status"].clone()).await;
-                // Names that were given are taken for the next one: look at all anew.
-                break;
-            }
-        }
-        if !changed {
             return view.revision();
         }
+    }
+
+    /// Reads what changed: in its group names may have to be given anew.
+    fn read(&mut self, range: &Range) {
+        let mut now = BTreeMap::new();
+        for record in range.scan("", "") {
+            let before = self.definitions.remove(&record.key);
+            let known = before.filter(|(old, _)| Arc::ptr_eq(old, record));
+            let entry = known.unwrap_or_else(|| {
+                let definition = object::parse(&record.value);
+                self.due.insert(walk::text(&definition, "spec.group").to_owned());
+                (record.clone(), Arc::new(definition))
+            });
+            now.insert(record.key.clone(), entry);
+        }
+        let gone = std::mem::replace(&mut self.definitions, now);
+        self.due.extend(gone.values().map(|(_, d)| walk::text(d, "spec.group").to_owned()));
+        if !gone.is_empty() {
+            self.cleaning.retain(|uid| self.definitions.values().any(|(_, d)| api::meta::uid(d) == uid));
+        }
+    }
+
+    /// Starts what is due and writes the first status that is not as it should be.
+    async fn step(&mut self, server: &Arc<Server>, definitions: &[Arc<Value>]) -> Step {
+        for definition in definitions {
+            if cleanup::is_due(definition) && self.cleaning.insert(api::meta::uid(definition).to_owned()) {
+                tokio::spawn(cleanup::run(server.clone(), api::meta::name(definition).to_owned(), api::meta::uid(definition).to_owned()));
+            }
+            let taken = Taken::of(walk::text(definition, "spec.group"), definitions.iter().map(|d| &**d));
+            if let Some(after) = status::plan(definition, &taken, Timestamp::now()) {
+                // Names that were given are taken for the next one: all are looked at anew.
+                return if put_status(server, definition, after["status"].clone()).await { Step::Wrote } else { Step::Failed };
+            }
+        }
+        Step::Settled
     }
 }
 

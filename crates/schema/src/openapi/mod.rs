@@ -11,6 +11,7 @@ mod schemas;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
@@ -56,6 +57,29 @@ pub struct Subresource {
     pub verbs: Vec<String>,
 }
 
+/// A resource and what tells it from any other, worked out once.
+#[derive(Debug)]
+pub struct Described {
+    resource: Resource,
+    mark: u128,
+}
+
+impl From<Resource> for Described {
+    fn from(resource: Resource) -> Self {
+        let mut mark = Fnv::default();
+        mark.add(format!("{resource:?}").as_bytes());
+        Self { resource, mark: mark.0 }
+    }
+}
+
+impl Deref for Described {
+    type Target = Resource;
+
+    fn deref(&self) -> &Resource {
+        &self.resource
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     V2,
@@ -81,7 +105,7 @@ impl Packed {
 /// The documents of one list of resources. Replace the whole when the list changes.
 #[derive(Debug)]
 pub struct Documents {
-    resources: Vec<Resource>,
+    resources: Vec<Arc<Described>>,
     kept: Mutex<HashMap<String, Arc<Packed>>>,
 }
 
@@ -89,12 +113,12 @@ const TITLE: &str = "Kubernetes";
 const VERSION: &str = "v1.37.0";
 
 impl Documents {
-    pub fn new(resources: Vec<Resource>) -> Self {
+    pub fn new(resources: Vec<Arc<Described>>) -> Self {
         Self { resources, kept: Mutex::default() }
     }
 
     /// The documents of another list; those it does not touch are taken over as they are.
-    pub fn followed_by(&self, resources: Vec<Resource>) -> Self {
+    pub fn followed_by(&self, resources: Vec<Arc<Described>>) -> Self {
         let next = Self::new(resources);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let same: HashMap<_, _> = kept.into_iter().filter(|(key, packed)| packed.etag == next.hash(key)).collect();
@@ -110,7 +134,7 @@ impl Documents {
     pub fn v2_proto(&self) -> std::io::Result<Arc<Packed>> {
         self.keep("v2.pb", |out| {
             let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-            let paths = self.path_items(Dialect::V2, &self.resources.iter().collect::<Vec<_>>(), &mut definitions);
+            let paths = self.path_items(Dialect::V2, &self.all(), &mut definitions);
             let schemas = definitions.take_next();
             out.write_all(&gnostic::document(TITLE, VERSION, paths.into_iter(), schemas, &mut definitions))
         })
@@ -138,7 +162,7 @@ impl Documents {
     }
 
     fn group_versions(&self) -> BTreeSet<String> {
-        self.resources.iter().map(paths::group_version).collect()
+        self.resources.iter().map(|r| paths::group_version(r)).collect()
     }
 
     fn keep(&self, key: &str, write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> std::io::Result<()>) -> std::io::Result<Arc<Packed>> {
@@ -161,9 +185,13 @@ impl Documents {
         hash.add(key.as_bytes());
         let all = key.starts_with("v2");
         for resource in self.resources.iter().filter(|r| all || paths::group_version(r) == key) {
-            hash.add(format!("{resource:?}").as_bytes());
+            hash.add(&resource.mark.to_be_bytes());
         }
         hash.text()
+    }
+
+    fn all(&self) -> Vec<&Resource> {
+        self.resources.iter().map(|r| &r.resource).collect()
     }
 
     fn path_items(&self, dialect: Dialect, resources: &[&Resource], definitions: &mut Definitions) -> BTreeMap<String, Value> {
@@ -172,7 +200,7 @@ impl Documents {
 
     fn write_v2(&self, out: &mut impl Write) -> std::io::Result<()> {
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let items = self.path_items(Dialect::V2, &self.resources.iter().collect::<Vec<_>>(), &mut definitions);
+        let items = self.path_items(Dialect::V2, &self.all(), &mut definitions);
         write!(out, r#"{{"swagger":"2.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
         serde_json::to_writer(&mut *out, &items)?;
         drop(items);
@@ -182,7 +210,7 @@ impl Documents {
     }
 
     fn write_v3(&self, path: &str, out: &mut impl Write) -> std::io::Result<()> {
-        let resources: Vec<&Resource> = self.resources.iter().filter(|r| paths::group_version(r) == path).collect();
+        let resources: Vec<&Resource> = self.all().into_iter().filter(|r| paths::group_version(r) == path).collect();
         let mut definitions = Definitions::new(Dialect::V3, &self.resources);
         let items = self.path_items(Dialect::V3, &resources, &mut definitions);
         write!(out, r#"{{"openapi":"3.0.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;

@@ -3,10 +3,11 @@
 //! A definition is rendered when it is taken; rendering asks for those it refers to. Invariant: each is given once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Resource, custom};
+use super::{Described, Dialect, Resource, custom};
 use crate::describe::{Descriptions, descriptions};
 use crate::types::{Field, ListKind, Of, Special, Type};
 
@@ -20,12 +21,12 @@ pub(super) struct Definitions {
     /// Definition -> the kinds it is.
     kinds: HashMap<&'static str, Vec<Value>>,
     /// Definition -> schema of a custom resource.
-    custom: BTreeMap<String, (Resource, bool)>,
+    custom: BTreeMap<String, (Arc<Described>, bool)>,
     everywhere: Vec<(String, String)>,
 }
 
 impl Definitions {
-    pub fn new(dialect: Dialect, resources: &[Resource]) -> Self {
+    pub fn new(dialect: Dialect, resources: &[Arc<Described>]) -> Self {
         let mut kinds: HashMap<&'static str, Vec<Value>> = HashMap::new();
         for kind in crate::table::kinds() {
             kinds.entry(&*kind.of().name).or_default().push(gvk(kind.group, kind.version, kind.kind));
