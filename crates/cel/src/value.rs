@@ -82,6 +82,33 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// The Go type cel-go prints in some errors.
+    pub(crate) fn go_type(&self) -> &'static str {
+        match self {
+            Value::Null => "types.Null",
+            Value::Bool(_) => "types.Bool",
+            Value::Int(_) => "types.Int",
+            Value::Uint(_) => "types.Uint",
+            Value::Double(_) => "types.Double",
+            Value::String(_) => "types.String",
+            Value::Bytes(_) => "types.Bytes",
+            Value::Duration(_) => "types.Duration",
+            Value::Timestamp(_) => "types.Timestamp",
+            Value::List(_) => "*types.baseList",
+            Value::Map(_) => "*types.baseMap",
+            Value::Object(_) => "*common.unstructuredMap",
+            Value::Type(_) => "*types.Type",
+            Value::Optional(_) => "*types.Optional",
+            Value::Quantity(_) => "cel.Quantity",
+            Value::Url(_) => "cel.URL",
+            Value::Ip(_) => "cel.IP",
+            Value::Cidr(_) => "cel.CIDR",
+            Value::Semver(_) => "cel.Semver",
+            Value::Format(_) => "*cel.Format",
+            Value::Authorization(_) => "library.authorizerVal",
+        }
+    }
+
     pub fn string(text: impl Into<Arc<str>>) -> Value<'a> {
         Value::String(Text::Shared(text.into()))
     }

@@ -104,6 +104,8 @@ fn errors() {
         (r#"device.attributes["no-such-domain"].noSuchAttr.isGreaterThan(quantity("0"))"#, &none, 6, "no such key: noSuchAttr"),
         (r#"device.attributes["no-such-domain"]["noSuchAttr"].isGreaterThan(quantity("0"))"#, &none, 6, "no such key: noSuchAttr"),
         (r#"device.attributes["dra.example.com"].names"#, &attribute("names", json!({"strings": ["fish", "bird"]})), 4, "attribute names: unsupported attribute value"),
+        (r#"device.attributes["dra.example.com"].name.exists(x, x > 0)"#, &attribute("name", json!({"int": 1})), 389, "got 'types.Int', expected iterable type"),
+        (r#"device.attributes["dra.example.com"].name.exists(x, x > 0)"#, &attribute("name", json!({"version": "1.0.0"})), 389, "got 'cel.Semver', expected iterable type"),
         (expensive.as_str(), &none, 85_555_551, "operation cancelled: actual cost limit exceeded"),
     ];
     for (expression, device, cost, error) in rows {
