@@ -1,4 +1,4 @@
-//! Claims of devices, their templates and the classes they name. Expressions are not compiled here.
+//! Claims of devices, their templates and the classes they name.
 //!
 //! Upstream: `pkg/apis/resource/validation/validation.go`.
 
@@ -143,9 +143,20 @@ fn selectors(errors: &mut FieldErrors, owner: &Value, path: &Path) {
         let path = path.child("selectors").index(i).child("cel");
         if !walk::at(selector, "cel").is_object() {
             errors.push(FieldError::required(&path, ""));
-        } else if walk::text(selector, "cel.expression").len() > LONGEST_EXPRESSION {
-            errors.push(FieldError::too_long(&path.child("expression"), LONGEST_EXPRESSION));
+            continue;
         }
+        errors.extend(expression(walk::text(selector, "cel.expression"), &path.child("expression")));
+    }
+}
+
+fn expression(text: &str, path: &Path) -> Option<FieldError> {
+    if text.len() > LONGEST_EXPRESSION {
+        return Some(FieldError::too_long(path, LONGEST_EXPRESSION));
+    }
+    match cel::compile_selector(text) {
+        Err(e) => Some(FieldError::invalid(path, text, e)),
+        Ok(selector) if selector.estimate().max > cel::SELECTOR_MAX_COST => Some(FieldError::forbidden(path, "too complex, exceeds cost limit")),
+        Ok(_) => None,
     }
 }
 
@@ -232,4 +243,24 @@ pub fn class(object: &Value, _: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&path.child("extendedResourceName"), name, "must be a valid extended resource name"));
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn selectors_are_compiled() {
+        let class = |expression: &str| {
+            let mut errors = FieldErrors::new();
+            selectors(&mut errors, &json!({"selectors": [{"cel": {"expression": expression}}]}), &Path::new("spec"));
+            errors.iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(class("device.driver == 'gpu.example.com'"), "");
+        assert!(class("device.x").starts_with("spec.selectors[0].cel.expression: Invalid value: \"device.x\": compilation failed: ERROR: <input>:1:7: undefined field 'x'"));
+        let ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
+        assert_eq!(class(&format!("{ten}.all(a, {ten}.all(b, {ten}.all(c, {ten}.all(d, {ten}.all(e, {ten}.all(f, true))))))")), "spec.selectors[0].cel.expression: Forbidden: too complex, exceeds cost limit");
+    }
 }
