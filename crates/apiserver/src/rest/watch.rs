@@ -104,7 +104,9 @@ fn from_now(call: &Call, selection: &Selection, with_records: bool) -> Result<(W
     let watch = call.server.store.watch(call.served.table, range.revision()).map_err(|e| ApiError::expired(e.to_string()))?;
     let mut initial = Vec::new();
     if with_records {
-        initial.extend(range.scan(&selection.prefix, "").filter(|r| selection.matches(&call.served, r)).cloned());
+        // What can be judged only after conversion is judged when it is told.
+        let later = selection.needs_conversion(call);
+        initial.extend(range.scan(&selection.prefix, "").filter(|r| later || selection.matches(&call.served, r)).cloned());
         // Oldest first: a client that goes on from the revision of any of them misses none.
         initial.sort_by_key(|r| r.revision);
     }
@@ -156,13 +158,18 @@ impl Stream {
         if !self.initial.is_empty() {
             let batch: Vec<_> = self.initial.drain(..self.initial.len().min(BATCH)).collect();
             match self.call.seen(batch).await {
-                Ok(batch) => batch.iter().for_each(|record| self.put_record(&mut part, "ADDED", record)),
+                Ok(mut batch) => {
+                    if self.selection.needs_conversion(&self.call) {
+                        batch.retain(|record| self.selection.matches(&self.call.served, record));
+                    }
+                    batch.iter().for_each(|record| self.put_record(&mut part, "ADDED", record));
+                }
                 Err(error) => self.put_failure(&mut part, &error),
             }
             return Some(part.freeze());
         }
         if std::mem::take(&mut self.end_of_initial) {
-            self.put_bookmark(&mut part, true);
+            self.put_bookmark(&mut part, true).await;
             return Some(part.freeze());
         }
         let server = self.call.server.clone();
@@ -178,7 +185,7 @@ impl Stream {
                 () = sleep_until(self.next_bookmark) => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
                     if self.bookmarks {
-                        self.put_bookmark(&mut part, false);
+                        self.put_bookmark(&mut part, false).await;
                     }
                 }
                 () = sleep_until(self.ends) => return None,
@@ -252,9 +259,9 @@ impl Stream {
         }
     }
 
-    fn put_bookmark(&mut self, part: &mut BytesMut, ends_initial: bool) {
+    async fn put_bookmark(&mut self, part: &mut BytesMut, ends_initial: bool) {
         match self.watch.advance(self.call.server.store.revision(), usize::MAX) {
-            Ok(events) => events.iter().for_each(|event| self.put_change(part, event)),
+            Ok(events) => self.put_changes(part, events).await,
             Err(_) => return,
         }
         let resource = &self.call.served.resource;
