@@ -39,7 +39,11 @@ pub enum Command {
     /// Bring, list or remove container images
     #[command(subcommand, after_help = "Examples:\n  docker save myapp:1.0 -o myapp.tar && knarr image import myapp.tar\n  knarr image ls\n  knarr image rm docker.io/library/myapp:1.0\n\nArchives put into DIR/images are imported at each start.")]
     Image(ImageCommand),
+    /// Keys of what is encrypted on disk
+    #[command(subcommand, after_help = "Examples:\n  knarr encryption rotate && knarr down && knarr up     encrypt with a fresh key from now on")]
+    Encryption(EncryptionCommand),
     /// Run only the API server
+    #[command(after_help = "Examples:\n  knarr --data-dir /srv/api apiserver --port 7443\n  knarr apiserver --etcd-servers https://10.0.0.1:2379 --etcd-cafile ca.crt --etcd-certfile client.crt --etcd-keyfile client.key")]
     Apiserver(ClusterArgs),
     /// Run only the scheduler, against any cluster
     Scheduler(ComponentArgs),
@@ -148,6 +152,12 @@ pub enum ImageCommand {
         #[arg(required = true, value_name = "IMAGE")]
         images: Vec<String>,
     },
+}
+
+#[derive(Subcommand)]
+pub enum EncryptionCommand {
+    /// Put a fresh key first
+    Rotate,
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod apply;
 mod component;
 mod down;
+mod encryption;
 mod image;
 mod server;
 mod status;
@@ -20,6 +21,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Server(args) => server::run(&layout, &args).await,
         Command::Apply(args) => apply::run(&layout, &args).await,
         Command::Image(command) => image::run(&layout, &command).await,
+        Command::Encryption(command) => encryption::run(&layout, &command),
         Command::Apiserver(args) => component::apiserver(&layout, &args).await,
         Command::Scheduler(args) => component::scheduler(&args).await,
         Command::Controllers(args) => component::controllers(&layout, &args).await,
