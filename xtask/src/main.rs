@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod conformance;
 mod e2e;
+mod fuzz;
 mod run;
 mod test;
 mod tidy;
@@ -33,6 +34,8 @@ enum Chore {
     E2e(e2e::Args),
     /// Upstream's conformance tests against a cluster of their own
     Conformance(conformance::Args),
+    /// Fuzz every decoder and parser for a bounded time
+    Fuzz(fuzz::Args),
     /// Measure, and print docs/benchmarks.md's tables
     Bench(bench::Args),
 }
@@ -45,6 +48,7 @@ fn main() -> std::process::ExitCode {
         Chore::Tidy => tidy::check(),
         Chore::E2e(args) => e2e::start(&args),
         Chore::Conformance(args) => conformance::start(&args),
+        Chore::Fuzz(args) => fuzz::start(&args),
         Chore::Bench(args) => bench::start(&args),
     };
     match outcome {

@@ -1,0 +1,43 @@
+//! Fuzzing: every target for a bounded time, from its committed corpus.
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, find, root, run};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this target
+    #[arg(value_name = "TARGET")]
+    pub only: Option<String>,
+    /// Seconds for each target
+    #[arg(long, default_value_t = 30)]
+    pub seconds: u64,
+}
+
+pub fn start(args: &Args) -> Result<()> {
+    if find("cargo-fuzz").is_none() && !std::env::var_os("HOME").is_some_and(|home| std::path::Path::new(&home).join(".cargo/bin/cargo-fuzz").is_file()) {
+        bail!("cargo-fuzz is missing: cargo install cargo-fuzz");
+    }
+    let folder = root().join("fuzz/fuzz_targets");
+    let mut targets: Vec<String> = std::fs::read_dir(&folder)
+        .with_context(|| folder.display().to_string())?
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .filter(|name| args.only.as_ref().is_none_or(|only| only == name))
+        .collect();
+    targets.sort();
+    if targets.is_empty() {
+        bail!("no target of that name in {}", folder.display());
+    }
+    for target in targets {
+        println!("== {target}");
+        let time = format!("-max_total_time={}", args.seconds);
+        // What a run finds stays out of the committed corpus until somebody puts it there.
+        let found = root().join("fuzz/target/corpus").join(&target);
+        std::fs::create_dir_all(&found)?;
+        let mut command = cargo(&["fuzz", "run", &target]);
+        command.arg(&found).arg(root().join("fuzz/corpus").join(&target)).args(["--", &time, "-timeout=5", "-rss_limit_mb=2048", "-max_len=65536"]);
+        // The flags that libFuzzer needs are not stable; the compiler of this project takes them with this.
+        run(command.env("RUSTC_BOOTSTRAP", "1"))?;
+    }
+    Ok(())
+}
