@@ -6,6 +6,7 @@ mod cli;
 mod cluster;
 mod commands;
 mod failure;
+mod memory;
 mod say;
 mod settings;
 
@@ -18,7 +19,6 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let filter = EnvFilter::try_from_env("KNARR_LOG").unwrap_or_else(|_| EnvFilter::new("info,kube=warn,hyper=warn,tower=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(say::colour_on_stderr()).with_target(true).init();
-    cluster::keep_memory_small();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(cluster::threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {

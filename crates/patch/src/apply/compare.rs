@@ -1,7 +1,5 @@
 //! What differs between two values of one shape: paths added, modified, removed.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::path;
@@ -17,68 +15,104 @@ pub(super) struct Comparison {
 
 impl Comparison {
     pub fn of(old: &Value, new: &Value, shape: Shape) -> Self {
-        let mut out = Self::default();
-        compare(Some(old), Some(new), shape, &mut Vec::new(), &mut out);
-        out
+        compare(old, new, shape).below
     }
 
     pub fn is_same(&self) -> bool {
         self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
     }
 
-    pub fn without(self, ignored: &Set) -> Self {
-        let keep = |set: Set| set.recursive_difference(ignored);
-        Self { added: keep(self.added), modified: keep(self.modified), removed: keep(self.removed) }
+    pub fn without(mut self, ignored: &Set) -> Self {
+        for set in [&mut self.added, &mut self.modified, &mut self.removed] {
+            set.subtract_recursively(ignored);
+        }
+        self
     }
 }
 
-fn compare(old: Option<&Value>, new: Option<&Value>, shape: Shape, at: &mut Vec<String>, out: &mut Comparison) {
-    if let (Some(old), Some(new)) = (old, new)
-        && old == new
-    {
-        return;
+/// What differs at one place, and below it.
+#[derive(Default)]
+struct Difference {
+    modified: bool,
+    below: Comparison,
+}
+
+fn compare(old: &Value, new: &Value, shape: Shape) -> Difference {
+    let mut out = Difference::default();
+    if old == new {
+        return out;
     }
-    let descended = by_key(old, new, shape, at, out) || by_item(old, new, shape, at, out);
-    match (old, new) {
-        (None, _) => out.added.insert(at),
-        (_, None) => out.removed.insert(at),
-        (Some(old), Some(new)) if !descended && !equal(old, new) => out.modified.insert(at),
-        _ => {}
-    }
+    let descended = by_key(old, new, shape, &mut out.below) || by_item(old, new, shape, &mut out.below);
+    out.modified = !descended && !equal(old, new);
+    out
 }
 
 /// Two empty or missing containers are compared as leaves, which keeps empty and null apart.
-fn by_key(old: Option<&Value>, new: Option<&Value>, shape: Shape, at: &mut Vec<String>, out: &mut Comparison) -> bool {
-    let (before, after) = (shape.object(old), shape.object(new));
+fn by_key(old: &Value, new: &Value, shape: Shape, out: &mut Comparison) -> bool {
+    let (before, after) = (shape.object(Some(old)), shape.object(Some(new)));
     if before.is_none_or(serde_json::Map::is_empty) && after.is_none_or(serde_json::Map::is_empty) {
         return false;
     }
-    let keys: BTreeSet<&String> = before.into_iter().chain(after).flat_map(serde_json::Map::keys).collect();
-    for key in keys {
-        at.push(path::of_name(key));
-        compare(before.and_then(|m| m.get(key)), after.and_then(|m| m.get(key)), shape.under(key), at, out);
-        at.pop();
+    for (key, old) in before.into_iter().flatten() {
+        place(out, || path::of_name(key), Some(old), after.and_then(|m| m.get(key)), shape.under(key));
+    }
+    for (key, new) in after.into_iter().flatten().filter(|(key, _)| before.is_none_or(|m| !m.contains_key(*key))) {
+        place(out, || path::of_name(key), None, Some(new), shape.under(key));
     }
     true
 }
 
-fn by_item(old: Option<&Value>, new: Option<&Value>, shape: Shape, at: &mut Vec<String>, out: &mut Comparison) -> bool {
-    let (before, after) = (shape.items(old).unwrap_or_default(), shape.items(new).unwrap_or_default());
+fn by_item(old: &Value, new: &Value, shape: Shape, out: &mut Comparison) -> bool {
+    let (before, after) = (shape.items(Some(old)).unwrap_or_default(), shape.items(Some(new)).unwrap_or_default());
     if before.is_empty() && after.is_empty() {
         return false;
     }
     let find = |list: &[(String, &Value)], element: &str| list.iter().position(|(e, _)| e == element);
     for (element, item) in &before {
-        at.push(element.clone());
-        compare(Some(item), find(&after, element).map(|i| after[i].1), shape.item(), at, out);
-        at.pop();
+        place(out, || element.clone(), Some(item), find(&after, element).map(|i| after[i].1), shape.item());
     }
     for (element, item) in after.iter().filter(|(e, _)| find(&before, e).is_none()) {
-        at.push(element.clone());
-        compare(None, Some(item), shape.item(), at, out);
-        at.pop();
+        place(out, || element.clone(), None, Some(item), shape.item());
     }
     true
+}
+
+/// Compares what stands under an element, and puts what differs under it.
+fn place(out: &mut Comparison, element: impl Fn() -> String, old: Option<&Value>, new: Option<&Value>, shape: Shape) {
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            let Difference { modified, below } = compare(old, new, shape);
+            if modified {
+                out.modified.members.insert(element());
+            }
+            for (into, set) in [(&mut out.added, below.added), (&mut out.modified, below.modified), (&mut out.removed, below.removed)] {
+                if !set.is_empty() {
+                    into.children.insert(element(), set);
+                }
+            }
+        }
+        (None, Some(new)) => whole(&mut out.added, element(), new, shape),
+        (Some(old), None) => whole(&mut out.removed, element(), old, shape),
+        (None, None) => {}
+    }
+}
+
+/// A value that is new or gone: every place of it.
+fn whole(out: &mut Set, element: String, value: &Value, shape: Shape) {
+    let mut below = Set::default();
+    if let Some(map) = shape.object(Some(value)) {
+        for (key, value) in map {
+            whole(&mut below, path::of_name(key), value, shape.under(key));
+        }
+    } else if let Some(items) = shape.items(Some(value)) {
+        for (element, item) in items {
+            whole(&mut below, element, item, shape.item());
+        }
+    }
+    if !below.is_empty() {
+        out.children.insert(element.clone(), below);
+    }
+    out.members.insert(element);
 }
 
 /// Numbers are equal by value, and quantities are compared as the texts that are stored.

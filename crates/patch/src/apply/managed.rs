@@ -87,7 +87,7 @@ fn encode_entry(entry: ManagedEntry) -> Value {
     text("subresource", &entry.subresource);
     text("time", entry.time.as_deref().unwrap_or_default());
     text("fieldsType", "FieldsV1");
-    out.insert("fieldsV1".into(), entry.fields.to_fields_v1());
+    out.insert("fieldsV1".into(), entry.fields.into_fields_v1());
     Value::Object(out)
 }
 

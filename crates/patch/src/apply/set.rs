@@ -2,6 +2,7 @@
 //!
 //! A path element is its wire text (`f:spec`, `k:{"name":"a"}`, `v:"x"`). Invariant: no child set is empty.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -88,6 +89,46 @@ impl Set {
         out
     }
 
+    /// Takes out the paths that `other` holds.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        self.members.retain(|m| !other.members.contains(m));
+        self.children.retain(|element, ours| {
+            if let Some(theirs) = other.children.get(element) {
+                ours.subtract(theirs);
+            }
+            !ours.is_empty()
+        });
+    }
+
+    /// Like `subtract`, and what lies below a path of `other` goes too.
+    pub(super) fn subtract_recursively(&mut self, other: &Self) {
+        self.members.retain(|m| !other.members.contains(m));
+        self.children.retain(|element, ours| {
+            if other.members.contains(element) {
+                return false;
+            }
+            if let Some(theirs) = other.children.get(element) {
+                ours.subtract_recursively(theirs);
+            }
+            !ours.is_empty()
+        });
+    }
+
+    /// Adds the paths of `other`.
+    pub(super) fn unite(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        self.members.extend(other.members);
+        for (element, theirs) in other.children {
+            match self.children.entry(element) {
+                Entry::Vacant(place) => drop(place.insert(theirs)),
+                Entry::Occupied(mut ours) => ours.get_mut().unite(theirs),
+            }
+        }
+    }
+
     /// Every path, in order.
     pub(super) fn paths(&self) -> Vec<Vec<String>> {
         fn walk(set: &Set, at: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
@@ -116,6 +157,24 @@ impl Set {
                 map.insert(".".into(), Value::Object(Map::new()));
             }
             out.insert(element.clone(), value);
+        }
+        Value::Object(out)
+    }
+
+    /// The same as [`Self::to_fields_v1`], nothing copied.
+    pub(super) fn into_fields_v1(self) -> Value {
+        let mut out: Map<String, Value> = self.members.into_iter().map(|m| (m, Value::Object(Map::new()))).collect();
+        for (element, child) in self.children {
+            let mut value = child.into_fields_v1();
+            match out.entry(element) {
+                serde_json::map::Entry::Vacant(place) => drop(place.insert(value)),
+                serde_json::map::Entry::Occupied(mut place) => {
+                    if let Value::Object(map) = &mut value {
+                        map.insert(".".into(), Value::Object(Map::new()));
+                    }
+                    place.insert(value);
+                }
+            }
         }
         Value::Object(out)
     }

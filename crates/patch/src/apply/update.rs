@@ -1,5 +1,7 @@
 //! The two writes that move ownership: an apply, and every other write that is only tracked.
 
+use std::sync::OnceLock;
+
 use schema::{Of, Type, Unknown};
 use serde_json::{Map, Value};
 
@@ -69,13 +71,15 @@ fn take_managed(object: &mut Value) {
     }
 }
 
-fn put_managed(object: &mut Value, entries: Vec<ManagedEntry>) {
-    let stripped = Set::of_fields(STRIPPED);
-    let entries: Vec<_> = entries
-        .into_iter()
-        .map(|e| ManagedEntry { fields: e.fields.difference(&stripped), ..e })
-        .filter(|e| !e.fields.is_empty())
-        .collect();
+/// Made once: every write takes it away.
+fn stripped() -> &'static Set {
+    static STRIPPED_SET: OnceLock<Set> = OnceLock::new();
+    STRIPPED_SET.get_or_init(|| Set::of_fields(STRIPPED))
+}
+
+fn put_managed(object: &mut Value, mut entries: Vec<ManagedEntry>) {
+    entries.iter_mut().for_each(|e| e.fields.subtract(stripped()));
+    entries.retain(|e| !e.fields.is_empty());
     take_managed(object);
     if let (false, Some(map)) = (entries.is_empty(), object.as_object_mut())
         && let Value::Object(metadata) = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()))
@@ -100,11 +104,17 @@ pub fn track_update(old: Option<&Value>, new: &mut Value, write: &Write) {
     if entries.is_empty() && old.is_some_and(|o| o["metadata"]["uid"].as_str().is_some_and(|u| !u.is_empty())) {
         return;
     }
-    let mut before = old.cloned().unwrap_or_else(|| zero(write.of));
-    take_managed(&mut before);
-    record_update(&before, new, &mut entries, write);
+    match old {
+        Some(old) => record_update(old, new, &mut entries, write),
+        None => record_update(&zero(write.of), new, &mut entries, write),
+    }
     cap_updaters(&mut entries);
     put_managed(new, entries);
+}
+
+fn managed_fields() -> &'static Set {
+    static MANAGED: OnceLock<Set> = OnceLock::new();
+    MANAGED.get_or_init(|| Set::of_fields(["metadata.managedFields"]))
 }
 
 /// What Go prints of a new object of the type: creators do not own what is there without them.
@@ -120,21 +130,25 @@ fn zero(of: &Type) -> Value {
 }
 
 fn record_update(old: &Value, new: &Value, entries: &mut Vec<ManagedEntry>, write: &Write) {
-    let comparison = write.compare(old, new);
-    let changed = comparison.modified.union(&comparison.added);
+    let Comparison { added, mut modified, mut removed } = write.compare(old, new);
+    // `new` carries no managedFields here, whatever `old` carries.
+    removed.subtract_recursively(managed_fields());
+    modified.unite(added);
+    let mut gained = modified;
     for entry in entries.iter_mut() {
-        entry.fields = entry.fields.difference(&changed).difference(&comparison.removed);
+        entry.fields.subtract(&gained);
+        entry.fields.subtract(&removed);
     }
-    let mut gained = changed.difference(&comparison.removed);
+    gained.subtract(&removed);
     if let Some(reset) = write.reset {
-        gained = gained.recursive_difference(reset);
+        gained.subtract_recursively(reset);
     }
-    let gained = gained.difference(&Set::of_fields(STRIPPED));
+    gained.subtract(stripped());
     if !gained.is_empty() {
         let mut mine = write.entry(Operation::Update);
         match entries.iter_mut().find(|e| e.is_same_manager(&mine)) {
             Some(entry) => {
-                entry.fields = entry.fields.union(&gained);
+                entry.fields.unite(gained);
                 entry.time = mine.time;
             }
             None => {
@@ -157,7 +171,7 @@ pub fn apply(live: Option<&Value>, applied: Value, force: bool, write: &Write) -
         let first = Write { manager: BEFORE_FIRST_APPLY, ..*write };
         record_update(&zero(write.of), &base, &mut entries, &first);
         for entry in &mut entries {
-            entry.fields = entry.fields.difference(&Set::of_fields(STRIPPED));
+            entry.fields.subtract(stripped());
         }
     }
     match merge_applied(&base, &applied, entries.clone(), force, write) {
@@ -198,8 +212,7 @@ fn merge_applied(base: &Value, applied: &Value, mut entries: Vec<ManagedEntry>, 
     for entry in &mut entries {
         entry.fields = entry.fields.difference(&changed).difference(&comparison.removed);
     }
-    let stripped = Set::of_fields(STRIPPED);
-    let untouched = last.as_ref().is_some_and(|l| l.api_version == mine.api_version && l.fields == mine.fields.difference(&stripped));
+    let untouched = last.as_ref().is_some_and(|l| l.api_version == mine.api_version && l.fields == mine.fields.difference(stripped()));
     let same = comparison.is_same();
     if let (true, true, Some(last)) = (same, untouched, &last) {
         mine.time.clone_from(&last.time);
