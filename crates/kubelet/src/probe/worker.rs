@@ -21,6 +21,9 @@ use crate::pod::start::container_reference;
 
 /// A question that could not be put is tried so often at once.
 const TRIES: usize = 3;
+/// Between questions to a container that does not listen yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 pub struct Question {
     pub kind: ProbeKind,
@@ -46,9 +49,16 @@ pub async fn run(agent: Arc<Agent>, handle: Arc<PodHandle>, mut question: Questi
     let mut ticks = tokio::time::interval(seconds(question.probe.period_seconds, 10).max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tally = Tally::new(&question.probe);
+    let mut patience = match question.kind {
+        ProbeKind::Readiness if question.probe.exec.is_none() => ticks.period().mul_f32(0.75),
+        _ => Duration::ZERO,
+    };
     loop {
         ticks.tick().await;
-        let Some(answer) = put(&agent, &question).await else { continue };
+        let Some(answer) = put(&agent, &question, patience).await else { continue };
+        if answer == ProbeResult::Success {
+            patience = Duration::ZERO;
+        }
         let Some(settled) = tally.add(answer) else { continue };
         if agent.probes.set(&question.container_id, question.kind, settled) {
             handle.wake();
@@ -61,19 +71,27 @@ pub async fn run(agent: Arc<Agent>, handle: Arc<PodHandle>, mut question: Questi
     }
 }
 
-async fn put(agent: &Agent, question: &Question) -> Option<ProbeResult> {
+/// Asks once. Differs: until it was ready once, a container that does not listen yet is asked again within the period: it cannot tell, and
+/// need not wait a whole period to be found ready.
+async fn put(agent: &Agent, question: &Question, patience: Duration) -> Option<ProbeResult> {
     let warn = |reason: &'static str, text: String| {
         let regarding = container_reference(&question.pod, question.spec.kind, question.spec.name());
         agent.recorder.event(&regarding, EventType::Warning, reason, text);
     };
     let word = question.kind.word();
-    let mut outcome = Outcome::Success;
-    for _ in 0..TRIES {
-        outcome = ask(agent, &question.spec.container, &question.probe, &question.container_id, &question.pod_ip).await;
-        if !matches!(outcome, Outcome::Unknown(_)) {
-            break;
+    let (since, mut pause, mut tries) = (tokio::time::Instant::now(), FIRST_PAUSE, 0);
+    let outcome = loop {
+        let outcome = ask(agent, &question.spec.container, &question.probe, &question.container_id, &question.pod_ip).await;
+        tries += 1;
+        match &outcome {
+            Outcome::Unknown(_) if tries < TRIES => {}
+            Outcome::Failure(text) if text.contains("connection refused") && since.elapsed() + pause < patience => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            _ => break outcome,
         }
-    }
+    };
     match outcome {
         Outcome::Success => Some(ProbeResult::Success),
         Outcome::Warning(text) => {
