@@ -82,7 +82,8 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str, quer
 }
 
 fn openid(server: &Server) -> Value {
-    json!({"issuer": server.config.issuer, "jwks_uri": format!("https://{}/openid/v1/jwks", server.config.advertise), "response_types_supported": ["id_token"],
+    let port = server.config.listen.map_or(443, |l| l.port());
+    json!({"issuer": server.config.issuer, "jwks_uri": format!("https://{}:{port}/openid/v1/jwks", server.config.advertise), "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"]})
 }
 

@@ -19,7 +19,7 @@ pub const COMMIT: &str = match option_env!("KNARR_COMMIT") {
 /// Paths that ask for no credentials.
 pub fn is_public(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    matches!(first, "livez" | "readyz" | "healthz" | "version") || matches!(path, "/.well-known/openid-configuration" | "/openid/v1/jwks")
+    matches!(first, "livez" | "readyz" | "healthz" | "version")
 }
 
 pub fn git_version() -> String {

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn signers_sign_what_is_theirs() {
-        let mut node = SigningRequest { common_name: "system:node:a".into(), organizations: vec!["system:nodes".into()], ..SigningRequest::default() };
+        let mut node = SigningRequest::default();
+        node.common_name = "system:node:a".into();
+        node.organizations = vec!["system:nodes".into()];
         let told = |signer, request: &SigningRequest, all: &[&str]| refusal(signer, request, &usages(all)).map(|r| r.err().unwrap_or_default());
         assert_eq!(told(KUBELET_CLIENT, &node, &["client auth", "digital signature"]).as_deref(), Some(""));
         assert_eq!(told(KUBELET_CLIENT, &node, &["server auth", "digital signature"]).as_deref(), Some("usages did not match [client auth digital signature key encipherment]"));
