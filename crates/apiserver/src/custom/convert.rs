@@ -76,7 +76,7 @@ impl Call {
     }
 
     /// Objects at another version, by the definition's strategy.
-    async fn converted(&self, mut objects: Vec<Value>, version: &str) -> Result<Vec<Value>, ApiError> {
+    pub async fn converted(&self, mut objects: Vec<Value>, version: &str) -> Result<Vec<Value>, ApiError> {
         let resource = &self.served.resource;
         let wanted = api::resource::api_version(&resource.group, version);
         let strategy = resource.custom.as_ref().map(|c| c.strategy.clone()).unwrap_or(Strategy::None);

@@ -16,7 +16,7 @@ use crate::registry::Served;
 use crate::wire;
 
 /// Lets policies change the object; tells whether one did.
-pub fn dispatch(policies: &[Bound<Policy>], attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
+pub async fn dispatch(policies: &[Bound<Policy>], attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
     if policies.is_empty() || is_excluded(attributes) || attributes.subject.operation == "CONNECT" {
         return Ok(false);
     }
@@ -39,7 +39,7 @@ pub fn dispatch(policies: &[Bound<Policy>], attributes: &mut Attributes<'_>, rou
             for param in &params {
                 let served = versions::served(attributes.call, &form)?;
                 let uid = key(&bound.policy, binding, param);
-                match invoke(&bound.policy, attributes, (&form, &served), param, &uid, rounds) {
+                match invoke(&bound.policy, attributes, (&form, &served), param, &uid, rounds).await? {
                     Ok(one) => changed |= one,
                     Err(whys) => whys.into_iter().for_each(&mut fail),
                 }
@@ -57,12 +57,13 @@ fn key(policy: &Policy, binding: &Binding, param: &Value) -> String {
 }
 
 /// All mutations of a policy, in order. One that fails does not stop those after it.
-fn invoke(policy: &Policy, attributes: &mut Attributes<'_>, (form, served): (&policy::matching::Form, &Served), param: &Value, uid: &str, rounds: &mut Rounds) -> Result<bool, Vec<String>> {
+async fn invoke(policy: &Policy, attributes: &mut Attributes<'_>, (form, served): (&policy::matching::Form, &Served), param: &Value, uid: &str, rounds: &mut Rounds) -> Result<Result<bool, Vec<String>>, ApiError> {
     let namespace = attributes.namespace_object();
-    let shown = Shown::of(attributes, form, served);
-    let holds = policy.common.conditions.hold(shown.inputs(&namespace, param));
-    if !holds.map_err(|why| vec![why])? || !rounds.calls(uid) || attributes.object.is_none() {
-        return Ok(false);
+    let shown = Shown::of(attributes, form, served).await?;
+    match policy.common.conditions.hold(shown.inputs(&namespace, param)) {
+        Err(why) => return Ok(Err(vec![why])),
+        Ok(holds) if !holds || !rounds.calls(uid) || attributes.object.is_none() => return Ok(Ok(false)),
+        Ok(_) => {}
     }
     let (before, mut failures) = (shown.object.clone(), Vec::new());
     let mut current = shown;
@@ -75,11 +76,11 @@ fn invoke(policy: &Policy, attributes: &mut Attributes<'_>, (form, served): (&po
     }
     let changed = current.object != before;
     if changed {
-        attributes.object = Some(versions::convert(&current.object, served, &attributes.call.served));
+        attributes.object = Some(versions::convert(attributes.call, &current.object, served, &attributes.call.served).await?);
         rounds.changed();
     }
     rounds.called(uid, policy.wants_to_know);
-    if failures.is_empty() { Ok(changed) } else { Err(failures) }
+    Ok(if failures.is_empty() { Ok(changed) } else { Err(failures) })
 }
 
 /// The object with a change, made to fit its type and defaulted.

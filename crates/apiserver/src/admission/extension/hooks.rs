@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use api::meta;
-use bytes::Bytes;
 use catalog::walk;
 use policy::matching::{Form, Matcher};
 use policy::mutating;
@@ -115,13 +114,13 @@ impl Hook {
     }
 
     /// Whether the webhook is to be called, and in which form it wants the request.
-    pub fn applies(&self, attributes: &Attributes<'_>) -> Result<Option<Form>, api::ApiError> {
+    pub async fn applies(&self, attributes: &Attributes<'_>) -> Result<Option<Form>, api::ApiError> {
         let Some(form) = attributes.matched(&self.matcher, false)? else { return Ok(None) };
         if self.conditions.is_empty() {
             return Ok(Some(form));
         }
         let served = versions::served(attributes.call, &form)?;
-        let shown = Shown::of(attributes, &form, &served);
+        let shown = Shown::of(attributes, &form, &served).await?;
         match self.conditions.hold(shown.inputs(&Value::Null, &Value::Null)) {
             Ok(holds) => Ok(holds.then_some(form)),
             Err(_) if self.fails_open => Ok(None),
@@ -139,7 +138,8 @@ impl Hook {
         };
         let target = self.target.as_ref().map_err(|why| Failure::Calling(format!("could not get REST client: {why}")))?;
         let uid = uuid::Uuid::new_v4().to_string();
-        let question = self.question(attributes, form, served, object, version, &uid);
+        let old = versions::convert_some(attributes.call, attributes.old.as_ref(), served).await.map_err(Failure::Refused)?;
+        let question = object::to_bytes(&attributes.question(version, &uid, form, served, (object, &old)));
         let body = attributes.call.server.hooks.post(target, question, self.timeout).await;
         let body = body.map_err(|e| Failure::Calling(format!("failed to call webhook: {e}")))?;
         let answer = review::answer(version, &uid, mutating, &body).map_err(|fault| match fault {
@@ -150,11 +150,6 @@ impl Hook {
         answer.annotations.iter().for_each(|(key, value)| notes.annotate(&format!("{}/{key}", self.name), value));
         answer.warnings.iter().for_each(|warning| notes.warn(warning));
         if answer.allowed { Ok(answer) } else { Err(Failure::Refused(api::ApiError::from_status(review::denial(&self.name, &answer.result)))) }
-    }
-
-    fn question(&self, attributes: &Attributes<'_>, form: &Form, served: &Served, object: &Value, version: &str, uid: &str) -> Bytes {
-        let old = attributes.old.as_ref().map(|old| versions::convert(old, &attributes.call.served, served)).unwrap_or_default();
-        object::to_bytes(&attributes.question(version, uid, form, served, (object, &old)))
     }
 
     /// What the failure policy makes of a failure: an error, or none where the request goes on.

@@ -1,5 +1,6 @@
 //! A request as expressions see it, and who answers their questions about rights.
 
+use api::ApiError;
 use cel::{Answer, Authorizer, Question};
 use policy::matching::Form;
 use policy::review;
@@ -52,9 +53,8 @@ pub struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub fn of(attributes: &Attributes<'a>, form: &Form, served: &Served) -> Self {
+    pub async fn of(attributes: &Attributes<'a>, form: &Form, served: &Served) -> Result<Self, ApiError> {
         let call = attributes.call;
-        let convert = |value: Option<&Value>| value.map(|v| versions::convert(v, &call.served, served)).unwrap_or_default();
         let subject = &attributes.subject;
         let question = Question {
             group: subject.group.clone(),
@@ -72,7 +72,9 @@ impl<'a> Shown<'a> {
             }
         }
         let rights = Rights { server: &call.server, user: &call.user };
-        Self { object: convert(attributes.object.as_ref()), old: convert(attributes.old.as_ref()), request, rights, question }
+        let object = versions::convert_some(call, attributes.object.as_ref(), served).await?;
+        let old = versions::convert_some(call, attributes.old.as_ref(), served).await?;
+        Ok(Self { object, old, request, rights, question })
     }
 
     pub fn inputs<'b>(&'b self, namespace: &'b Value, params: &'b Value) -> Inputs<'b> {

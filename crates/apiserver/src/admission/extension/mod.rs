@@ -62,14 +62,14 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
 
 /// Policies, then webhooks.
 async fn change(configured: &Configured, attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
-    let by_policies = changing::dispatch(&configured.changing, attributes, rounds)?;
+    let by_policies = changing::dispatch(&configured.changing, attributes, rounds).await?;
     let by_webhooks = mutating::dispatch(&configured.mutating, attributes, rounds).await?;
     Ok(by_policies || by_webhooks)
 }
 
 /// Policies, then webhooks.
 async fn refuse(configured: &Configured, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-    policies::dispatch(&configured.policies, attributes)?;
+    policies::dispatch(&configured.policies, attributes).await?;
     validating::dispatch(&configured.validating, attributes).await
 }
 

@@ -16,12 +16,12 @@ use crate::wire;
 pub async fn dispatch(hooks: &[Hook], attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
     let mut changed = false;
     for (index, hook) in hooks.iter().enumerate() {
-        let Some(form) = hook.applies(attributes)? else { continue };
+        let Some(form) = hook.applies(attributes).await? else { continue };
         if !rounds.calls(&hook.uid) {
             continue;
         }
         let served = versions::served(attributes.call, &form)?;
-        let object = attributes.object.as_ref().map(|o| versions::convert(o, &attributes.call.served, &served)).unwrap_or_default();
+        let object = versions::convert_some(attributes.call, attributes.object.as_ref(), &served).await?;
         let new = match hook.call(attributes, &form, &served, &object, true).await {
             Ok(answer) => patched(attributes, hook, &served, &object, &answer.patch),
             Err(failure) => Err(failure),
@@ -34,7 +34,7 @@ pub async fn dispatch(hooks: &[Hook], attributes: &mut Attributes<'_>, rounds: &
             }
         };
         if let Some(new) = new {
-            attributes.object = Some(versions::convert(&new, &served, &attributes.call.served));
+            attributes.object = Some(versions::convert(attributes.call, &new, &served, &attributes.call.served).await?);
             changed = true;
             rounds.changed();
         }

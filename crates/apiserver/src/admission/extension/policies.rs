@@ -34,13 +34,13 @@ pub fn is_excluded(attributes: &Attributes<'_>) -> bool {
     matches!(attributes.subject.group.as_str(), "authentication.k8s.io" | "authorization.k8s.io") && kinds.contains(&attributes.subject.resource.as_str())
 }
 
-pub fn dispatch(policies: &[Bound<Policy>], attributes: &Attributes<'_>) -> Result<(), ApiError> {
+pub async fn dispatch(policies: &[Bound<Policy>], attributes: &Attributes<'_>) -> Result<(), ApiError> {
     if policies.is_empty() || is_excluded(attributes) {
         return Ok(());
     }
     let mut denials = Vec::new();
     for bound in policies {
-        ask(bound, attributes, &mut denials)?;
+        ask(bound, attributes, &mut denials).await?;
     }
     match denials.into_iter().next() {
         Some(denial) => Err(refused(attributes, &denial)),
@@ -48,7 +48,7 @@ pub fn dispatch(policies: &[Bound<Policy>], attributes: &Attributes<'_>) -> Resu
     }
 }
 
-fn ask(bound: &Bound<Policy>, attributes: &Attributes<'_>, denials: &mut Vec<Denial>) -> Result<(), ApiError> {
+async fn ask(bound: &Bound<Policy>, attributes: &Attributes<'_>, denials: &mut Vec<Denial>) -> Result<(), ApiError> {
     let common = &bound.policy.common;
     let misconfigured = |binding: Option<&Binding>, why: String| {
         let what = if binding.is_some() { "binding" } else { "policy" };
@@ -63,7 +63,7 @@ fn ask(bound: &Bound<Policy>, attributes: &Attributes<'_>, denials: &mut Vec<Den
         }
     };
     let served = versions::served(attributes.call, &form)?;
-    let shown = Shown::of(attributes, &form, &served);
+    let shown = Shown::of(attributes, &form, &served).await?;
     let mut notes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for binding in &bound.bindings {
         let found = bound_params(attributes, common.param_kind.as_ref(), binding);

@@ -16,7 +16,7 @@ use crate::registry::Served;
 pub async fn dispatch(hooks: &[Hook], attributes: &Attributes<'_>) -> Result<(), ApiError> {
     let mut relevant: Vec<(&Hook, Form, Arc<Served>)> = Vec::new();
     for hook in hooks {
-        if let Some(form) = hook.applies(attributes)? {
+        if let Some(form) = hook.applies(attributes).await? {
             let served = versions::served(attributes.call, &form)?;
             relevant.push((hook, form, served));
         }
@@ -26,7 +26,7 @@ pub async fn dispatch(hooks: &[Hook], attributes: &Attributes<'_>) -> Result<(),
 }
 
 async fn ask(hook: &Hook, attributes: &Attributes<'_>, form: &Form, served: &Served) -> Result<(), ApiError> {
-    let object = attributes.object.as_ref().map(|o| versions::convert(o, &attributes.call.served, served)).unwrap_or_default();
+    let object = versions::convert_some(attributes.call, attributes.object.as_ref(), served).await?;
     match hook.call(attributes, form, served, &object, false).await {
         Ok(_) => Ok(()),
         Err(failure) => hook.judge(failure),

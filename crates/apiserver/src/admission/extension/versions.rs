@@ -39,12 +39,16 @@ pub fn kind_in(of: &Served, part: &str, own: &GroupVersionKind, connects: bool) 
     of.resource.subresource(part).and_then(|s| s.kind.clone()).unwrap_or_else(|| of.resource.gvk())
 }
 
-/// An object of one form in another.
-pub fn convert(value: &Value, from: &Served, to: &Served) -> Value {
+/// An object of one form in another; what is of another kind (a scale, options) is the same in all.
+pub async fn convert(call: &Call, value: &Value, from: &Served, to: &Served) -> Result<Value, ApiError> {
     let kind = |served: &Served| served.resource.api_version();
     let own = value["apiVersion"].as_str() == Some(&kind(from));
     if !own || kind(from) == kind(to) {
-        return value.clone();
+        return Ok(value.clone());
+    }
+    if to.resource.custom.is_some() {
+        let mut converted = call.converted(vec![value.clone()], &to.resource.version).await?;
+        return converted.pop().ok_or_else(|| ApiError::internal("a conversion lost its object"));
     }
     let stored = match from.resource.conversion {
         Some(conversion) => (conversion.to_stored)(value.clone()),
@@ -55,5 +59,13 @@ pub fn convert(value: &Value, from: &Served, to: &Served) -> Value {
         None => stored,
     };
     shown["apiVersion"] = kind(to).into();
-    shown
+    Ok(shown)
+}
+
+/// The same for what may be absent, which is null.
+pub async fn convert_some(call: &Call, value: Option<&Value>, to: &Served) -> Result<Value, ApiError> {
+    match value {
+        Some(value) => convert(call, value, &call.served, to).await,
+        None => Ok(Value::Null),
+    }
 }
