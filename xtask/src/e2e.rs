@@ -32,6 +32,11 @@ pub struct Cluster {
 impl Cluster {
     /// Builds, starts afresh, and brings the images that tests use.
     pub fn start(keep: bool) -> Result<Self> {
+        Self::start_with(keep, &[])
+    }
+
+    /// The same, with further settings.
+    pub fn start_with(keep: bool, further: &[&str]) -> Result<Self> {
         build::ensure_node()?;
         build::ensure(&build::TESTS)?;
         let binary = build::release()?;
@@ -41,7 +46,7 @@ impl Cluster {
         if cluster.data.exists() {
             run(&mut cluster.knarr(&["down", "--purge"])).context("an earlier test cluster could not be removed")?;
         }
-        run(cluster.knarr(&["up"]).args(SETTINGS).env("HOME", &cluster.home()?))?;
+        run(cluster.knarr(&["up"]).args(SETTINGS).args(further).env("HOME", &cluster.home()?))?;
         Ok(cluster)
     }
 

@@ -63,7 +63,7 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     }
     crate::certificates::start(&caches, &shell, config.signing.as_ref(), &mut tasks);
     if config.account_secrets {
-        crate::account_secrets::start(&caches, &shell, &mut tasks);
+        crate::account_secrets::start(&caches, &shell, config.paged_lists, &mut tasks);
     }
     if config.load_balancer {
         crate::load_balancer::start(&caches, &shell, &mut tasks);

@@ -81,6 +81,9 @@ pub struct ClusterArgs {
     /// Addresses of the services [default: 10.43.0.0/16]
     #[arg(long, value_name = "RANGE")]
     pub service_cidr: Option<String>,
+    /// Give every service account a Secret with a token that does not end, as clusters before 1.24 did
+    #[arg(long)]
+    pub account_secrets: bool,
     #[command(flatten)]
     pub etcd: EtcdArgs,
 }

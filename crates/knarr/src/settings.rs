@@ -21,6 +21,9 @@ pub struct Settings {
     pub node_ip: Option<IpAddr>,
     pub pod_cidr: String,
     pub service_cidr: String,
+    /// Service accounts get token Secrets, as before 1.24.
+    #[serde(default)]
+    pub account_secrets: bool,
     /// None: the objects are kept in the data folder.
     #[serde(default)]
     pub etcd: Option<Etcd>,
@@ -79,6 +82,7 @@ impl Settings {
         take(&mut settings.pod_cidr, &args.pod_cidr);
         take(&mut settings.service_cidr, &args.service_cidr);
         settings.node_ip = args.node_ip.or(settings.node_ip);
+        settings.account_secrets |= args.account_secrets;
         settings.etcd = Etcd::resolve(settings.etcd, &args.etcd)?;
         settings.validate()?;
         Ok(settings)
@@ -95,6 +99,7 @@ impl Settings {
             node_ip: None,
             pod_cidr: "10.42.0.0/24".into(),
             service_cidr: "10.43.0.0/16".into(),
+            account_secrets: false,
             etcd: None,
         })
     }

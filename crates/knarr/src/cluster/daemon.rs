@@ -87,6 +87,17 @@ pub fn spawn(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<Child> {
     flag("node-ip", args.node_ip.map(|ip| ip.to_string()));
     flag("pod-cidr", args.pod_cidr.clone());
     flag("service-cidr", args.service_cidr.clone());
+    let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()).display().to_string());
+    if !args.etcd.servers.is_empty() {
+        flag("etcd-servers", Some(args.etcd.servers.join(",")));
+        flag("etcd-cafile", path(&args.etcd.ca));
+        flag("etcd-certfile", path(&args.etcd.certificate));
+        flag("etcd-keyfile", path(&args.etcd.key));
+        flag("etcd-prefix", Some(args.etcd.prefix.clone()));
+    }
+    if args.account_secrets {
+        command.arg("--account-secrets");
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir("/");
     // SAFETY: setsid is safe between fork and exec.
     unsafe {

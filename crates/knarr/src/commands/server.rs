@@ -127,6 +127,7 @@ fn start_parts(ground: &Ground, server: &Arc<Server>, parts: &mut Parts) -> anyh
         cluster_ca_pem: server.ca_pem().to_owned(),
         local_path_dir: layout.volumes(),
         node_name: settings.node_name.clone(),
+        account_secrets: settings.account_secrets,
         signing: Some(server.authority().clone()),
         ..controllers::Config::default()
     };
