@@ -8,7 +8,7 @@ use pki::{Authority, TokenSigner};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::extension::Configured;
+use crate::admission::extension::{Configured, typecheck};
 use crate::aggregate::{self, Aggregator};
 use crate::admission::service::Addresses;
 use crate::audit::{self, AuditLog};
@@ -103,6 +103,7 @@ impl Server {
         tokio::spawn(sweep::events(server.clone()));
         tokio::spawn(steward::run(server.clone()));
         tokio::spawn(aggregate::steward::run(server.clone()));
+        tokio::spawn(typecheck::run(server.clone()));
         server.definitions.caught_up(&server.store).await;
         if let Some(address) = server.config.listen {
             serve::listen(server.clone(), address).await?;

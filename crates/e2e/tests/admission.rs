@@ -166,6 +166,10 @@ fn validating_policies_judge_deployments() {
     assert!(two.contains("denied request: failed expression: variables.oddReplicas"), "{two}");
     cluster.kubectl("create deployment three -n ruled --image=none --replicas=3").ok();
     cluster.kubectl("create deployment free -n default --image=none --replicas=1 --dry-run=server").ok();
+    // What does not fit its types is told in the status.
+    let told = "jsonpath={.status.observedGeneration}={.metadata.generation} {.status.typeChecking}";
+    cluster.kubectl("wait validatingadmissionpolicy e2e-policy --for=jsonpath={.status.observedGeneration}=1 --timeout=30s").ok();
+    assert_eq!(cluster.kubectl(&format!("get validatingadmissionpolicy e2e-policy -o '{told}'")).ok(), "1=1 {}");
     // All ways to a policy: read, patched, its status, deleted together.
     cluster.kubectl("patch validatingadmissionpolicy e2e-policy --type=merge -p '{\"metadata\":{\"annotations\":{\"patched\":\"true\"}}}'").ok();
     cluster.kubectl("patch validatingadmissionpolicy e2e-policy --subresource=status --type=merge -p '{\"status\":{\"conditions\":[{\"type\":\"X\",\"status\":\"False\",\"reason\":\"Set\",\"message\":\"by test\",\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]}}'").ok();

@@ -15,4 +15,5 @@ pub mod quota;
 pub mod rbac;
 pub mod review;
 pub mod scope;
+pub mod type_check;
 pub mod validating;

@@ -11,6 +11,7 @@ mod mutating;
 mod params;
 mod policies;
 mod rounds;
+pub mod typecheck;
 mod validating;
 mod versions;
 
