@@ -17,8 +17,18 @@ const NODE: [(&str, &str); 5] = [
 ];
 
 /// What tests need on top.
-pub const TESTS: [(&str, &str); 6] =
-    [("etcd", "etcd-server"), ("kubectl", "kubernetes-client"), ("/bin/busybox", "busybox-static"), ("curl", "curl"), ("docker-registry", "docker-registry"), ("script", "bsdutils")];
+pub const TESTS: [(&str, &str); 9] = [
+    ("etcd", "etcd-server"),
+    ("kubectl", "kubernetes-client"),
+    ("/bin/busybox", "busybox-static"),
+    ("curl", "curl"),
+    ("docker-registry", "docker-registry"),
+    ("script", "bsdutils"),
+    // Unmodified clients of other languages; their own packages come from PyPI and npm (crates/e2e/tests/clients.rs).
+    ("python3", "python3-venv"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
 
 fn is_there(what: &str) -> bool {
     if what.starts_with('/') { Path::new(what).exists() } else { find(what).is_some() }
