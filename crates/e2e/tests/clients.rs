@@ -5,7 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::{Cluster, Running, run};
+use e2e::{Cluster, Running, run, shell_image};
+
+const SHELL: &str = "docker.io/library/e2e-clients:1";
+
+fn shell(cluster: &Cluster) {
+    cluster.import(&shell_image(SHELL, "trap 'exit 0' TERM; sleep 100000 & wait", &[]));
+}
 
 fn scripts(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(language)
@@ -47,6 +53,16 @@ fn python() -> PathBuf {
 }
 
 #[test]
+fn python_does_a_days_work() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    shell(&cluster);
+    let space = cluster.namespace("e2e-python");
+    let mut day = Command::new(python());
+    day.arg(scripts("python").join("day.py")).args([&space.name, SHELL]).env("KUBECONFIG", &cluster.kubeconfig);
+    assert!(run(&mut day, "").ok().contains("python: done"));
+}
+
+#[test]
 fn a_kopf_operator_runs_outside_the_cluster() {
     let Some(cluster) = Cluster::of_environment() else { return };
     let space = cluster.namespace("e2e-kopf");
@@ -55,7 +71,7 @@ fn a_kopf_operator_runs_outside_the_cluster() {
     cluster.kubectl(&format!("apply -f {definition}")).ok();
     let python = python();
     let mut kopf = Command::new(python.with_file_name("kopf"));
-    kopf.args(["run", "--standalone", "--namespace", name]).arg(scripts("python").join("operator_day.py")).env("KUBECONFIG", &cluster.kubeconfig);
+    kopf.args(["run", "--quiet", "--standalone", "--namespace", name]).arg(scripts("python").join("operator_day.py")).env("KUBECONFIG", &cluster.kubeconfig);
     let _operator = Running::start(&mut kopf);
     let example = |size: u32| format!("{{\"apiVersion\":\"kopf.knarr.example/v1\",\"kind\":\"KopfExample\",\"metadata\":{{\"name\":\"one\"}},\"spec\":{{\"size\":{size}}}}}");
     for size in [1, 2] {
@@ -75,4 +91,30 @@ fn a_kopf_operator_runs_outside_the_cluster() {
     let reasons: Vec<&str> = events["items"].as_array().into_iter().flatten().filter_map(|e| e["reason"].as_str()).collect();
     assert!(["Made", "Resized"].iter().all(|r| reasons.contains(r)), "{reasons:?}");
     cluster.kubectl(&format!("delete -f {definition} --timeout=60s")).ok();
+}
+
+/// A folder with the script and the packages of `clients/node/package-lock.json`.
+fn node() -> PathBuf {
+    let folder = install("node", "package-lock.json", |folder| {
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(scripts("node").join(file), folder.join(file)).expect("the list of packages is copied");
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--omit=dev", "--no-audit", "--no-fund"]).current_dir(folder);
+        vec![npm]
+    });
+    // Modules are looked for beside the script.
+    std::fs::copy(scripts("node").join("day.mjs"), folder.join("day.mjs")).expect("the script is copied");
+    folder
+}
+
+#[test]
+fn javascript_does_a_days_work() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    shell(&cluster);
+    let space = cluster.namespace("e2e-node");
+    cluster.kubectl("delete crd samples.node.knarr.example --ignore-not-found --timeout=60s").ok();
+    let mut day = Command::new("node");
+    day.arg(node().join("day.mjs")).args([&space.name, SHELL]).env("KUBECONFIG", &cluster.kubeconfig);
+    assert!(run(&mut day, "").ok().contains("node: done"));
 }
