@@ -15,7 +15,7 @@ use crate::aggregate;
 use crate::auth::authenticate::Peer;
 use crate::auth::authorize::{Attributes, Decision};
 use crate::flow;
-use crate::info::Info;
+use crate::info::{Info, segment_fault};
 use crate::query::Query;
 use crate::respond::{self, Accept, Body};
 use crate::seen::Seen;
@@ -76,6 +76,8 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
     }
     seen.begins(&server, &peer, &info, &query);
+    // Upstream: the client's own limit is read before anybody is identified; watches and streams have none.
+    let limit = if info.verb == "watch" || flow::is_long(&info) { TIMEOUT } else { query.timeout()?.map_or(TIMEOUT, |t| t.min(TIMEOUT)) };
     if backing::wants_fresh(&server.store, &info, &query) {
         server.store.fresh().await.map_err(rest::create::store_error)?;
     }
@@ -112,6 +114,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     if !served.resource.namespaced && !info.namespace.is_empty() && info.resource != "namespaces" {
         return Ok(not_found());
     }
+    check_names(&info)?;
     let (parts, body) = request.into_parts();
     let mut call = Call { server: server.clone(), user, method: parts.method.clone(), info, query, headers: parts.headers.clone(), accept: Accept::default(), served, body: Bytes::new(), notes: seen.notes.clone() };
     if connect::is_stream(&call) {
@@ -134,7 +137,18 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         (false, "create") if call.served.resource.kind == "Binding" => Box::pin(bind_by_body(call)),
         _ => Box::pin(rest::serve(call)),
     };
-    tokio::time::timeout(TIMEOUT, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+    tokio::time::timeout(limit, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+}
+
+/// What is no segment of a path names nothing, and no key of the store is made of it (CVE-2022-3162).
+///
+/// Upstream: Go splits the decoded path, so an escaped slash leads to no route; `NamespaceKeyFunc` in apiserver `pkg/registry/generic/registry/store.go`.
+fn check_names(info: &Info) -> Result<(), ApiError> {
+    if info.namespace.contains('/') || info.name.contains('/') {
+        return Err(ApiError::no_such_path());
+    }
+    let refused = |fault| Err(ApiError::bad_request(format!("Name parameter invalid: {:?}: {fault}", info.name)));
+    segment_fault(&info.name).map_or(Ok(()), refused)
 }
 
 async fn pass_to(server: Arc<Server>, remote: Arc<Remote>, user: User, peer: Peer, request: Request<Incoming>) -> Response<Body> {
@@ -225,13 +239,15 @@ fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User
     let text = |name: &str| headers.get_all(name).iter().filter_map(|v| v.to_str().ok().map(str::to_owned)).collect::<Vec<_>>();
     let (names, groups, uids) = (text("impersonate-user"), text("impersonate-group"), text("impersonate-uid"));
     let Some(name) = names.into_iter().next() else {
-        if groups.is_empty() && uids.is_empty() {
+        let extras = headers.keys().any(|k| k.as_str().starts_with("impersonate-extra-"));
+        if groups.is_empty() && uids.is_empty() && !extras {
             return Ok(user);
         }
         return Err(ApiError::internal("requested impersonation without impersonating a user"));
     };
     let may = |resource: &str, namespace: &str, name: &str, group: &str| {
-        let attributes = Attributes { is_resource: true, verb: "impersonate".into(), group: group.into(), resource: resource.into(), namespace: namespace.into(), name: name.into(), ..Attributes::default() };
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let attributes = Attributes { is_resource: true, verb: "impersonate".into(), group: group.into(), resource: resource.into(), subresource: subresource.into(), namespace: namespace.into(), name: name.into(), ..Attributes::default() };
         if server.authorizer.allows(&server.store, &user, &attributes) { Ok(()) } else { Err(forbidden(&user, &attributes, "")) }
     };
     let mut other = User { name: name.clone(), ..User::default() };
@@ -254,8 +270,9 @@ fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User
     other.uid = uids.into_iter().next().unwrap_or_default();
     for (header, value) in headers {
         if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
-            may("userextras", "", value.to_str().unwrap_or_default(), "authentication.k8s.io")?;
-            other.extra.entry(crate::query::decode(key, false)).or_default().push(value.to_str().unwrap_or_default().to_owned());
+            let key = crate::query::decode(key, false);
+            may(&format!("userextras/{key}"), "", value.to_str().unwrap_or_default(), "authentication.k8s.io")?;
+            other.extra.entry(key).or_default().push(value.to_str().unwrap_or_default().to_owned());
         }
     }
     let group = if other.name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };

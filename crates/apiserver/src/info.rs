@@ -50,6 +50,7 @@ impl Info {
             let selector = query.get("fieldSelector");
             if let Ok(selector) = api::selector::FieldSelector::parse(selector)
                 && let Some(name) = selector.exact("metadata.name")
+                && segment_fault(name).is_none()
             {
                 info.name = name.to_owned();
             }
@@ -95,6 +96,17 @@ impl Info {
             Method::DELETE => "delete",
             _ => "",
         }
+    }
+}
+
+/// Why a name can be no segment of a path. Upstream: `IsValidPathSegmentName` in apimachinery `pkg/api/validation/path`.
+pub fn segment_fault(name: &str) -> Option<&'static str> {
+    match name {
+        "." => Some("may not be '.'"),
+        ".." => Some("may not be '..'"),
+        name if name.contains('/') => Some("may not contain '/'"),
+        name if name.contains('%') => Some("may not contain '%'"),
+        _ => None,
     }
 }
 

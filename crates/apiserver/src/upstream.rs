@@ -3,6 +3,7 @@
 //! Redirects are never followed: an answer is passed on as it is (CVE-2018-1002102 and its kin). A connection carries one
 //! request and ends with it, so nothing can follow a failed upgrade (CVE-2018-1002105).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,30 @@ pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ApiError> {
         Ok(Err(error)) => Err(unreachable(host, port, &error)),
         Err(_) => Err(unreachable(host, port, &"i/o timeout")),
     }
+}
+
+/// Where a proxy may go: not to loopback, link-local, multicast or unspecified addresses, however they are written.
+///
+/// Upstream: `pkg/proxy/util/utils.go`, `IsProxyableHostname`; Go's `IsGlobalUnicast`.
+pub async fn check_proxyable(host: &str) -> Result<(), ApiError> {
+    let refused = || ApiError::bad_request("address not allowed");
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return if is_global_unicast(ip) { Ok(()) } else { Err(refused()) };
+    }
+    match tokio::time::timeout(CONNECT, tokio::net::lookup_host((host, 0))).await {
+        Ok(Ok(mut found)) => if found.all(|a| is_global_unicast(a.ip())) { Ok(()) } else { Err(refused()) },
+        Ok(Err(error)) => Err(ApiError::bad_request(format!("lookup {host}: {error}"))),
+        Err(_) => Err(ApiError::bad_request(format!("lookup {host}: i/o timeout"))),
+    }
+}
+
+fn is_global_unicast(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let is_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(is_local || ip.is_unspecified() || ip.is_loopback() || ip.is_multicast())
 }
 
 /// One request over a fresh connection; the connection lives as long as the answer or its upgrade.

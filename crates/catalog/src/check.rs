@@ -182,7 +182,8 @@ pub fn required(errors: &mut FieldErrors, object: &Value, key: &str, path: &Path
 /// An address that pods can stand behind: not loopback, not link-local, not everybody's. Upstream: `ValidateNonSpecialIP`.
 pub fn ordinary_ip(errors: &mut FieldErrors, path: &Path, value: &str) {
     use std::net::{IpAddr, Ipv4Addr};
-    let Ok(ip) = value.parse::<IpAddr>() else { return };
+    // As in Go, an IPv4 address dressed as IPv6 is judged by what it is.
+    let Ok(ip) = value.parse::<IpAddr>().map(|ip| ip.to_canonical()) else { return };
     let mut say = |fault: &str| errors.push(FieldError::invalid(path, value, fault));
     if ip.is_unspecified() {
         say(&format!("may not be unspecified ({value})"));

@@ -6,6 +6,7 @@
 mod cluster;
 mod image;
 mod process;
+pub mod target;
 mod webhook;
 
 pub use cluster::{Cluster, Namespace};

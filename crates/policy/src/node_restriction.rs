@@ -37,14 +37,19 @@ fn node_write(write: &Write<'_>) -> Option<String> {
     if name != node {
         return Some(format!("node {node:?} is not allowed to modify node {name:?}"));
     }
-    let (Some(new), true) = (write.new, write.subresource.is_empty()) else { return None };
+    let (Some(new), true) = (write.new, matches!(write.subresource, "" | "status")) else { return None };
+    if let Some(old) = write.old {
+        if walk::at(new, "spec.taints") != walk::at(old, "spec.taints") {
+            return Some(format!("node {node:?} is not allowed to modify taints"));
+        }
+        // A reference to something that is not there would have the node collected (CVE-2025-5187).
+        if walk::list(new, "metadata.ownerReferences") != walk::list(old, "metadata.ownerReferences") {
+            return Some(format!("node {node:?} is not allowed to modify ownerReferences"));
+        }
+    }
     let touched = changed_labels(new, write.old);
     let forbidden: Vec<_> = touched.into_iter().filter(|label| !own_label(label)).collect();
-    if !forbidden.is_empty() {
-        return Some(format!("is not allowed to modify labels: {}", forbidden.join(", ")));
-    }
-    let old = write.old?;
-    (walk::at(new, "spec.taints") != walk::at(old, "spec.taints")).then(|| format!("node {node:?} is not allowed to modify taints"))
+    (!forbidden.is_empty()).then(|| format!("is not allowed to modify labels: {}", forbidden.join(", ")))
 }
 
 fn changed_labels(new: &Value, old: Option<&Value>) -> Vec<String> {
@@ -96,6 +101,14 @@ fn pod_write(write: &Write<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    #[test]
+    fn a_node_gives_itself_no_owners() {
+        let (old, new) = (json!({"metadata": {"name": "a"}}), json!({"metadata": {"name": "a", "ownerReferences": [{"kind": "Node", "name": "gone", "uid": "x"}]}}));
+        let write = super::Write { node: "a", creates: false, plural: "nodes", subresource: "", name: "a", new: Some(&new), old: Some(&old) };
+        assert_eq!(super::refusal(&write).as_deref(), Some("node \"a\" is not allowed to modify ownerReferences"));
+        assert!(super::refusal(&super::Write { new: Some(&old), ..write }).is_none());
+    }
 
     #[test]
     fn a_node_keeps_to_itself() {

@@ -327,8 +327,16 @@ async fn proxy(call: &Call, mut request: Request<Incoming>) -> Result<Response<B
     let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
     let path = format!("/{}{query}", call.info.rest);
     if &*call.served.resource.plural == "nodes" {
-        let (host, port) = kubelet_of(call, name)?;
-        return exchange_with(call, &mut request, &path, &host, port, Tls::Kubelet).await;
+        let (host, own) = kubelet_of(call, name)?;
+        let (port, tls) = match port {
+            "" => (own, Tls::Kubelet),
+            text => match text.parse().map_err(|_| ApiError::bad_request(format!("invalid node request {:?}", call.info.name)))? {
+                port if port == own => (own, Tls::Kubelet),
+                // What else listens on a node sees nothing of the server's identity.
+                port => (port, if scheme == "https" { Tls::Unverified } else { Tls::Plain }),
+            },
+        };
+        return exchange_with(call, &mut request, &path, &host, port, tls).await;
     }
     let (host, port) = if &*call.served.resource.plural == "pods" { pod_target(call, name, port)? } else { service_target(call, name, port)? };
     exchange_with(call, &mut request, &path, &host, port, if scheme == "https" { Tls::Unverified } else { Tls::Plain }).await
@@ -341,11 +349,8 @@ enum Tls {
 }
 
 async fn exchange_with(call: &Call, request: &mut Request<Incoming>, path: &str, host: &str, port: u16, tls: Tls) -> Result<Response<Body>, ApiError> {
-    let address: Option<std::net::IpAddr> = host.parse().ok();
-    // Nobody reaches the server's own loopback or link-local metadata through a proxy (CVE-2020-8555's class).
-    if !matches!(tls, Tls::Kubelet) && address.is_some_and(|ip| ip.is_loopback() || matches!(ip, std::net::IpAddr::V4(v4) if v4.is_link_local()) || ip.is_unspecified()) {
-        return Err(ApiError::bad_request("address not allowed"));
-    }
+    // Nobody reaches the server's own loopback or link-local metadata through a proxy (CVE-2020-8555's class, CVE-2022-3294).
+    upstream::check_proxyable(host).await?;
     let client = hyper::upgrade::on(&mut *request);
     let mut outgoing = forwarded(request, path, &format!("{host}:{port}"))?;
     let body = std::mem::replace(request.body_mut(), Full::new(Bytes::new()).map_err(BodyError::from).boxed_unsync());
@@ -402,10 +407,24 @@ fn service_target(call: &Call, name: &str, port: &str) -> Result<(String, u16), 
     let range = view.table(slices.table);
     for slice in range.scan(&prefix, "").map(|r| object::parse(&r.value)).filter(|s| meta::label(s, "kubernetes.io/service-name") == Some(name)) {
         let Some(number) = walk::list(&slice, "ports").iter().find(|p| walk::text(p, "name") == port_name).map(|p| walk::int(p, "port")) else { continue };
-        let ready = walk::list(&slice, "endpoints").iter().find(|e| walk::at(e, "conditions.ready").as_bool() != Some(false));
-        if let Some(address) = ready.and_then(|e| walk::list(e, "addresses").first()).and_then(Value::as_str) {
+        let ready = walk::list(&slice, "endpoints").iter().filter(|e| walk::at(e, "conditions.ready").as_bool() != Some(false));
+        if let Some(address) = ready.filter_map(|e| pod_address(call, e)).next() {
             return Ok((address.to_owned(), u16::try_from(number).map_err(|_| none())?));
         }
     }
     Err(none())
+}
+
+/// The address of an endpoint that is a pod's own: what somebody wrote by hand leads nowhere.
+///
+/// Upstream: `isValidAddress` in `pkg/registry/core/service/storage/storage.go`.
+fn pod_address<'a>(call: &Call, endpoint: &'a Value) -> Option<&'a str> {
+    let address = walk::list(endpoint, "addresses").first()?.as_str()?;
+    if walk::text(endpoint, "targetRef.namespace") != call.info.namespace {
+        return None;
+    }
+    let table = call.server.registry().find("", "v1", "pods")?.table;
+    let record = call.server.store.view().get(table, &object::key(&call.info.namespace, walk::text(endpoint, "targetRef.name")))?;
+    let pod = object::parse(&record.value);
+    walk::list(&pod, "status.podIPs").iter().any(|ip| walk::text(ip, "ip") == address).then_some(address)
 }

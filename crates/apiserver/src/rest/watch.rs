@@ -27,6 +27,8 @@ const BATCH: usize = 128;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// Upstream: `--min-request-timeout`; a watch without a timeout of its own lives this long to twice this long.
 const MIN_LIFE: u64 = 1800;
+/// A client may ask for as long as it likes; the clock must be able to hold it.
+const MOST_LIFE: i64 = 365 * 86_400;
 
 struct Stream {
     call: Call,
@@ -63,7 +65,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
             }
         }
     };
-    let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s > 0).map_or_else(|| rand::rng().random_range(MIN_LIFE..2 * MIN_LIFE), |s| s as u64);
+    let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s != 0).map_or_else(|| rand::rng().random_range(MIN_LIFE..2 * MIN_LIFE), |s| s.clamp(0, MOST_LIFE) as u64);
     let now = Instant::now();
     let media = if call.accept.form == Form::Protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { respond::JSON };
     let stream = Stream {
