@@ -46,10 +46,20 @@ pub fn apply_json_patch(target: &Value, patch: &[u8]) -> Result<Value, JsonPatch
                 return Err(JsonPatchError::TooLarge(format!("Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}")));
             }
         }
+        if matches!(&operation, PatchOperation::Test(test) if test.value.is_null() && is_absent_member(&out, test.path.as_str())) {
+            continue;
+        }
         let tested = if let PatchOperation::Test(test) = &operation { Some(format!("testing value {} {TEST_FAILED}", test.path)) } else { None };
         json_patch::patch(&mut out, &[operation]).map_err(|e| JsonPatchError::DoesNotApply(tested.unwrap_or_else(|| e.to_string())))?;
     }
     Ok(out)
+}
+
+/// Whether the path names a member that its object does not have; upstream takes such a member for null when it tests.
+// Upstream: gopkg.in/evanphx/json-patch.v4, patch.go, `test`.
+fn is_absent_member(document: &Value, path: &str) -> bool {
+    let parent = path.rsplit_once('/').and_then(|(parent, _)| document.pointer(parent));
+    parent.is_some_and(Value::is_object) && document.pointer(path).is_none()
 }
 
 /// About the length of the value's JSON text, without writing it.
@@ -60,5 +70,21 @@ fn size(value: &Value) -> usize {
         Value::String(text) => text.len() + 2,
         Value::Array(items) => 2 + items.iter().map(|i| size(i) + 1).sum::<usize>(),
         Value::Object(map) => 2 + map.iter().map(|(k, v)| k.len() + 4 + size(v)).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::apply_json_patch;
+
+    #[test]
+    fn an_absent_member_tests_as_null() {
+        let add = |at: &str| format!(r#"[{{"op":"test","path":"{at}","value":null}},{{"op":"add","path":"/metadata/finalizers","value":["a"]}}]"#);
+        let target = json!({"metadata": {}});
+        assert_eq!(apply_json_patch(&target, add("/metadata/finalizers").as_bytes()).unwrap(), json!({"metadata": {"finalizers": ["a"]}}));
+        assert!(apply_json_patch(&target, add("/absent/finalizers").as_bytes()).is_err());
+        assert!(apply_json_patch(&json!({"metadata": {"finalizers": []}}), add("/metadata/finalizers").as_bytes()).unwrap_err().is_failed_test());
     }
 }
