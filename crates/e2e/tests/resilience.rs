@@ -26,13 +26,15 @@ fn a_killed_knarr_stops_no_container_and_takes_them_over() {
     let identity = || cluster.kubectl("get pods -n stay -o 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}'").ok();
     let before = identity();
     assert_eq!(before.lines().count(), 2, "{before}");
-    let pid = server_process(&cluster);
-    assert!(Command::new("kill").args(["-9", &pid]).status().expect("kill runs").success());
-    // The kernel takes its time to end a process of that size; `tail` waits for it.
-    e2e::run(Command::new("tail").args(["--pid", &pid, "-f", "/dev/null"]), "").ok();
-    cluster.knarr(&["up"]).ok();
-    cluster.kubectl("wait node --all --for=condition=Ready --timeout=60s").ok();
-    assert_eq!(identity(), before);
+    // Killed, then asked to end; `up` follows at once and waits for what is about to be gone.
+    for signal in ["-9", "-TERM"] {
+        let pid = server_process(&cluster);
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+        cluster.knarr(&["up"]).ok();
+        assert_ne!(server_process(&cluster), pid, "after kill {signal}");
+        cluster.kubectl("wait node --all --for=condition=Ready --timeout=60s").ok();
+        assert_eq!(identity(), before);
+    }
     cluster.kubectl("exec -n stay deploy/stayer -- true").ok();
 }
 

@@ -27,8 +27,15 @@ pub fn running(layout: &Layout) -> Option<Process> {
     Process::from_file(&layout.server_pid())
 }
 
-/// The server that runs and goes on running: one that was killed a moment ago is waited out.
+fn ending_file(layout: &Layout) -> PathBuf {
+    layout.server_pid().with_extension("ending")
+}
+
+/// The server that runs and goes on running: one that was killed or asked to end a moment ago is waited out.
 pub async fn lasting(layout: &Layout) -> Option<Process> {
+    if let Some(ending) = Process::from_file(&ending_file(layout)) {
+        ending.wait(Some(ENDING)).await;
+    }
     let server = running(layout)?;
     if !server.is_ending() || server.wait(Some(ENDING)).await == Waited::StillRuns {
         return Some(server);
@@ -40,11 +47,22 @@ pub async fn lasting(layout: &Layout) -> Option<Process> {
 pub struct Claim {
     _lock: Flock<File>,
     pid_file: PathBuf,
+    ending_file: PathBuf,
+}
+
+impl Claim {
+    /// From now on this server counts as one that is about to be gone.
+    pub fn ends(&self) {
+        if let Err(error) = std::fs::rename(&self.pid_file, &self.ending_file) {
+            tracing::debug!(%error, "could not mark the end");
+        }
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.pid_file);
+        let _ = std::fs::remove_file(&self.ending_file);
     }
 }
 
@@ -61,7 +79,7 @@ pub fn claim(layout: &Layout) -> anyhow::Result<Claim> {
     let pid = i32::try_from(std::process::id()).unwrap_or_default();
     let own = Process::of(pid).context("reading this process's own entry in /proc")?;
     own.write(&layout.server_pid())?;
-    Ok(Claim { _lock: lock, pid_file: layout.server_pid() })
+    Ok(Claim { _lock: lock, pid_file: layout.server_pid(), ending_file: ending_file(layout) })
 }
 
 /// Starts `knarr server` in a session of its own. Its progress comes on its standard output, its log goes to the log file.

@@ -24,7 +24,7 @@ pub async fn run(layout: &Layout, args: &DownArgs) -> anyhow::Result<()> {
     // Broken settings must not keep a cluster from ending; only the pods' range is needed of them.
     let settings = Settings::load(layout).unwrap_or_default();
     let pod_cidr = settings.as_ref().map_or("10.42.0.0/24", |s| s.pod_cidr.as_str());
-    if let Some(server) = daemon::running(layout) {
+    if let Some(server) = daemon::lasting(layout).await {
         if server.stop(SERVER_GRACE).await == Waited::StillRuns {
             return Err(failure(format!("the server (process {}) does not end", server.pid), "see what it waits for: cat /proc/PID/stack"));
         }

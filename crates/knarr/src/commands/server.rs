@@ -42,7 +42,7 @@ pub async fn run(layout: &Layout, args: &ServerArgs) -> anyhow::Result<()> {
     let progress = Progress::new(args.machine);
     let token = shutdown::on_signal()?;
     let settings = Settings::resolve(layout, &args.cluster)?;
-    let _claim = daemon::claim(layout)?;
+    let claim = daemon::claim(layout)?;
     let ground = Ground {
         node_ip: match settings.node_ip {
             Some(ip) => ip,
@@ -63,6 +63,7 @@ pub async fn run(layout: &Layout, args: &ServerArgs) -> anyhow::Result<()> {
         done = started => { done?; token.cancelled().await; }
         () = token.cancelled() => {}
     }
+    claim.ends();
     watcher.abort();
     parts.end(END_TIME).await;
     server.close();
