@@ -29,7 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a start waits for etcd.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const START_PAUSE: Duration = Duration::from_millis(200);
-const KEEPALIVE: Duration = Duration::from_secs(3);
+/// etcd ends connections that ping more often than every five seconds.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_PATIENCE: Duration = Duration::from_secs(5);
 /// Reads that wait for one proof of freshness at once.
 const FRESH_QUEUE: usize = 4096;
 
@@ -81,7 +83,7 @@ fn connect(options: &EtcdOptions) -> Result<Channel, EtcdError> {
             let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&tls.ca)).identity(Identity::from_pem(&tls.certificate, &tls.key));
             endpoint = endpoint.tls_config(config).map_err(|e| named(&e))?;
         }
-        Ok(endpoint.connect_timeout(PATIENCE).http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE).keep_alive_while_idle(true).tcp_nodelay(true))
+        Ok(endpoint.connect_timeout(PATIENCE).http2_keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_PATIENCE).keep_alive_while_idle(true).tcp_nodelay(true))
     };
     let endpoints: Vec<Endpoint> = options.endpoints.iter().map(endpoint).collect::<Result<_, EtcdError>>()?;
     Ok(Channel::balance_list(endpoints.into_iter()))
