@@ -1,19 +1,22 @@
 //! What has to be there before anything runs: packages, and the release binary.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, find, output, root, run};
 
-/// A program, or a file, and the Debian package that brings it.
-const NODE: [(&str, &str); 5] = [
+/// A program, a file or a module of Python (`python3:name`), and the Debian package that brings it.
+const NODE: [(&str, &str); 7] = [
     ("containerd", "containerd"),
     ("runc", "runc"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("nft", "nftables"),
+    // The compiler of C libraries that crates bring, and what the linker wants.
     ("cc", "gcc"),
+    ("make", "make"),
+    ("/usr/include/stdio.h", "libc6-dev"),
 ];
 
 /// What tests need on top.
@@ -25,12 +28,16 @@ pub const TESTS: [(&str, &str); 9] = [
     ("docker-registry", "docker-registry"),
     ("script", "bsdutils"),
     // Unmodified clients of other languages; their own packages come from PyPI and npm (crates/e2e/tests/clients.rs).
-    ("python3", "python3-venv"),
+    ("python3:ensurepip", "python3-venv"),
     ("node", "nodejs"),
     ("npm", "npm"),
 ];
 
 fn is_there(what: &str) -> bool {
+    if let Some(module) = what.strip_prefix("python3:") {
+        let asked = Command::new("python3").args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+        return asked.is_ok_and(|status| status.success());
+    }
     if what.starts_with('/') { Path::new(what).exists() } else { find(what).is_some() }
 }
 
