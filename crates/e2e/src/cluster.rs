@@ -30,7 +30,9 @@ impl Cluster {
 
     pub fn kubectl_command(&self, line: &str) -> Command {
         let mut command = Command::new("kubectl");
-        command.args(words(line)).env("KUBECONFIG", &self.kubeconfig);
+        // Each test program asks what is served for itself: what kubectl remembers of another's custom resources is gone by now.
+        let cache = self.data.join("kubectl-cache").join(std::process::id().to_string());
+        command.arg("--cache-dir").arg(cache).args(words(line)).env("KUBECONFIG", &self.kubeconfig);
         command
     }
 
