@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+pub use crate::rbac::Request;
+
 /// How much is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -29,20 +31,6 @@ impl Level {
 }
 
 pub const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
-
-/// A request, as far as audit rules look at it.
-pub struct Request<'a> {
-    pub user: &'a str,
-    pub groups: &'a [String],
-    pub verb: &'a str,
-    pub group: &'a str,
-    pub resource: &'a str,
-    pub subresource: &'a str,
-    pub name: &'a str,
-    pub namespace: &'a str,
-    /// Set for requests that are about no resource.
-    pub path: Option<&'a str>,
-}
 
 /// What is to be recorded of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
