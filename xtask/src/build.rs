@@ -20,9 +20,8 @@ const NODE: [(&str, &str); 7] = [
 ];
 
 /// What tests need on top.
-pub const TESTS: [(&str, &str); 9] = [
+pub const TESTS: [(&str, &str); 8] = [
     ("etcd", "etcd-server"),
-    ("kubectl", "kubernetes-client"),
     ("/bin/busybox", "busybox-static"),
     ("curl", "curl"),
     ("docker-registry", "docker-registry"),

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build;
 use crate::run::{cargo, root, run};
+use crate::{build, kubectl};
 
 #[derive(clap::Args, Default)]
 pub struct Args {
@@ -89,6 +89,10 @@ pub fn run_with(binary: &Path, data: &Path, kubeconfig: &Path, only: &str) -> Re
         command.arg(only);
     }
     command.env("KNARR_E2E", "1").env("KNARR_BIN", binary).env("KNARR_DATA_DIR", data).env("KUBECONFIG", kubeconfig);
+    if let Some(folder) = kubectl::ensure()? {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("PATH", std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))?);
+    }
     if let Some(seed) = crate::run::beside("KNARR_SEED", "seed") {
         command.env("KNARR_SEED", seed);
     }

@@ -5,6 +5,7 @@ mod build;
 mod conformance;
 mod e2e;
 mod fuzz;
+mod kubectl;
 mod run;
 mod test;
 mod tidy;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{self, beside, cargo, find};
-use crate::{build, e2e, tidy};
+use crate::{build, e2e, kubectl, tidy};
 
 fn run_units() -> Result<()> {
     let nextest = find("cargo-nextest").is_some();
@@ -21,7 +21,8 @@ fn run_units() -> Result<()> {
 pub fn everything() -> Result<()> {
     stage("install", || {
         build::ensure_node()?;
-        build::ensure(&build::TESTS)
+        build::ensure(&build::TESTS)?;
+        kubectl::ensure().map(drop)
     })?;
     stage("unit and oracle tests", run_units)?;
     stage("end to end", || e2e::start(&e2e::Args::default()))

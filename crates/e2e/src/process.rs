@@ -1,7 +1,7 @@
 //! Running programs, with what they said in every failure.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -68,21 +68,32 @@ fn drain(from: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<St
 /// A command that goes on beside the test; ended with it.
 pub struct Running {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
-        let lines = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let out = child.stdout.take().expect("its output is piped");
+        let (read, lines) = mpsc::channel();
+        std::thread::spawn(move || read_lines(BufReader::new(out), &read));
         Self { child, lines }
     }
 
-    /// The next line it prints; empty once it has ended.
+    /// The next line it prints; empty once it has ended. A command that says nothing for too long fails the test.
     pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("its output is text");
-        line
+        match self.lines.recv_timeout(LIMIT) {
+            Ok(line) => line,
+            Err(mpsc::RecvTimeoutError::Disconnected) => String::new(),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the command printed nothing for {} s", LIMIT.as_secs()),
+        }
+    }
+
+    /// Asks, and asks again after each line, until it holds.
+    pub fn until_holds(&mut self, holds: impl Fn() -> bool) {
+        while !holds() {
+            assert!(!self.line().is_empty(), "the command ended before what was awaited held");
+        }
     }
 
     /// Reads on until a line holds the text.
@@ -95,6 +106,12 @@ impl Running {
             }
         }
     }
+}
+
+/// Sends each line, its end with it, until the last one or until nobody listens.
+fn read_lines(mut from: impl BufRead, to: &mpsc::Sender<String>) {
+    let mut line = String::new();
+    while from.read_line(&mut line).expect("its output is text") > 0 && to.send(std::mem::take(&mut line)).is_ok() {}
 }
 
 impl Drop for Running {

@@ -1,9 +1,10 @@
 //! Services, slices and ports of the node, from inside pods and from the node itself.
 
 use std::io::{Read as _, Write as _};
+use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Cluster, run};
+use e2e::{Cluster, Running, run};
 use serde_json::{Value, json};
 
 const HELLO: &str = "knarr.io/hello:1";
@@ -13,7 +14,7 @@ fn slices(cluster: &Cluster, namespace: &str, service: &str) -> Value {
 }
 
 fn curl(address: &str) -> e2e::Ran {
-    run(std::process::Command::new("curl").args(["-sS", "--max-time", "5", address]), "")
+    run(Command::new("curl").args(["-sS", "--max-time", "5", address]), "")
 }
 
 #[test]
@@ -86,11 +87,6 @@ fn asks_by_tcp(address: &str) -> bool {
     stream.write_all(&[length.as_slice(), &question].concat()).is_ok() && stream.read_exact(&mut head).is_ok() && head[2..] == [0x12, 0x34]
 }
 
-/// The rules follow the API within a moment: the first of some tries that says so.
-fn soon(holds: impl Fn() -> bool) -> bool {
-    (0..40).any(|_| holds() || { std::thread::sleep(Duration::from_millis(50)); false })
-}
-
 #[test]
 fn one_port_serves_two_protocols() {
     let Some(cluster) = Cluster::of_environment() else { return };
@@ -104,13 +100,15 @@ fn one_port_serves_two_protocols() {
     let service = |protocols: &[&str]| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "both"}, "spec": {"ports": ports(protocols)}}).to_string();
     let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "both-1", "labels": {"kubernetes.io/service-name": "both"}}, "addressType": "IPv4",
         "endpoints": [{"addresses": [at]}], "ports": [{"name": "tcp", "port": target, "protocol": "TCP"}, {"name": "udp", "port": target, "protocol": "UDP"}]});
+    // The rules follow the API within a moment: each change of the machine's rules is a line here.
+    let mut rules = Running::start(Command::new("nft").arg("monitor"));
     cluster.kubectl_with(&format!("create -n {name} -f -"), &service(&["TCP", "UDP"])).ok();
     cluster.kubectl_with(&format!("create -n {name} -f -"), &slice.to_string()).ok();
     let address = format!("{}:90", cluster.kubectl(&format!("get service both -n {name} -o jsonpath={{.spec.clusterIP}}")).ok());
-    assert!(soon(|| asks_by_tcp(&address)) && soon(|| asks_by_udp(&address)));
+    rules.until_holds(|| asks_by_tcp(&address) && asks_by_udp(&address));
     for (protocol, tcp, udp) in [("UDP", false, true), ("TCP", true, false)] {
         cluster.kubectl_with(&format!("replace -n {name} -f -"), &service(&[protocol])).ok();
-        assert!(soon(|| asks_by_tcp(&address) == tcp) && soon(|| asks_by_udp(&address) == udp), "with {protocol} alone");
+        rules.until_holds(|| asks_by_tcp(&address) == tcp && asks_by_udp(&address) == udp);
     }
 }
 
@@ -190,7 +188,7 @@ fn pods_and_services_are_reached_through_the_api() {
         }
         for target in ["pods/web:8080/proxy/healthz", "services/web/proxy/healthz"] {
             let address = format!("http://{at}{root}/{target}");
-            let code = run(std::process::Command::new("curl").args(&words).arg(&address), "").ok();
+            let code = run(Command::new("curl").args(&words).arg(&address), "").ok();
             assert!(matches!(code.as_str(), "200" | "405"), "{method} {target}: {code}");
         }
     }

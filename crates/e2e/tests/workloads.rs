@@ -54,13 +54,13 @@ fn a_failure_policy_decides_what_a_failure_means() {
     assert!(condition["message"].as_str().is_some_and(|m| m.contains("failed with exit code 42 matching FailJob rule at index 0")), "{condition}");
     // A pod that is driven out does not count against the limit.
     let ignored = json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]});
-    let manifest = job("goes-on", "trap 'exit 1' TERM; test $(date +%s) -gt $UNTIL && exit 0; sleep 1000 & wait", json!({"backoffLimit": 0, "podFailurePolicy": ignored}));
-    let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() + 4;
-    let manifest = manifest.to_string().replace("$UNTIL", &until.to_string());
-    cluster.kubectl_with(&format!("create -n {} -f -", space.name), &manifest).ok();
+    let mut manifest = job("goes-on", "test -e /told/end && exit 0; trap 'exit 1' TERM; sleep 1000 & wait", json!({"backoffLimit": 0, "podFailurePolicy": ignored}));
+    let pod = &mut manifest["spec"]["template"]["spec"];
+    pod["volumes"] = json!([{"name": "told", "configMap": {"name": "told", "optional": true}}]);
+    pod["containers"][0]["volumeMounts"] = json!([{"name": "told", "mountPath": "/told"}]);
+    cluster.kubectl_with(&format!("create -n {} -f -", space.name), &manifest.to_string()).ok();
     cluster.kubectl(&format!("wait job/goes-on -n {} --for=jsonpath={{.status.ready}}=1 --timeout=60s", space.name)).ok();
-    let wait = until.saturating_sub(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs());
-    std::thread::sleep(std::time::Duration::from_secs(wait + 1));
+    cluster.kubectl(&format!("create configmap told -n {} --from-literal=end=now", space.name)).ok();
     let pod = cluster.kubectl(&format!("get pods -n {} -l batch.kubernetes.io/job-name=goes-on -o jsonpath={{.items[0].metadata.name}}", space.name)).ok();
     evict(&cluster, &space.name, &pod).ok();
     cluster.kubectl(&format!("wait job/goes-on -n {} --for=condition=Complete --timeout=90s", space.name)).ok();

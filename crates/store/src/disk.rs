@@ -5,11 +5,13 @@
 //! snapshot aside while writes go on, then removes the generation before the last.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
+use crate::files::{Growing, Listen};
 use crate::frame::{self, Found};
 use crate::log::{self, Named};
 use crate::record::Event;
@@ -26,11 +28,13 @@ pub struct DiskOptions {
     pub history_bytes: usize,
     /// Tables whose values are encrypted on disk.
     pub seal: Option<SealOptions>,
+    /// Hears of every step on the files.
+    pub listen: Listen,
 }
 
 impl Default for DiskOptions {
     fn default() -> Self {
-        Self { compact_bytes: 32 << 20, history_bytes: crate::DEFAULT_HISTORY_BYTES, seal: None }
+        Self { compact_bytes: 32 << 20, history_bytes: crate::DEFAULT_HISTORY_BYTES, seal: None, listen: Listen::default() }
     }
 }
 
@@ -55,13 +59,13 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
 pub(crate) struct Disk {
     folder: PathBuf,
     options: DiskOptions,
-    log: File,
-    log_path: PathBuf,
+    log: Growing,
     log_len: u64,
     /// Length of the last snapshot: a measure of what is live.
     live: u64,
     buffer: Vec<u8>,
     compacting: Arc<AtomicBool>,
+    compaction: Option<JoinHandle<()>>,
     failed: Option<String>,
     _lock: File,
 }
@@ -117,24 +121,36 @@ pub(crate) fn open(folder: &Path, options: DiskOptions) -> Result<(Arc<Shared>, 
     }
     let revision = state.revision;
     shared.publish(state, events);
-    let (log_path, log_len) = last.unwrap_or_else(|| (log_path(folder, revision), 0));
-    let mut log = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&log_path).map_err(at(&log_path))?;
-    log.set_len(log_len).and_then(|()| log.seek(io::SeekFrom::End(0))).and_then(|_| log.sync_all()).map_err(at(&log_path))?;
-    snapshot::sync_folder(&log_path).map_err(at(folder))?;
+    let log = continued(folder, last.as_ref().map(|(path, len)| (path.as_path(), *len)), revision, &options.listen)?;
+    let log_len = last.map_or(0, |(_, len)| len);
     tracing::info!(folder = %folder.display(), revision, "store opened");
     let disk = Disk {
         folder: folder.to_owned(),
         options,
         log,
-        log_path,
         log_len,
         live,
         buffer: Vec::new(),
         compacting: Arc::default(),
+        compaction: None,
         failed: None,
         _lock: lock,
     };
     Ok((shared, disk))
+}
+
+/// The log to go on with: the last one, cut to its good part, or a first one.
+fn continued(folder: &Path, last: Option<(&Path, u64)>, revision: u64, listen: &Listen) -> Result<Growing, OpenError> {
+    let new = log_path(folder, revision);
+    let path = last.map_or(new.as_path(), |(path, _)| path);
+    let log = match last {
+        Some((path, len)) => Growing::go_on(path, len, listen),
+        None => Growing::create_new(path, listen),
+    };
+    let log = log.map_err(at(path))?;
+    log.sync_all().map_err(at(path))?;
+    listen.sync_folder(folder).map_err(at(folder))?;
+    Ok(log)
 }
 
 /// The older of the two kept snapshots, so that replay also rebuilds history; the newer one if that is damaged.
@@ -190,9 +206,9 @@ fn replay(path: &Path, is_last: bool, shared: &Arc<Shared>, state: &mut State, e
 impl Disk {
     fn start_log(&mut self, revision: u64) -> io::Result<()> {
         let path = log_path(&self.folder, revision);
-        let log = OpenOptions::new().create_new(true).write(true).open(&path)?;
-        snapshot::sync_folder(&path)?;
-        (self.log, self.log_path, self.log_len) = (log, path, 0);
+        let log = Growing::create_new(&path, &self.options.listen)?;
+        self.options.listen.sync_folder(&self.folder)?;
+        (self.log, self.log_len) = (log, 0);
         Ok(())
     }
 
@@ -208,7 +224,7 @@ impl Disk {
             log::put_event(&mut self.buffer, shared, &mut named, *table, event)?;
         }
         frame::end(&mut self.buffer, start);
-        let written = self.log.write_all(&self.buffer);
+        let written = self.log.append(&self.buffer);
         if self.buffer.capacity() > 8 << 20 {
             self.buffer = Vec::new();
         }
@@ -217,7 +233,7 @@ impl Disk {
         }
         if let Err(error) = self.log.sync_data() {
             // What the kernel keeps after a failed fsync is unknown: nothing may be written on top of it.
-            let why = format!("{}: fsync failed ({error}); the store takes no more writes until a restart", self.log_path.display());
+            let why = format!("{}: fsync failed ({error}); the store takes no more writes until a restart", self.log.path().display());
             self.failed = Some(why.clone());
             return Err(io::Error::new(error.kind(), why));
         }
@@ -227,9 +243,9 @@ impl Disk {
 
     /// Undoes a write that the disk took only in part, so that the next one can succeed once there is room.
     fn take_back(&mut self, error: io::Error) -> io::Error {
-        let cut = self.log.set_len(self.log_len).and_then(|()| self.log.seek(io::SeekFrom::Start(self.log_len))).map(|_| ());
+        let cut = self.log.cut(self.log_len);
         let hint = if error.kind() == io::ErrorKind::StorageFull { "; free some space, writes go on by themselves" } else { "" };
-        let why = format!("{}: {error}{hint}", self.log_path.display());
+        let why = format!("{}: {error}{hint}", self.log.path().display());
         if let Err(cut) = cut {
             self.failed = Some(format!("{why}; cutting the log back failed too: {cut}"));
         }
@@ -247,32 +263,49 @@ impl Disk {
         }
         self.live = state.tables.iter().flat_map(|t| t.iter()).map(|r| r.weight() as u64).sum();
         self.compacting.store(true, Ordering::Release);
-        let (shared, folder, flag) = (shared.clone(), self.folder.clone(), self.compacting.clone());
+        let (shared, folder, flag, listen) = (shared.clone(), self.folder.clone(), self.compacting.clone(), self.options.listen.clone());
         let work = move || {
             let path = snapshot_path(&folder, state.revision);
-            match snapshot::write(&path, &shared, &state).and_then(|()| remove_old(&folder)) {
+            match snapshot::write(&path, &shared, &state, &listen).and_then(|()| remove_old(&folder, &listen)) {
                 Ok(()) => tracing::info!(revision = state.revision, "log compacted"),
                 Err(error) => tracing::warn!(%error, path = %path.display(), "could not compact the log"),
             }
             flag.store(false, Ordering::Release);
         };
-        if let Err(error) = std::thread::Builder::new().name("store-compact".into()).spawn(work) {
-            tracing::warn!(%error, "could not start compaction");
-            self.compacting.store(false, Ordering::Release);
+        match std::thread::Builder::new().name("store-compact".into()).spawn(work) {
+            Ok(thread) => self.compaction = Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, "could not start compaction");
+                self.compacting.store(false, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Whoever opens the folder next finds nobody at work in it.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(thread) = self.compaction.take() {
+            let _ = thread.join();
         }
     }
 }
 
 /// Keeps the two newest snapshots and the logs from the older of them on.
-fn remove_old(folder: &Path) -> io::Result<()> {
+fn remove_old(folder: &Path, listen: &Listen) -> io::Result<()> {
     let mut snapshots = numbered(folder, "snapshot-")?;
     let Some(newest) = snapshots.pop() else { return Ok(()) };
     let keep_from = snapshots.last().map_or(FIRST_REVISION, |(number, _)| *number).min(newest.0);
     snapshots.pop();
     let logs = numbered(folder, "log-")?;
     let old_logs = logs.windows(2).filter(|pair| pair[1].0 <= keep_from).map(|pair| &pair[0]);
-    for (_, path) in snapshots.iter().chain(old_logs) {
-        fs::remove_file(path)?;
+    for (_, path) in &snapshots {
+        listen.remove(path)?;
+    }
+    // An old snapshot that a power cut brings back would ask for the logs after it.
+    listen.sync_folder(folder)?;
+    for (_, path) in old_logs {
+        listen.remove(path)?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! A snapshot: everything at one revision, in one file that is either whole or not there.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::files::{Growing, Listen};
 use crate::frame::{self, Fields, Found};
 use crate::log::{self, Entries, Entry, Named};
 use crate::state::{Shared, State, TableId};
@@ -14,9 +15,9 @@ const FOOT: u8 = 11;
 const STRETCH: usize = 1 << 20;
 
 /// Writes `state` beside `path` and renames it into place once it is durable.
-pub fn write(path: &Path, shared: &Shared, state: &State) -> io::Result<()> {
+pub fn write(path: &Path, shared: &Shared, state: &State, listen: &Listen) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
+    let mut file = Growing::create(&part, listen)?;
     let mut named = Named::default();
     let mut buffer = Vec::with_capacity(STRETCH + (1 << 16));
     let start = frame::begin(&mut buffer);
@@ -31,7 +32,7 @@ pub fn write(path: &Path, shared: &Shared, state: &State) -> io::Result<()> {
             count += 1;
             if buffer.len() >= STRETCH {
                 frame::end(&mut buffer, start);
-                file.write_all(&buffer)?;
+                file.append(&buffer)?;
                 buffer.clear();
                 start = frame::begin(&mut buffer);
                 named = Named::default();
@@ -43,18 +44,10 @@ pub fn write(path: &Path, shared: &Shared, state: &State) -> io::Result<()> {
     buffer.push(FOOT);
     frame::put_u64(&mut buffer, count);
     frame::end(&mut buffer, start);
-    file.write_all(&buffer)?;
+    file.append(&buffer)?;
     file.sync_all()?;
-    fs::rename(&part, path)?;
-    sync_folder(path)
-}
-
-/// Makes a rename or a new file durable.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    listen.rename(&part, path)?;
+    path.parent().map_or(Ok(()), |folder| listen.sync_folder(folder))
 }
 
 /// Reads a snapshot; the state is whole or the error says at which byte it is not.

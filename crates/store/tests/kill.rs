@@ -15,7 +15,7 @@ const CHILD: &str = "KNARR_STORE_KILL_CHILD";
 const KILLS: usize = 200;
 
 fn options() -> DiskOptions {
-    DiskOptions { compact_bytes: 300_000, history_bytes: 64 << 20, seal: None }
+    DiskOptions { compact_bytes: 300_000, history_bytes: 64 << 20, ..DiskOptions::default() }
 }
 
 /// The writer process: acknowledged writes go to standard output, one line each, before the next write of that key.
