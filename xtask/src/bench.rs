@@ -16,6 +16,9 @@ pub struct Args {
     /// Measure the API server beside upstream's instead, with the same load client in the same run
     #[arg(long)]
     pub against_upstream: bool,
+    /// Measure the API server with very many objects and watchers instead
+    #[arg(long)]
+    pub scale: bool,
     /// Where upstream's servers were built, as `cargo xtask conformance` does
     #[arg(long, default_value = "/var/tmp/knarr-conformance", env = "KNARR_CONFORMANCE_WORK")]
     pub work: PathBuf,
@@ -27,6 +30,10 @@ pub struct Args {
 pub fn start(args: &Args) -> Result<()> {
     if args.against_upstream {
         return against_upstream(args);
+    }
+    if args.scale {
+        let mut command = cargo(&["run", "--release", "--package", "bench", "--"]);
+        return run(command.arg("--knarr").arg(build::release()?).args(["--data-dir", "/var/tmp/knarr-scale", "--scale"]));
     }
     // The bench package measures the cold start itself: it needs the binary, not a cluster that runs already.
     let cluster = Cluster::start(false)?;

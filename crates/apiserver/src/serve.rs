@@ -1,7 +1,12 @@
 //! HTTPS: accepting connections, who the client certificate names, HTTP/1.1 and HTTP/2 on one port.
 
+mod gather;
+
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -11,10 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use pki::{CertSlot, ClientAuth, Leaf};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use self::gather::Gather;
 use crate::auth::authenticate::Peer;
 use crate::handler;
 use crate::server::{Server, StartError};
@@ -84,6 +91,7 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|leaf| pki::peer_identity(leaf).ok());
     let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
         let (server, peer) = (server.clone(), peer.clone());
         async move {
@@ -94,6 +102,18 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(Duration::from_secs(30)).max_header_list_size(1 << 20);
+    if is_http2 {
+        let gather = Gather::new(stream);
+        let builder = builder.http2_only();
+        let connection = builder.serve_connection(TokioIo::new(gather.clone()), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            () = poll_fn(|context| step(connection.as_mut(), &gather, context)) => return,
+            () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = tokio::time::timeout(PATIENCE, poll_fn(|context| step(connection.as_mut(), &gather, context))).await;
+        return;
+    }
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
@@ -102,5 +122,14 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(PATIENCE, connection).await;
         }
+    }
+}
+
+/// Polls a connection, then sends what it wrote; over when either is.
+fn step<S: AsyncWrite + Unpin>(connection: Pin<&mut impl Future>, gather: &Gather<S>, context: &mut Context<'_>) -> Poll<()> {
+    let over = connection.poll(context).map(|_| ());
+    match gather.send(context) {
+        Poll::Ready(Err(_)) => Poll::Ready(()),
+        _ => over,
     }
 }

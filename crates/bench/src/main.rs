@@ -6,6 +6,7 @@ mod cluster;
 mod floor;
 mod pods;
 mod rival;
+mod scale;
 mod table;
 
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ struct Args {
     /// Times each measurement is taken; the table shows the median
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Measure an API server with very many objects and watchers instead
+    #[arg(long)]
+    scale: bool,
     /// Compare API servers instead: the folder that holds upstream's kube-apiserver
     #[arg(long, value_name = "DIR", requires = "load_client")]
     upstream: Option<PathBuf>,
@@ -40,6 +44,10 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     if let (Some(upstream), Some(load)) = (args.upstream, args.load_client) {
         return rival::compare(&rival::Plan { knarr: args.knarr, upstream, load, scratch: args.data_dir, objects: args.objects }).await;
+    }
+    if args.scale {
+        table::print(&scale::measure(&args.knarr, &args.data_dir).await?);
+        return Ok(());
     }
     let mut rows = Vec::new();
     let mut cold = Vec::new();

@@ -4,8 +4,8 @@
 //! the processors, stands what the servers spent themselves: processor time per request, from `/proc`.
 
 mod load;
-mod proc;
-mod subject;
+pub mod proc;
+pub mod subject;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +37,7 @@ struct Outcome {
 
 pub async fn compare(plan: &Plan) -> Result<()> {
     let theirs = measure(subject::upstream(plan).await?, plan).await?;
-    let ours = measure(subject::knarr(plan).await?, plan).await?;
+    let ours = measure(subject::knarr_afresh(plan).await?, plan).await?;
     print(&theirs, &ours, plan.objects);
     Ok(())
 }

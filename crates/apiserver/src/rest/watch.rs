@@ -4,6 +4,7 @@
 //! that reads too slowly is ended with 410 by the history's bound, never by a queue of its own.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http::{Response, StatusCode};
 use rand::Rng;
 use serde_json::{Value, json};
 use store::{Change, Event, Expired, Record, Watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::selection::Selection;
@@ -38,8 +39,9 @@ struct Stream {
     /// Sent once the initial records are.
     end_of_initial: bool,
     bookmarks: bool,
-    next_bookmark: Instant,
     ends: Instant,
+    /// Rings at the end or for the next bookmark, whichever is earlier; set anew only when it has rung.
+    clock: Pin<Box<Sleep>>,
     columns_sent: bool,
     over: bool,
 }
@@ -74,8 +76,8 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         initial,
         end_of_initial: send_initial == Some(true) && bookmarks,
         bookmarks,
-        next_bookmark: now + BOOKMARK_EVERY,
         ends: now + Duration::from_secs(seconds),
+        clock: Box::pin(sleep_until(now + BOOKMARK_EVERY.min(Duration::from_secs(seconds)))),
         columns_sent: false,
         over: false,
         call,
@@ -184,13 +186,16 @@ impl Stream {
                         put_event(&mut part, self.call.accept.form, "ERROR", &object::to_bytes(&expired_status(expired)));
                     }
                 },
-                () = sleep_until(self.next_bookmark) => {
-                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                () = self.clock.as_mut() => {
+                    let now = Instant::now();
+                    if now >= self.ends {
+                        return None;
+                    }
+                    self.clock.as_mut().reset(self.ends.min(now + BOOKMARK_EVERY));
                     if self.bookmarks {
                         self.put_bookmark(&mut part, false).await;
                     }
                 }
-                () = sleep_until(self.ends) => return None,
                 () = ended(self.call.served.ended.as_ref()) => return None,
                 () = server.closing.cancelled() => return None,
             }

@@ -9,11 +9,20 @@ const TICKS: u64 = 100;
 
 /// Resident memory of all the processes, in bytes.
 pub fn memory(pids: &[u32]) -> Result<u64> {
+    field(pids, "VmRSS:")
+}
+
+/// The most that was resident, in bytes.
+pub fn peak(pids: &[u32]) -> Result<u64> {
+    field(pids, "VmHWM:")
+}
+
+fn field(pids: &[u32], name: &str) -> Result<u64> {
     let mut sum = 0;
     for pid in pids {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid}"))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("the process tells no VmRSS")?;
-        sum += line.trim().split(' ').next().unwrap_or_default().parse::<u64>().context("VmRSS is no number")? << 10;
+        let line = status.lines().find_map(|l| l.strip_prefix(name)).with_context(|| format!("the process tells no {name}"))?;
+        sum += line.trim().split(' ').next().unwrap_or_default().parse::<u64>().with_context(|| format!("{name} is no number"))? << 10;
     }
     Ok(sum)
 }

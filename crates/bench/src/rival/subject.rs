@@ -38,7 +38,8 @@ impl Drop for Subject {
     }
 }
 
-fn fresh(folder: &Path) -> Result<()> {
+/// The folder, empty.
+pub fn fresh(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
@@ -88,13 +89,17 @@ pub async fn upstream(plan: &Plan) -> Result<Subject> {
     Ok(subject)
 }
 
-/// knarr's server alone, its store on disk with an fsync before every answer.
-pub async fn knarr(plan: &Plan) -> Result<Subject> {
+pub async fn knarr_afresh(plan: &Plan) -> Result<Subject> {
     let folder = plan.scratch.join("knarr");
     fresh(&folder)?;
+    knarr(&plan.knarr, &folder).await
+}
+
+/// knarr's server alone, its store on disk with an fsync before every answer.
+pub async fn knarr(binary: &Path, folder: &Path) -> Result<Subject> {
     let begin = Instant::now();
     let arguments = ["--data-dir", &folder.display().to_string(), "apiserver", "--port", "18781", "--service-cidr", "10.198.0.0/16", "--node-ip", "127.0.0.1"].map(str::to_owned);
-    let server = start(&plan.knarr, &folder, "knarr", &arguments)?;
+    let server = start(binary, folder, "knarr", &arguments)?;
     let mut subject = Subject { name: "knarr", url: "https://127.0.0.1:18781".into(), credentials: Vec::new(), ready: Duration::ZERO, processes: vec![server] };
     wait_until_ready(&mut subject, begin).await?;
     let mut identity = fs::read(folder.join("pki/admin.crt"))?;
