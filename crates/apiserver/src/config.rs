@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+pub use access::configuration::OidcFlags;
+use access::configuration::{Anonymous, Authentication};
+
 /// Settings of one API server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,8 +27,40 @@ pub struct Config {
     pub issuer: String,
     /// Where it is recorded who did what; none records nothing.
     pub audit: Option<crate::AuditConfig>,
+    /// Who may ask besides the cluster's own, and how they show it.
+    pub access: AccessConfig,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
+}
+
+/// Upstream's flags about identities, files read.
+#[derive(Debug, Clone, Default)]
+pub struct AccessConfig {
+    /// `--oidc-*`.
+    pub oidc: Option<OidcFlags>,
+    /// The text of `--authentication-config`.
+    pub authentication: Option<String>,
+    /// `--anonymous-auth`, where it is given.
+    pub anonymous: Option<bool>,
+}
+
+impl AccessConfig {
+    /// What the flags come to. `own` is the issuer of service accounts' tokens, which nobody else may be.
+    pub(crate) fn authentication(&self, own: &str) -> Result<Authentication, String> {
+        let mut configured = match (&self.authentication, &self.oidc) {
+            (Some(_), Some(_)) => return Err("authentication-config file and oidc-* flags are mutually exclusive".into()),
+            (Some(text), None) => Authentication::read(text, &[own]).map_err(|why| format!("--authentication-config: {why}"))?,
+            (None, Some(flags)) => Authentication::of_flags(flags, &[own])?,
+            (None, None) => Authentication::default(),
+        };
+        if let Some(everywhere) = self.anonymous {
+            if configured.anonymous.is_some() {
+                return Err("anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file".into());
+            }
+            configured.anonymous = Some(if everywhere { Anonymous::Everywhere } else { Anonymous::Nowhere });
+        }
+        Ok(configured)
+    }
 }
 
 /// How etcd is reached.
@@ -49,6 +84,7 @@ impl Config {
             service_cidr: "10.43.0.0/16".into(),
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
+            access: AccessConfig::default(),
             cluster_name: "knarr".into(),
         }
     }

@@ -81,7 +81,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     if backing::wants_fresh(&server.store, &info, &query) {
         server.store.fresh().await.map_err(rest::create::store_error)?;
     }
-    let real = identify(&server, &peer, request.headers(), &path)?;
+    let real = identify(&server, &peer, request.headers(), &path).await?;
     let user = impersonated(&server, real.clone(), request.headers())?;
     seen.records(&server, &real, &user, &info, (request.headers(), request.uri()), &peer).await;
     let mut seat = None;
@@ -199,10 +199,10 @@ async fn collect(mut body: Incoming) -> Result<Bytes, ApiError> {
 }
 
 /// The identity behind a request. Without credentials only health, version and public facts are served.
-fn identify(server: &Server, peer: &Peer, headers: &HeaderMap, path: &str) -> Result<User, ApiError> {
-    match server.authenticator.request(&server.store, peer, headers) {
+async fn identify(server: &Server, peer: &Peer, headers: &HeaderMap, path: &str) -> Result<User, ApiError> {
+    match server.authenticator.request(&server.store, peer, headers).await {
         Ok(Some(user)) => Ok(user),
-        Ok(None) if health::is_public(path) => Ok(User::anonymous()),
+        Ok(None) if server.authenticator.serves_anonymous(path) => Ok(User::anonymous()),
         Ok(None) => Err(ApiError::unauthorized()),
         Err(why) => {
             tracing::debug!(why, "credentials were refused");

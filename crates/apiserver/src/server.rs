@@ -79,7 +79,7 @@ impl Server {
         let registry = Registry::new(catalog::builtin(), &store);
         let addresses = Addresses::new(&store, &config.service_cidr).map_err(StartError::Config)?;
         let server = Arc::new(Self {
-            authenticator: Authenticator::new(signer, &config.issuer, &store),
+            authenticator: Authenticator::new(signer, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
             authorizer: Authorizer::new(&store),
             budgets: Budgets::new(&store),
             documents: Documents::default(),

@@ -85,6 +85,27 @@ impl Ast {
     }
 }
 
+impl Expr {
+    /// Whether `field` of the name `operand` is read here or below.
+    pub(crate) fn selects(&self, operand: &str, field: &str) -> bool {
+        let named = |expr: &Expr| matches!(&expr.kind, Kind::Ident(name) if name == operand);
+        let is_field = |expr: &Expr| matches!(&expr.kind, Kind::Const(Const::String(text)) if **text == *field);
+        let below = |expr: &Expr| expr.selects(operand, field);
+        match &self.kind {
+            Kind::Const(_) | Kind::Ident(_) | Kind::Error => false,
+            Kind::Select { operand: of, field: read, .. } => (named(of) && read == field) || below(of),
+            Kind::Call { function, target, args } => {
+                let optional = function == op::OPT_SELECT && matches!(args.as_slice(), [of, read] if named(of) && is_field(read));
+                optional || args.iter().chain(target.as_deref()).any(below)
+            }
+            Kind::List { items, .. } => items.iter().any(below),
+            Kind::Map(entries) => entries.iter().any(|e| below(&e.key) || below(&e.value)),
+            Kind::Struct { fields, .. } => fields.iter().any(|f| below(&f.value)),
+            Kind::Fold(fold) => [&fold.range, &fold.init, &fold.condition, &fold.step, &fold.result].into_iter().any(below),
+        }
+    }
+}
+
 impl Kind {
     /// How deep a node of this kind is.
     pub(crate) fn depth(&self) -> u16 {

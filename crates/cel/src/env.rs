@@ -144,6 +144,11 @@ impl Env {
         Ok(Program::new(source, ast, checked, self))
     }
 
+    /// Whether an expression reads `field` of the variable `operand` anywhere, also as `operand.?field`.
+    pub fn selects(&self, source: &str, operand: &str, field: &str) -> bool {
+        parse(source, self.syntax).is_ok_and(|ast| ast.root.selects(operand, field))
+    }
+
     /// A name and, within a container, what it may be short for; the longest first.
     pub(crate) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(global) = name.strip_prefix('.') {

@@ -5,11 +5,15 @@
 
 mod cluster;
 mod image;
+mod issuer;
 mod process;
+mod server;
 pub mod target;
 mod webhook;
 
 pub use cluster::{Cluster, Namespace};
 pub use image::{Image, shell_image};
+pub use issuer::{Issuer, Signer, in_seconds};
 pub use process::{Ran, Running, run};
+pub use server::{ApiServer, free_port};
 pub use webhook::Webhook;

@@ -106,6 +106,12 @@ impl Running {
             }
         }
     }
+
+    /// Ends it now.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Sends each line, its end with it, until the last one or until nobody listens.
@@ -116,7 +122,6 @@ fn read_lines(mut from: impl BufRead, to: &mpsc::Sender<String>) {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }

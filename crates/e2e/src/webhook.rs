@@ -58,13 +58,13 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, told: 
             break (String::from_utf8_lossy(&bytes[..at]).into_owned(), at + 4);
         }
     };
-    let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:").and_then(|n| n.trim().parse::<usize>().ok()))?;
+    let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length:").and_then(|n| n.trim().parse::<usize>().ok())).unwrap_or(0);
     while bytes.len() < body_at + length {
         let mut part = [0u8; 8192];
         let count = stream.read(&mut part).ok().filter(|n| *n > 0)?;
         bytes.extend_from_slice(part.get(..count)?);
     }
-    let body: Value = serde_json::from_slice(bytes.get(body_at..body_at + length)?).ok()?;
+    let body: Value = if length == 0 { Value::Null } else { serde_json::from_slice(bytes.get(body_at..body_at + length)?).ok()? };
     let target = head.split_whitespace().nth(1)?.to_owned();
     let path = target.split('?').next()?.to_owned();
     let (code, answer) = answers(&path, &body);

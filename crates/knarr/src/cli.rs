@@ -1,8 +1,11 @@
 //! The command line: one struct per command, help that teaches by example.
 
+mod access;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+pub use access::AccessArgs;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -86,6 +89,8 @@ pub struct ClusterArgs {
     pub account_secrets: bool,
     #[command(flatten)]
     pub etcd: EtcdArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// An etcd that holds the objects instead of the data folder; several servers may share one.

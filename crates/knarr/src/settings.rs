@@ -7,7 +7,7 @@ use anyhow::Context;
 use host::Layout;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{ClusterArgs, EtcdArgs};
+use crate::cli::{AccessArgs, ClusterArgs, EtcdArgs};
 use crate::failure::failure;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Settings {
     /// None: the objects are kept in the data folder.
     #[serde(default)]
     pub etcd: Option<Etcd>,
+    #[serde(default)]
+    pub access: AccessArgs,
 }
 
 /// The etcd that holds the objects.
@@ -84,6 +86,7 @@ impl Settings {
         settings.node_ip = args.node_ip.or(settings.node_ip);
         settings.account_secrets |= args.account_secrets;
         settings.etcd = Etcd::resolve(settings.etcd, &args.etcd)?;
+        settings.access = args.access.over(&settings.access)?;
         settings.validate()?;
         Ok(settings)
     }
@@ -101,6 +104,7 @@ impl Settings {
             service_cidr: "10.43.0.0/16".into(),
             account_secrets: false,
             etcd: None,
+            access: AccessArgs::default(),
         })
     }
 

@@ -18,5 +18,5 @@ pub use file::write_private;
 pub use identity::peer_identity;
 pub use keyring::Keyring;
 pub use request::SigningRequest;
-pub use tls::{CertSlot, ClientAuth, client_config, server_config};
+pub use tls::{CertSlot, ClientAuth, client_config, identity_of_pem, server_config};
 pub use token::TokenSigner;

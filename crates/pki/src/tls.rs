@@ -74,6 +74,12 @@ pub fn client_config(ca_pem: &str, identity: Option<&Issued>) -> Result<ClientCo
     }
 }
 
+/// A certificate with its chain, and its key, out of PEM.
+pub fn identity_of_pem(certificate: &[u8], key_pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+    let text = |bytes| std::str::from_utf8(bytes).map_err(Error::tls);
+    Ok((chain(text(certificate)?)?, key(text(key_pem)?)?))
+}
+
 fn certified(issued: &Issued) -> Result<CertifiedKey, Error> {
     let signer = rustls::crypto::ring::sign::any_supported_type(&key(&issued.key_pem)?).map_err(Error::tls)?;
     let certified = CertifiedKey::new(chain(&issued.cert_pem)?, signer);

@@ -1,17 +1,27 @@
-//! Credentials to identities: client certificates and service-account tokens.
+//! Credentials to identities: client certificates, tokens of service accounts, tokens of identity providers.
+//!
+//! Upstream: `pkg/kubeapiserver/authenticator/config.go`: each kind is asked in turn; what one refuses another may know.
 
-use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use api::meta;
-use catalog::walk;
+use access::configuration::{Anonymous, Authentication};
+use access::jwt::Token;
 use http::HeaderMap;
-use parking_lot::RwLock;
 use pki::TokenSigner;
 use serde_json::Value;
-use store::{Store, TableId};
+use sha2::{Digest, Sha256};
+use store::Store;
 
-use crate::object;
+use super::cache::Cache;
+use super::provider::Provider;
+use super::service_accounts::ServiceAccounts;
+use crate::config::AccessConfig;
+use crate::health;
 use crate::user::User;
+use crate::webhook::Services;
+
+/// Upstream: `TokenSuccessCacheTTL`.
+const TOKENS_HOLD: Duration = Duration::from_secs(10);
 
 /// Where a request comes from.
 #[derive(Debug, Clone)]
@@ -23,99 +33,106 @@ pub enum Peer {
 }
 
 pub struct Authenticator {
-    signer: RwLock<TokenSigner>,
-    issuer: String,
-    accounts: TableId,
-    pods: TableId,
-    secrets: TableId,
-    nodes: TableId,
+    accounts: ServiceAccounts,
+    providers: Vec<Provider>,
+    /// Users of tokens that were verified with some effort, by the tokens' digests.
+    verified: Cache<[u8; 32], User>,
+    anonymous: Anonymous,
 }
 
 impl Authenticator {
-    pub fn new(signer: TokenSigner, issuer: &str, store: &Store) -> Self {
-        let table = |plural: &str| store.table(&format!("/registry/{plural}"));
-        Self { signer: RwLock::new(signer), issuer: issuer.to_owned(), accounts: table("serviceaccounts"), pods: table("pods"), secrets: table("secrets"), nodes: table("nodes") }
+    pub fn new(signer: TokenSigner, issuer: &str, access: &AccessConfig, store: &Store) -> Result<Self, String> {
+        let configured = access.authentication(issuer)?;
+        let Authentication { issuers, anonymous } = configured;
+        let services = Services::new(store);
+        let providers = issuers.into_iter().map(|issuer| Provider::new(issuer, &services)).collect::<Result<_, _>>()?;
+        Ok(Self { accounts: ServiceAccounts::new(signer, issuer, store), providers, verified: Cache::new(), anonymous: anonymous.unwrap_or_default() })
+    }
+
+    /// Whether a request without credentials is served at a path, if rights allow.
+    pub fn serves_anonymous(&self, path: &str) -> bool {
+        match &self.anonymous {
+            Anonymous::Public => health::is_public(path),
+            Anonymous::Everywhere => true,
+            Anonymous::At(paths) => paths.iter().any(|p| p == path),
+            Anonymous::Nowhere => false,
+        }
     }
 
     /// The identity behind a request; none where it carries no credentials. Bad credentials are an error.
-    pub fn request(&self, store: &Store, peer: &Peer, headers: &HeaderMap) -> Result<Option<User>, String> {
+    pub async fn request(&self, store: &Store, peer: &Peer, headers: &HeaderMap) -> Result<Option<User>, String> {
         match peer {
             Peer::Local(user) => return Ok(Some(user.clone())),
             Peer::Remote { certificate: Some((name, organizations)), .. } => {
                 let mut user = User { name: name.clone(), groups: organizations.clone(), ..User::default() };
-                user.groups.push("system:authenticated".into());
+                user.is_authenticated();
                 return Ok(Some(user));
             }
             Peer::Remote { certificate: None, .. } => {}
         }
         let header = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if let Some(token) = header.strip_prefix("Bearer ").map(str::trim).filter(|t| !t.is_empty()) {
-            return self.token(store, token, &[]).map(|(user, _)| Some(user));
+        if let Some(token) = bearer(header) {
+            return self.token(store, token, &[]).await.map(|(user, _)| Some(user));
         }
         match websocket_token(headers) {
-            Some(token) => self.token(store, &token, &[]).map(|(user, _)| Some(user)),
+            Some(token) => self.token(store, &token, &[]).await.map(|(user, _)| Some(user)),
             None if header.is_empty() => Ok(None),
             None => Err("unsupported credentials".into()),
         }
     }
 
     pub fn sign(&self, claims: &Value) -> Result<String, pki::Error> {
-        self.signer.read().sign(claims)
+        self.accounts.sign(claims)
     }
 
     pub fn jwks(&self) -> Value {
-        self.signer.read().jwks()
+        self.accounts.jwks()
     }
 
-    /// Checks a service-account token; `wanted` audiences default to the server's own.
-    pub fn token(&self, store: &Store, token: &str, wanted: &[&str]) -> Result<(User, Vec<String>), String> {
-        let claims = self.signer.read().verify(token).map_err(|_| "invalid bearer token".to_owned())?;
-        if walk::text(&claims, "iss") != self.issuer {
-            return Err("invalid bearer token".into());
-        }
-        let audiences: Vec<&str> = match &claims["aud"] {
-            Value::String(one) => vec![one],
-            many => many.as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
-        };
-        let own = [self.issuer.as_str()];
+    /// The user behind a token; `wanted` audiences default to the server's own.
+    pub async fn token(&self, store: &Store, token: &str, wanted: &[&str]) -> Result<(User, Vec<String>), String> {
+        let own = [self.accounts.issuer.as_str()];
         let wanted = if wanted.is_empty() { &own[..] } else { wanted };
-        let shared: Vec<String> = audiences.into_iter().filter(|a| wanted.contains(a)).map(str::to_owned).collect();
-        if shared.is_empty() {
-            return Err("token audiences do not match".into());
+        let mut why = match self.accounts.token(store, token, wanted) {
+            Ok(found) => return Ok(found),
+            Err(why) => why,
+        };
+        // Upstream: these tokens are for the server itself, whatever they say.
+        if !wanted.contains(&own[0]) {
+            return Err(why);
         }
-        let private = &claims["kubernetes.io"];
-        let (namespace, name) = (walk::text(private, "namespace"), walk::text(private, "serviceaccount.name"));
-        let uid = walk::text(private, "serviceaccount.uid");
-        self.exists(store, self.accounts, namespace, name, uid).ok_or("service account has been deleted")?;
-        let mut user = User::new(format!("system:serviceaccount:{namespace}:{name}"), &["system:serviceaccounts"]);
-        user.groups.insert(1, format!("system:serviceaccounts:{namespace}"));
-        user.uid = uid.to_owned();
-        self.bound(store, private, namespace, &mut user.extra)?;
-        if let Some(id) = claims["jti"].as_str() {
-            user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={id}")]);
+        match self.provided(token).await {
+            Some(Ok(user)) => return Ok((user, vec![own[0].to_owned()])),
+            Some(Err(other)) => why = other,
+            None => {}
         }
-        Ok((user, shared))
+        Err(why)
     }
 
-    fn exists(&self, store: &Store, table: TableId, namespace: &str, name: &str, uid: &str) -> Option<Value> {
-        let record = store.view().get(table, &object::key(namespace, name))?;
-        let object = object::parse(&record.value);
-        (meta::uid(&object) == uid).then_some(object)
-    }
-
-    /// A token bound to an object ends with it.
-    fn bound(&self, store: &Store, private: &Value, namespace: &str, extra: &mut BTreeMap<String, Vec<String>>) -> Result<(), String> {
-        for (key, table, namespace) in [("pod", self.pods, namespace), ("secret", self.secrets, namespace), ("node", self.nodes, "")] {
-            let Some(reference) = private.get(key) else { continue };
-            let (name, uid) = (walk::text(reference, "name"), walk::text(reference, "uid"));
-            self.exists(store, table, namespace, name, uid).ok_or("the object that the token is bound to is gone")?;
-            if key != "secret" {
-                extra.insert(format!("authentication.kubernetes.io/{key}-name"), vec![name.to_owned()]);
-                extra.insert(format!("authentication.kubernetes.io/{key}-uid"), vec![uid.to_owned()]);
-            }
+    /// What an identity provider's token says; none where no provider issued it.
+    async fn provided(&self, text: &str) -> Option<Result<User, String>> {
+        if self.providers.is_empty() {
+            return None;
         }
-        Ok(())
+        let token = Token::parse(text)?;
+        let provider = self.providers.iter().find(|p| p.issued(&token))?;
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        if let Some(user) = self.verified.get(&digest, Instant::now()) {
+            return Some(Ok(user));
+        }
+        let user = provider.user(&token).await;
+        if let Ok(user) = &user {
+            self.verified.put(digest, user.clone(), TOKENS_HOLD, Instant::now());
+        }
+        Some(user)
     }
+}
+
+/// Upstream: the scheme's case does not matter.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 /// Browsers cannot set headers on WebSockets: the token travels as a subprotocol. Upstream: `base64url.bearer.authorization.k8s.io.`.

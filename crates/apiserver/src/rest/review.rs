@@ -21,7 +21,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let mut review = wire::decode_object(call, call.served.resource.gvk())?.value;
     extension::post(call, &mut review).await?;
     match &*call.served.resource.kind {
-        "SelfSubjectReview" => review["status"] = json!({"userInfo": user_info(&call.user)}),
+        "SelfSubjectReview" => review["status"] = json!({"userInfo": call.user.info()}),
         "TokenReview" => review["status"] = token_review(call, &review).await,
         "SelfSubjectRulesReview" => {
             let namespace = walk::text(&review, "spec.namespace");
@@ -49,17 +49,6 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     Ok(respond::encoded(StatusCode::CREATED, &review, call.accept.form))
 }
 
-pub fn user_info(user: &User) -> Value {
-    let mut info = json!({"username": user.name, "groups": user.groups});
-    if !user.uid.is_empty() {
-        info["uid"] = user.uid.clone().into();
-    }
-    if !user.extra.is_empty() {
-        info["extra"] = json!(user.extra);
-    }
-    info
-}
-
 fn user_of(spec: &Value) -> User {
     let groups = ["groups", "group"].iter().flat_map(|key| walk::list(spec, key)).filter_map(|g| g.as_str().map(str::to_owned)).collect();
     User { name: walk::text(spec, "user").to_owned(), groups, ..User::default() }
@@ -77,8 +66,8 @@ fn access(call: &Call, user: &User, spec: &Value) -> Value {
 async fn token_review(call: &Call, review: &Value) -> Value {
     let token = walk::text(review, "spec.token");
     let wanted: Vec<&str> = walk::list(review, "spec.audiences").iter().filter_map(Value::as_str).collect();
-    match call.server.authenticator.token(&call.server.store, token, &wanted) {
-        Ok((user, audiences)) => json!({"authenticated": true, "user": user_info(&user), "audiences": audiences}),
+    match call.server.authenticator.token(&call.server.store, token, &wanted).await {
+        Ok((user, audiences)) => json!({"authenticated": true, "user": user.info(), "audiences": audiences}),
         Err(why) => json!({"authenticated": false, "user": {}, "error": why}),
     }
 }

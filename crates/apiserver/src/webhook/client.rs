@@ -98,7 +98,7 @@ fn is_text<B>(answer: &Response<B>) -> bool {
 }
 
 /// The innermost reason that has words of its own.
-fn words(error: &hyper_util::client::legacy::Error) -> String {
+pub fn words(error: &hyper_util::client::legacy::Error) -> String {
     let mut source = error.source();
     let mut last = error.to_string();
     while let Some(inner) = source {

@@ -15,7 +15,8 @@ mod trust;
 
 #[cfg(test)]
 pub use answer::CallError;
-pub use client::Hooks;
+pub use client::{Hooks, words as failure_words};
+pub use connect::Connector;
 pub use resolve::{Endpoint, Services};
 pub use target::{ServicePort, Target};
 pub use trust::{client_config, words as tls_words};

@@ -113,6 +113,7 @@ pub fn spawn(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<Child> {
         flag("etcd-keyfile", path(&args.etcd.key));
         flag("etcd-prefix", Some(args.etcd.prefix.clone()));
     }
+    command.args(args.access.words()?);
     if args.account_secrets {
         command.arg("--account-secrets");
     }

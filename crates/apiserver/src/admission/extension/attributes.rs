@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::Operation;
 use super::versions;
 use crate::object;
-use crate::rest::{Call, review, scale};
+use crate::rest::{Call, scale};
 use crate::wire;
 
 /// Metadata that a create is given after admission.
@@ -49,7 +49,7 @@ impl<'a> Attributes<'a> {
         };
         let shown = |value: Option<&Value>| value.map(|v| if part == "scale" && operation == Operation::Update { scale::scale_of(call, v) } else { Ok(v.clone()) }).transpose();
         let (options, dry_run) = options(call, operation)?;
-        let mut all = Self { call, kind, object: shown(object)?, old: shown(old)?, options, dry_run, namespace: None, user: review::user_info(&call.user), stamped: Vec::new(), subject };
+        let mut all = Self { call, kind, object: shown(object)?, old: shown(old)?, options, dry_run, namespace: None, user: call.user.info(), stamped: Vec::new(), subject };
         if operation == Operation::Create && part.is_empty() {
             all.take_stamps();
         }

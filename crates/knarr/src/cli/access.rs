@@ -1,0 +1,151 @@
+//! Upstream's flags about who may ask, under upstream's names. They are kept with the cluster's settings as they are given here.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use apiserver::{AccessConfig, OidcFlags};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::failure::failure;
+
+/// Who may ask, and how they show it.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[command(next_help_heading = "Identities")]
+#[serde(default)]
+pub struct AccessArgs {
+    /// Serve requests without credentials as system:anonymous [default: health and version only]
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub anonymous_auth: Option<bool>,
+    /// Who may issue tokens, as an AuthenticationConfiguration
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub authentication_config: Option<PathBuf>,
+    /// Take the tokens of this OpenID Connect issuer (https)
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub oidc_issuer_url: Option<String>,
+    /// The audience that its tokens must have
+    #[arg(long, hide_short_help = true, value_name = "ID")]
+    pub oidc_client_id: Option<String>,
+    /// Authority of its certificate [default: the machine's roots]
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub oidc_ca_file: Option<PathBuf>,
+    /// The claim that names the user [default: sub]
+    #[arg(long, hide_short_help = true, value_name = "CLAIM")]
+    pub oidc_username_claim: Option<String>,
+    /// What user names begin with; - for nothing [default: the issuer and #, but for the claim email]
+    #[arg(long, hide_short_help = true, value_name = "TEXT", allow_hyphen_values = true)]
+    pub oidc_username_prefix: Option<String>,
+    /// The claim that holds groups
+    #[arg(long, hide_short_help = true, value_name = "CLAIM")]
+    pub oidc_groups_claim: Option<String>,
+    /// What groups begin with
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
+    pub oidc_groups_prefix: Option<String>,
+    /// A claim that tokens must hold with this value; may be given many times
+    #[arg(long, hide_short_help = true, value_name = "CLAIM=VALUE")]
+    pub oidc_required_claim: Vec<String>,
+    /// How tokens may be signed [default: RS256]
+    #[arg(long, hide_short_help = true, value_name = "ALG", value_delimiter = ',')]
+    pub oidc_signing_algs: Vec<String>,
+}
+
+/// A file's path from the root on: the server in the background runs elsewhere.
+fn file(text: &str) -> Result<PathBuf, String> {
+    std::path::absolute(text).map_err(|e| e.to_string())
+}
+
+impl AccessArgs {
+    /// These flags over those of the last start.
+    pub fn over(&self, saved: &Self) -> anyhow::Result<Self> {
+        let mut merged = saved.given()?;
+        merged.extend(self.given()?);
+        Ok(serde_json::from_value(Value::Object(merged))?)
+    }
+
+    /// The flags that were given, by their names in Rust.
+    fn given(&self) -> anyhow::Result<Map<String, Value>> {
+        let Value::Object(all) = serde_json::to_value(self)? else { return Ok(Map::new()) };
+        Ok(all.into_iter().filter(|(_, value)| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty())).collect())
+    }
+
+    /// The flags as a command line has them.
+    pub fn words(&self) -> anyhow::Result<Vec<String>> {
+        let mut words = Vec::new();
+        for (name, value) in self.given()? {
+            let flag = format!("--{}", name.replace('_', "-"));
+            let values = if let Value::Array(many) = value { many } else { vec![value] };
+            words.extend(values.iter().map(|v| format!("{flag}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned))));
+        }
+        Ok(words)
+    }
+
+    /// What the API server needs to know, the files read.
+    pub fn config(&self) -> anyhow::Result<AccessConfig> {
+        Ok(AccessConfig { oidc: self.oidc()?, authentication: self.authentication_config.as_ref().map(text).transpose()?, anonymous: self.anonymous_auth })
+    }
+
+    fn oidc(&self) -> anyhow::Result<Option<OidcFlags>> {
+        if !self.given()?.keys().any(|name| name.starts_with("oidc_")) {
+            return Ok(None);
+        }
+        let (Some(issuer_url), Some(client_id)) = (self.oidc_issuer_url.clone(), self.oidc_client_id.clone()) else {
+            return Err(failure("oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set", "give --oidc-issuer-url and --oidc-client-id"));
+        };
+        let pair = |text: &String| {
+            let pair = text.split_once('=').map(|(claim, value)| (claim.trim().to_owned(), value.to_owned()));
+            pair.ok_or_else(|| failure(format!("{text:?} is no required claim"), "write --oidc-required-claim CLAIM=VALUE"))
+        };
+        let word = |value: &Option<String>| value.clone().unwrap_or_default();
+        Ok(Some(OidcFlags {
+            issuer_url,
+            client_id,
+            ca: self.oidc_ca_file.as_ref().map(text).transpose()?.unwrap_or_default(),
+            username_claim: word(&self.oidc_username_claim),
+            username_prefix: word(&self.oidc_username_prefix),
+            groups_claim: word(&self.oidc_groups_claim),
+            groups_prefix: word(&self.oidc_groups_prefix),
+            required_claims: self.oidc_required_claim.iter().map(pair).collect::<anyhow::Result<_>>()?,
+            signing_algs: self.oidc_signing_algs.clone(),
+        }))
+    }
+}
+
+fn text(path: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        access: AccessArgs,
+    }
+
+    fn line(words: &[&str]) -> AccessArgs {
+        Line::parse_from(["x"].iter().chain(words)).access
+    }
+
+    #[test]
+    fn flags_are_kept_and_passed_on() {
+        let saved = line(&["--oidc-issuer-url=https://a", "--oidc-client-id", "x", "--oidc-signing-algs=RS256,ES256", "--anonymous-auth", "--oidc-ca-file=ca.crt"]);
+        let now = line(&["--oidc-client-id=y", "--anonymous-auth=false", "--oidc-username-prefix", "-"]).over(&saved).unwrap();
+        assert_eq!((now.oidc_issuer_url.as_deref(), now.oidc_client_id.as_deref(), now.anonymous_auth), (Some("https://a"), Some("y"), Some(false)));
+        assert!(now.oidc_ca_file.as_ref().is_some_and(|p| p.is_absolute()));
+        let words = now.words().unwrap();
+        assert!(words.contains(&"--oidc-signing-algs=ES256".into()) && words.contains(&"--anonymous-auth=false".into()), "{words:?}");
+        assert_eq!(line(&words.iter().map(String::as_str).collect::<Vec<_>>()), now);
+        assert_eq!(serde_json::from_str::<AccessArgs>("{}").unwrap(), AccessArgs::default());
+    }
+
+    #[test]
+    fn flags_that_need_each_other_are_told() {
+        assert!(line(&[]).config().unwrap().oidc.is_none());
+        assert!(line(&["--oidc-client-id=x"]).config().unwrap_err().to_string().contains("must be specified together"));
+        assert!(line(&["--oidc-issuer-url=https://a", "--oidc-client-id=x", "--oidc-required-claim=a"]).config().is_err());
+    }
+}
