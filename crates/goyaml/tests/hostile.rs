@@ -1,0 +1,47 @@
+//! Texts made to exhaust a reader: aliases that multiply, deep nests, cycles. Each is refused, quickly.
+
+fn refused(text: &str) -> String {
+    goyaml::from_yaml(text).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn aliases_that_multiply_are_refused() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..12 {
+        let before = format!("*a{}, ", i - 1).repeat(10);
+        bomb += &format!("a{i}: &a{i} [{}]\n", before.trim_end_matches(", "));
+    }
+    assert!(refused(&bomb).contains("excessive aliasing"));
+}
+
+#[test]
+fn merges_that_multiply_are_refused() {
+    let mut bomb = String::from("a0: &a0 {k0: 1, k1: 1, k2: 1}\n");
+    for i in 1..30 {
+        let before = i - 1;
+        bomb += &format!("a{i}: &a{i}\n  <<: [*a{before}, *a{before}, *a{before}]\n");
+    }
+    assert!(refused(&bomb).contains("excessive aliasing"));
+}
+
+#[test]
+fn deep_nests_are_refused() {
+    refused(&"[".repeat(100_000));
+    refused(&format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)));
+    refused(&(0..20_000).map(|i| format!("{}a:\n", " ".repeat(i.min(3_000)))).collect::<String>());
+    refused(&"- ".repeat(50_000));
+}
+
+#[test]
+fn an_anchor_cannot_hold_itself() {
+    refused("a: &a\n  b: *a\n");
+    refused("&a [*a]");
+}
+
+#[test]
+fn errors_name_the_line() {
+    let error = goyaml::from_yaml("a: 1\nb: [1\nc: 2: 3\n").expect_err("broken");
+    assert!(error.line >= 2 && error.to_string().starts_with("yaml: line "), "{error}");
+    let twice = goyaml::from_yaml_strict("a: 1\nb: 2\na: 3\n").expect_err("twice");
+    assert_eq!(twice.to_string(), "yaml: unmarshal errors:\n  line 3: key \"a\" already set in map");
+}
