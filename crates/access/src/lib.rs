@@ -3,12 +3,18 @@
 //! Never fetches keys, reads files or asks anybody: that is the server's part. Keeps true: a configuration that was accepted can be
 //! used as it stands; its expressions are compiled when it is read.
 
+pub mod bootstrap;
 pub mod configuration;
+mod duration;
 mod expressions;
 pub mod issuer;
 pub mod jwt;
 mod mapping;
+pub mod remote;
+mod request_header;
 mod user;
 
+pub use duration::duration;
 pub use issuer::Issuer;
+pub use request_header::RequestHeader;
 pub use user::User;

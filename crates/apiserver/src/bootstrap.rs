@@ -45,8 +45,23 @@ pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
             "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
     )
     .await?;
-    replace(server, server.aggregator.front.published()).await?;
+    replace(server, server.authenticator.certificates.published()).await?;
+    if server.config.access.bootstrap_tokens {
+        ensure(server, cluster_info(server)).await?;
+    }
     kubernetes_service(server).await
+}
+
+/// What a machine with nothing but a bootstrap token learns of the cluster; the controllers sign it for each token.
+///
+/// Upstream: kubeadm makes it, `cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`.
+fn cluster_info(server: &Arc<Server>) -> Value {
+    use base64::Engine as _;
+    let ca = base64::prelude::BASE64_STANDARD.encode(server.ca_pem());
+    let port = server.config.listen.map_or(6443, |l| l.port());
+    let at = std::net::SocketAddr::new(server.config.advertise, port);
+    let kubeconfig = format!("apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {ca}\n    server: https://{at}\n  name: \"\"\ncontexts: null\ncurrent-context: \"\"\nkind: Config\npreferences: {{}}\nusers: null\n");
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster-info", "namespace": "kube-public"}, "data": {"kubeconfig": kubeconfig}})
 }
 
 /// The service through which pods reach this server, with its endpoints.

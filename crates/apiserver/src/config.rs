@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+pub use access::RequestHeader;
 pub use access::configuration::OidcFlags;
 use access::configuration::{Anonymous, Authentication};
 
@@ -42,6 +44,25 @@ pub struct AccessConfig {
     pub authentication: Option<String>,
     /// `--anonymous-auth`, where it is given.
     pub anonymous: Option<bool>,
+    /// `--authentication-token-webhook-*`.
+    pub token_webhook: Option<TokenWebhookConfig>,
+    /// `--enable-bootstrap-token-auth`.
+    pub bootstrap_tokens: bool,
+    /// `--client-ca-file`: authorities of clients besides the cluster's own, in PEM.
+    pub client_ca: Option<String>,
+    /// `--requestheader-*`; none: the cluster's own front proxy.
+    pub request_header: Option<RequestHeader>,
+}
+
+/// A webhook that knows tokens.
+#[derive(Debug, Clone)]
+pub struct TokenWebhookConfig {
+    /// The text of a kubeconfig, and the folder that it names files from.
+    pub kubeconfig: String,
+    pub folder: PathBuf,
+    /// Of TokenReview: `v1` or `v1beta1`.
+    pub version: String,
+    pub cache_ttl: Duration,
 }
 
 impl AccessConfig {

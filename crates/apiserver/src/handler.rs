@@ -14,7 +14,7 @@ use crate::aggregate::registrations::Remote;
 use crate::aggregate;
 use crate::auth::authenticate::Peer;
 use crate::auth::authorize::{Attributes, Decision};
-use crate::flow;
+use crate::flow::{self, Seat};
 use crate::info::{Info, segment_fault};
 use crate::query::Query;
 use crate::respond::{self, Accept, Body};
@@ -81,21 +81,15 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     if backing::wants_fresh(&server.store, &info, &query) {
         server.store.fresh().await.map_err(rest::create::store_error)?;
     }
-    let real = identify(&server, &peer, request.headers(), &path).await?;
-    let user = impersonated(&server, real.clone(), request.headers())?;
-    seen.records(&server, &real, &user, &info, (request.headers(), request.uri()), &peer).await;
-    let mut seat = None;
-    if matches!(peer, Peer::Remote { .. }) && !flow::is_long(&info) {
-        let width = flow::width_of(&server, &info, &query);
-        match server.flow.enter(&server.store, &user, &info, width).await {
-            Ok(taken) => {
-                seen.flow = Some(taken.label.clone());
-                seat = Some(taken);
-            }
-            Err(refused) => return Ok(*refused),
+    let (parts, body) = request.into_parts();
+    let (user, seat) = match enter(&server, &peer, &parts, &info, &query, seen).await {
+        Ok(entered) => entered,
+        Err(refusal) => {
+            drain(body).await;
+            return refusal;
         }
-    }
-    seen.decided(authorize(&server, &user, &info))?;
+    };
+    let request = Request::from_parts(parts, body);
     if let Some(remote) = server.aggregator.route(&server.store, &path) {
         let _seat = seat;
         let passed: BoxFuture<'static, Response<Body>> = Box::pin(pass_to(server, remote, user, peer, request));
@@ -138,6 +132,36 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         _ => Box::pin(rest::serve(call)),
     };
     tokio::time::timeout(limit, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+}
+
+/// Who asks, whether there is room, and whether they may. What is refused is answered with the error's content.
+async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, info: &Info, query: &Query, seen: &mut Seen) -> Result<(User, Option<Seat>), Result<Response<Body>, ApiError>> {
+    let real = identify(server, peer, &request.headers, request.uri.path()).await.map_err(Err)?;
+    let user = impersonated(server, real.clone(), &request.headers).map_err(Err)?;
+    seen.records(server, &real, &user, info, (&request.headers, &request.uri), peer).await;
+    let mut seat = None;
+    if matches!(peer, Peer::Remote { .. }) && !flow::is_long(info) {
+        let width = flow::width_of(server, info, query);
+        let taken = server.flow.enter(&server.store, &user, info, width).await.map_err(|refused| Ok(*refused))?;
+        seen.flow = Some(taken.label.clone());
+        seat = Some(taken);
+    }
+    seen.decided(authorize(server, &user, info)).map_err(Err)?;
+    Ok((user, seat))
+}
+
+/// Reads what is left of a refused request's body: a client that still sends would miss the answer.
+///
+/// Upstream: Go's server reads up to 256 KiB of it.
+async fn drain(mut body: Incoming) {
+    let ends = tokio::time::Instant::now() + Duration::from_secs(1);
+    let mut left = 256usize << 10;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(ends, body.frame()).await {
+        left = match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(left) => left,
+            None => return,
+        };
+    }
 }
 
 /// What is no segment of a path names nothing, and no key of the store is made of it (CVE-2022-3162).

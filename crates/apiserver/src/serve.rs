@@ -37,7 +37,7 @@ pub async fn listen(server: Arc<Server>, address: SocketAddr) -> Result<(), Star
     let leaf = leaf(&server);
     let issued = server.authority.load_or_issue(&server.config.pki_dir, "apiserver", &leaf)?;
     let slot = CertSlot::new(&issued)?;
-    let tls = pki::server_config(slot, ClientAuth::Optional { ca_pem: server.authority.cert_pem() })?;
+    let tls = pki::server_config(slot, ClientAuth::Shown { roots: &server.authenticator.certificates.roots() })?;
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     tracing::info!(%address, "serving the API");
     tokio::spawn(accept(server, listener, TlsAcceptor::from(tls)));
@@ -88,7 +88,7 @@ async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
 async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls: TlsAcceptor) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|leaf| pki::peer_identity(leaf).ok());
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| server.authenticator.certificates.look(chain));
     let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -13,6 +13,7 @@ use crate::aggregate::{self, Aggregator};
 use crate::admission::service::Addresses;
 use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
+use crate::auth::certificate::Certificates;
 use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
 use crate::config::Config;
@@ -78,15 +79,16 @@ impl Server {
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);
         let addresses = Addresses::new(&store, &config.service_cidr).map_err(StartError::Config)?;
+        let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
-            authenticator: Authenticator::new(signer, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
+            authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
             authorizer: Authorizer::new(&store),
             budgets: Budgets::new(&store),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store),
             configured: Configured::derived(&store),
-            aggregator: Aggregator::new(&store, &config.pki_dir, &authority)?,
+            aggregator,
             registry: ArcSwap::from_pointee(registry),
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
@@ -146,6 +148,16 @@ impl Server {
         self.registry.store(renewed.clone());
         renewed
     }
+}
+
+/// Whose client certificates count: the cluster's own authority's, and what the configuration adds.
+fn certificates(config: &Config, authority: &Authority, aggregator: &Aggregator) -> Result<Certificates, StartError> {
+    let clients = match &config.access.client_ca {
+        Some(further) => format!("{}{further}", authority.cert_pem()),
+        None => authority.cert_pem().to_owned(),
+    };
+    let front = config.access.request_header.clone().unwrap_or_else(|| aggregator.front.request_header());
+    Certificates::new(clients, front).map_err(StartError::Config)
 }
 
 fn open_audit(config: &Config) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {

@@ -20,6 +20,8 @@ pub struct Config {
     pub load_balancer: bool,
     /// Every service account gets a Secret with a token, as before 1.24.
     pub account_secrets: bool,
+    /// The cluster's facts are signed for bootstrap tokens, and tokens that have ended are removed.
+    pub bootstrap_tokens: bool,
     /// Run only while holding the lease `kube-controller-manager` under this identity; empty: always run.
     pub leader_identity: String,
     /// Paged lists in place of streaming ones, for API servers before 1.32.
@@ -40,6 +42,7 @@ impl Default for Config {
             terminated_pods: 12_500,
             load_balancer: true,
             account_secrets: false,
+            bootstrap_tokens: false,
             leader_identity: String::new(),
             paged_lists: false,
             signing: None,

@@ -5,6 +5,7 @@
 
 mod account_secrets;
 mod account_tokens;
+mod bootstrap_tokens;
 mod caches;
 #[cfg(test)]
 mod cases;

@@ -62,6 +62,9 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
         crate::root_ca::start(&caches, &shell, &config.cluster_ca_pem, config.paged_lists, &mut tasks);
     }
     crate::certificates::start(&caches, &shell, config.signing.as_ref(), &mut tasks);
+    if config.bootstrap_tokens {
+        crate::bootstrap_tokens::start(&shell, config.paged_lists, &mut tasks);
+    }
     if config.account_secrets {
         crate::account_secrets::start(&caches, &shell, config.paged_lists, &mut tasks);
     }

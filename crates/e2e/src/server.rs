@@ -72,6 +72,11 @@ impl ApiServer {
         run(command.args(line.split_whitespace()), manifest)
     }
 
+    /// `kubectl` that goes on.
+    pub fn watch(&self, line: &str) -> Running {
+        Running::start(Command::new("kubectl").arg("--kubeconfig").arg(self.data.join("kubeconfig")).args(line.split_whitespace()))
+    }
+
     /// A request with whatever curl is told: the code, and the body as it came.
     pub fn curl(&self, path: &str, args: &[&str], body: &str) -> (u16, String) {
         let mut command = Command::new("curl");

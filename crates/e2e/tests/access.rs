@@ -1,6 +1,11 @@
 //! Who may ask: identities from elsewhere, shown to API servers of the tests' own.
 
-use e2e::{ApiServer, Issuer, Signer, in_seconds};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use e2e::{ApiServer, Issuer, Running, Signer, Webhook, in_seconds, run};
 use serde_json::{Value, json};
 
 fn names(info: &Value) -> (String, Vec<String>) {
@@ -122,4 +127,147 @@ fn who_shows_nothing_is_served_where_it_was_allowed() {
     assert_eq!(bare(&server, "/version"), 200);
     server.restart(&["--anonymous-auth=false"]);
     assert_eq!((bare(&server, "/readyz"), bare(&server, "/api/v1/pods")), (401, 401));
+}
+
+/// A kubeconfig that leads to a path of a webhook.
+fn kubeconfig(folder: &Path, name: &str, webhook: &Webhook, path: &str) -> String {
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "w",
+        "clusters": [{"name": "w", "cluster": {"server": format!("https://localhost:{}{path}", webhook.port), "certificate-authority-data": webhook.ca_bundle}}],
+        "users": [{"name": "w", "user": {"token": "for-the-webhook"}}], "contexts": [{"name": "w", "context": {"cluster": "w", "user": "w"}}]});
+    let file = folder.join(name);
+    std::fs::write(&file, config.to_string()).expect("the kubeconfig is written");
+    file.display().to_string()
+}
+
+#[test]
+fn tokens_that_a_webhook_knows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let webhook = Webhook::start(Arc::new(|_, review| {
+        let status = match review["spec"]["token"].as_str().unwrap_or_default() {
+            "good" => json!({"authenticated": true, "user": {"username": "eva", "uid": "42", "groups": ["dev"], "extra": {"example.org/k": ["v"]}}}),
+            "broken" => return (503, json!({"no": "status"})),
+            "elsewhere" => return (302, json!({"location": "https://localhost:1/"})),
+            "other-audience" => json!({"authenticated": true, "user": {"username": "eva"}, "audiences": ["vault"]}),
+            _ => json!({"authenticated": false, "error": "never heard of it"}),
+        };
+        (200, json!({"apiVersion": review["apiVersion"], "kind": "TokenReview", "status": status}))
+    }));
+    let flag = format!("--authentication-token-webhook-config-file={}", kubeconfig(folder.path(), "tokens", &webhook, "/authenticate"));
+    let Some(server) = ApiServer::start(folder.path(), &[&flag, "--authentication-token-webhook-version=v1", "--authentication-token-webhook-cache-ttl=1h"]) else { return };
+    let asked = || webhook.asked.try_iter().collect::<Vec<_>>();
+    for _ in 0..3 {
+        let (code, info) = server.who("good");
+        assert_eq!((code, names(&info)), (201, ("eva".into(), vec!["dev".into(), "system:authenticated".into()])));
+        assert_eq!((&info["uid"], &info["extra"]), (&json!("42"), &json!({"example.org/k": ["v"]})));
+    }
+    let calls = asked();
+    assert_eq!(calls.len(), 1, "the answer holds for an hour");
+    assert_eq!((calls[0].0.as_str(), &calls[0].1["apiVersion"], &calls[0].1["spec"]["token"]), ("/authenticate", &json!("authentication.k8s.io/v1"), &json!("good")));
+    assert_eq!(calls[0].1["spec"]["audiences"], json!(["https://kubernetes.default.svc.cluster.local"]));
+    for token in ["unknown", "broken", "elsewhere", "other-audience"] {
+        let (code, status) = server.who(token);
+        assert_eq!((code, &status["message"]), (401, &json!("Unauthorized")), "{token}");
+    }
+    assert_eq!(asked().len(), 4);
+    // For others the same webhook is asked, with their audiences.
+    let review = |token: &str, audiences: Value| json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": token, "audiences": audiences}});
+    let told = |review: Value| -> Value { serde_json::from_str::<Value>(&server.kubectl_with("create -o json -f -", &review.to_string()).ok()).expect("JSON")["status"].take() };
+    let known = told(review("other-audience", json!(["vault"])));
+    assert_eq!((&known["authenticated"], &known["audiences"]), (&json!(true), &json!(["vault"])));
+    let unknown = told(review("unknown", json!([])));
+    assert!(unknown.get("authenticated").is_none() && unknown["error"].as_str().is_some_and(|e| e.contains("never heard of it")), "{unknown}");
+    assert!(server.kubectl_with("create -f -", &review("", json!([])).to_string()).fails().contains("token is required for TokenReview in authentication"));
+    let version = ApiServer::refuses(folder.path(), &[&flag, "--authentication-token-webhook-version=v2"]);
+    assert!(version.contains("unsupported authentication webhook version \"v2\", supported versions are \"v1\", \"v1beta1\""), "{version}");
+    let time = ApiServer::refuses(folder.path(), &[&flag, "--authentication-token-webhook-cache-ttl=soon"]);
+    assert!(time.contains("write it like 30s or 2m0s"), "{time}");
+}
+
+#[test]
+fn machines_join_with_bootstrap_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(mut server) = ApiServer::start(folder.path(), &[]) else { return };
+    let secret = |id: &str, more: Value| {
+        let mut data = json!({"token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true", "usage-bootstrap-signing": "true"});
+        data.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        json!({"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token", "metadata": {"name": format!("bootstrap-token-{id}"), "namespace": "kube-system"}, "stringData": data}).to_string()
+    };
+    server.kubectl_with("create -f -", &secret("abcdef", json!({"auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token"}))).ok();
+    assert_eq!(server.who("abcdef.0123456789abcdef").0, 401, "nobody asked for such tokens");
+    server.restart(&["--enable-bootstrap-token-auth"]);
+    let (code, info) = server.who("abcdef.0123456789abcdef");
+    assert_eq!((code, names(&info)), (201, ("system:bootstrap:abcdef".into(), ["system:bootstrappers", "system:bootstrappers:kubeadm:default-node-token", "system:authenticated"].map(str::to_owned).into())));
+    server.kubectl_with("create -f -", &secret("ended0", json!({"expiration": "2001-01-01T00:00:00Z"}))).ok();
+    server.kubectl_with("create -f -", &secret("nologs", json!({"usage-bootstrap-authentication": "false"}))).ok();
+    server.kubectl_with("create -f -", &secret("master", json!({"auth-extra-groups": "system:masters"}))).ok();
+    for token in ["abcdef.0123456789abcdee", "ended0.0123456789abcdef", "nologs.0123456789abcdef", "master.0123456789abcdef", "absent.0123456789abcdef"] {
+        assert_eq!(server.who(token).0, 401, "{token}");
+    }
+    // The controllers sign what is public for each token, and remove what has ended.
+    let mut command = Command::new(std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set"));
+    let _controllers = Running::start(command.arg("controllers").arg("--bootstrap-tokens").arg("--kubeconfig").arg(server.data.join("kubeconfig")));
+    let mut watch = server.watch("get configmap cluster-info -n kube-public --watch -o json");
+    watch.until("jws-kubeconfig-abcdef");
+    server.kubectl("wait --for=delete secret/bootstrap-token-ended0 -n kube-system --timeout=60s").ok();
+    let info: Value = serde_json::from_str(&server.kubectl("get configmap cluster-info -n kube-public -o json").ok()).expect("JSON");
+    let text = info["data"]["kubeconfig"].as_str().expect("the public kubeconfig");
+    assert!(text.contains("certificate-authority-data: ") && text.contains("server: https://"), "{text}");
+    let signature = info["data"]["jws-kubeconfig-abcdef"].as_str().expect("a signature");
+    let signed = format!("{}.{}", base64::Engine::encode(&BASE64, "{\"alg\":\"HS256\",\"kid\":\"abcdef\"}"), base64::Engine::encode(&BASE64, text));
+    // Zeros at the end of a key change nothing (RFC 2104), so the filled-up key is the secret.
+    let mac = run(Command::new("openssl").args(["dgst", "-sha256", "-mac", "HMAC", "-macopt", "key:0123456789abcdef", "-hex"]), &signed).ok();
+    let digits = mac.trim().rsplit(' ').next().unwrap_or_default();
+    let bytes: Vec<u8> = (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).expect("hexadecimal")).collect();
+    assert_eq!(signature.rsplit('.').next(), Some(base64::Engine::encode(&BASE64, bytes).as_str()));
+}
+
+#[test]
+fn front_proxies_name_users() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |file: &str| folder.path().join(file).display().to_string();
+    let openssl = |words: &str| run(Command::new("openssl").args(words.split(' ')), "").ok();
+    for authority in ["front", "people"] {
+        openssl(&format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN={authority}-ca -keyout {} -out {}", at(&format!("{authority}-ca.key")), at(&format!("{authority}-ca.crt"))));
+    }
+    std::fs::write(folder.path().join("client.ext"), "extendedKeyUsage=clientAuth\n").expect("a file");
+    for (name, authority) in [("front", "front"), ("stranger", "front"), ("eva", "people")] {
+        openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name}/O=dev -keyout {} -out {}", at(&format!("{name}.key")), at(&format!("{name}.csr"))));
+        openssl(&format!("x509 -req -in {} -CA {} -CAkey {} -days 1 -extfile {} -out {}", at(&format!("{name}.csr")), at(&format!("{authority}-ca.crt")), at(&format!("{authority}-ca.key")), at("client.ext"), at(&format!("{name}.crt"))));
+    }
+    let Some(mut server) = ApiServer::start(folder.path(), &[]) else { return };
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let who = |server: &ApiServer, certificate: &str, key: &str, headers: &[&str]| {
+        let mut args = vec!["--cert", certificate, "--key", key];
+        headers.iter().for_each(|h| args.extend(["-H", h]));
+        let (code, answer) = server.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &args, &review);
+        (code, answer["status"].get("userInfo").cloned().unwrap_or_default())
+    };
+    // The cluster's own front proxy is believed without any flag; it is nobody by itself.
+    let (own, own_key) = (server.pki("front-proxy-client.crt"), server.pki("front-proxy-client.key"));
+    let named = ["X-Remote-User: max", "X-Remote-Group: ops", "X-Remote-Group: dev", "X-Remote-Uid: 9", "X-Remote-Extra-Example.org%2fTeam: blue"];
+    let (code, info) = who(&server, &own, &own_key, &named);
+    assert_eq!((code, names(&info)), (201, ("max".into(), vec!["ops".into(), "dev".into(), "system:authenticated".into()])));
+    assert_eq!((&info["uid"], &info["extra"]), (&json!("9"), &json!({"example.org/team": ["blue"]})));
+    assert_eq!(who(&server, &own, &own_key, &[]).0, 401);
+    // Nobody else names himself.
+    let (admin, admin_key) = (server.pki("admin.crt"), server.pki("admin.key"));
+    let (code, info) = who(&server, &admin, &admin_key, &named);
+    assert!(code == 201 && names(&info).0 != "max", "{info}");
+    assert!(info["extra"]["authentication.kubernetes.io/credential-id"][0].as_str().is_some_and(|id| id.starts_with("X509SHA256=") && id.len() == 75), "{info}");
+    assert_eq!(who(&server, &at("front.crt"), &at("front.key"), &named).0, 401, "its authority is not known");
+
+    let flags = [format!("--requestheader-client-ca-file={}", at("front-ca.crt")), format!("--client-ca-file={}", at("people-ca.crt"))];
+    let more = ["--requestheader-allowed-names=front", "--requestheader-username-headers=X-User,X-Remote-User", "--requestheader-group-headers=X-Groups"];
+    server.restart(&[&flags[..].iter().map(String::as_str).collect::<Vec<_>>()[..], &more].concat());
+    assert_eq!(names(&who(&server, &at("front.crt"), &at("front.key"), &["X-User: lea", "X-Groups: a", "X-Remote-Group: b"]).1), ("lea".into(), vec!["a".into(), "system:authenticated".into()]));
+    assert_eq!(who(&server, &at("stranger.crt"), &at("stranger.key"), &["X-User: lea"]).0, 401, "no name that is allowed");
+    assert_eq!(who(&server, &own, &own_key, &named).0, 401, "another authority was given");
+    assert_eq!(names(&who(&server, &at("eva.crt"), &at("eva.key"), &["X-User: lea"]).1), ("eva".into(), vec!["dev".into(), "system:authenticated".into()]));
+    let told: Value = serde_json::from_str(&server.kubectl("get configmap extension-apiserver-authentication -n kube-system -o json").ok()).expect("JSON");
+    let file = |name: &str| std::fs::read_to_string(at(name)).expect("a file");
+    assert_eq!((&told["data"]["requestheader-username-headers"], &told["data"]["requestheader-allowed-names"]), (&json!("[\"X-User\",\"X-Remote-User\"]"), &json!("[\"front\"]")));
+    assert_eq!(told["data"]["requestheader-client-ca-file"], json!(file("front-ca.crt")));
+    assert!(told["data"]["client-ca-file"].as_str().is_some_and(|pem| pem.contains(file("people-ca.crt").trim())));
+    let both = ApiServer::refuses(folder.path(), &[&flags[0], &format!("--client-ca-file={}", at("front-ca.crt"))]);
+    assert!(both.contains("contain overlapping certificates"), "{both}");
 }

@@ -188,6 +188,9 @@ pub struct ControllersArgs {
     /// The node whose volume folders are made here
     #[arg(long)]
     pub node_name: Option<String>,
+    /// Sign the cluster's facts for bootstrap tokens, and remove such tokens when they have ended
+    #[arg(long)]
+    pub bootstrap_tokens: bool,
     /// Make a Secret with a token for each service account, as servers before 1.24 wait for
     #[arg(long, requires = "cluster_ca")]
     pub account_secrets: bool,

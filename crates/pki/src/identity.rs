@@ -20,3 +20,9 @@ pub fn peer_identity(der: &[u8]) -> Result<(String, Vec<String>), Error> {
     let groups = subject.iter_organization().map(text).collect::<Result<_, _>>()?;
     Ok((user, groups))
 }
+
+/// When a certificate ends, in seconds since 1970.
+pub fn expires(der: &[u8]) -> Result<i64, Error> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(Error::certificate)?;
+    Ok(certificate.validity().not_after.timestamp())
+}

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 
 use crate::{Error, Issued};
 
@@ -41,6 +44,59 @@ pub enum ClientAuth<'a> {
     None,
     /// A certificate is verified against these authorities when one is shown.
     Optional { ca_pem: &'a str },
+    /// Any certificate is taken whose key the client holds; the caller asks the roots whom to believe. Clients are told of all roots.
+    Shown { roots: &'a [&'a ClientRoots] },
+}
+
+/// Authorities of clients.
+#[derive(Debug, Clone)]
+pub struct ClientRoots(Arc<dyn ClientCertVerifier>);
+
+impl ClientRoots {
+    pub fn new(ca_pem: &str) -> Result<Self, Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca_pem)?), provider).allow_unauthenticated().build().map_err(Error::tls)?;
+        Ok(Self(verifier))
+    }
+
+    /// Whether these authorities stand behind a chain now.
+    pub fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), Error> {
+        let Some((leaf, others)) = chain.split_first() else { return Err(Error::Tls("no certificate was shown".into())) };
+        self.0.verify_client_cert(leaf, others, UnixTime::now()).map(|_| ()).map_err(Error::tls)
+    }
+}
+
+/// Believes that a client holds the key of what it shows, and nothing else.
+#[derive(Debug)]
+struct Shown {
+    hints: Vec<DistinguishedName>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for Shown {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(&self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: UnixTime) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// TLS 1.2 and 1.3 with HTTP/2 before HTTP/1.1.
@@ -55,6 +111,10 @@ pub fn server_config(slot: Arc<CertSlot>, auth: ClientAuth<'_>) -> Result<Arc<Se
                 .build()
                 .map_err(Error::tls)?;
             builder.with_client_cert_verifier(verifier)
+        }
+        ClientAuth::Shown { roots } => {
+            let hints = roots.iter().flat_map(|r| r.0.root_hint_subjects().to_vec()).collect();
+            builder.with_client_cert_verifier(Arc::new(Shown { hints, provider }))
         }
     };
     let mut config = builder.with_cert_resolver(slot);

@@ -125,10 +125,29 @@ impl Key {
     }
 }
 
+/// A signature of a text that travels without the text, keyed with a bootstrap token.
+///
+/// Upstream: `cluster-bootstrap/token/jws/jws.go`: HS256, its key filled up to 32 bytes.
+pub fn detached_signature(content: &str, id: &str, secret: &str) -> String {
+    let mut key = secret.as_bytes().to_vec();
+    key.resize(key.len().max(32), 0);
+    let header = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "kid": id}).to_string());
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(content));
+    let tag = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key), signed.as_bytes());
+    format!("{header}..{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::SystemTime;
+
+    #[test]
+    fn a_detached_signature_is_as_upstream_makes_it() {
+        // Upstream: `cluster-bootstrap/token/jws/jws_test.go`.
+        let made = detached_signature("Hello from the other side. I must have called a thousand times.", "joshua", "my voice is my passcode");
+        assert_eq!(made, "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..VShe2taLd-YTrmWuRkcL_8QTNDHYxQIEBsAYYiIj1_8");
+    }
 
     #[test]
     fn tokens_survive_restart_and_rotation_but_not_their_end() {

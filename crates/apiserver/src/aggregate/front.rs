@@ -1,4 +1,4 @@
-//! How the server shows that it may speak for users: the front proxy's authority and certificate, and where others learn of them.
+//! How the server shows that it may speak for users: the front proxy's authority and certificate.
 //!
 //! Upstream: `--requestheader-client-ca-file`, `--proxy-client-cert-file`; `pkg/controlplane/controller/clusterauthenticationtrust`.
 
@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use access::RequestHeader;
 use http::header::{HeaderName, HeaderValue};
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -13,7 +14,6 @@ use pki::{Authority, Issued, Leaf};
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::{Value, json};
 
 use super::registrations::Remote;
 use crate::upstream;
@@ -26,17 +26,16 @@ const KEPT: usize = 64;
 
 pub struct Front {
     authority_pem: String,
-    client_ca_pem: String,
     issued: Issued,
     settings: Mutex<HashMap<Option<Vec<u8>>, Arc<ClientConfig>>>,
 }
 
 impl Front {
-    pub fn load_or_create(folder: &Path, cluster: &Authority) -> Result<Self, pki::Error> {
+    pub fn load_or_create(folder: &Path) -> Result<Self, pki::Error> {
         let authority = Authority::load_or_create(folder, "front-proxy-ca")?;
         let leaf = Leaf { common_name: CLIENT.into(), client: true, days: 365, ..Leaf::default() };
         let issued = authority.load_or_issue(folder, CLIENT, &leaf)?;
-        Ok(Self { authority_pem: authority.cert_pem().to_owned(), client_ca_pem: cluster.cert_pem().to_owned(), issued, settings: Mutex::default() })
+        Ok(Self { authority_pem: authority.cert_pem().to_owned(), issued, settings: Mutex::default() })
     }
 
     /// TLS settings for a registered server; none of its certificate is checked where the registration says so.
@@ -67,18 +66,9 @@ impl Front {
         Ok(config)
     }
 
-    /// The ConfigMap from which other servers learn whom to believe.
-    pub fn published(&self) -> Value {
-        let list = |items: &[&str]| json!(items).to_string();
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"}, "data": {
-            "client-ca-file": self.client_ca_pem,
-            "requestheader-allowed-names": list(&[CLIENT]),
-            "requestheader-client-ca-file": self.authority_pem,
-            "requestheader-extra-headers-prefix": list(&["X-Remote-Extra-"]),
-            "requestheader-group-headers": list(&["X-Remote-Group"]),
-            "requestheader-uid-headers": list(&["X-Remote-Uid"]),
-            "requestheader-username-headers": list(&["X-Remote-User"]),
-        }})
+    /// How this server knows its own front proxies.
+    pub fn request_header(&self) -> RequestHeader {
+        RequestHeader::usual(&self.authority_pem, CLIENT)
     }
 }
 

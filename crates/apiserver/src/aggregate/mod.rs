@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pki::Authority;
 use store::Store;
 
 use crate::derived::Derived;
@@ -35,8 +34,8 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    pub fn new(store: &Store, folder: &std::path::Path, authority: &Authority) -> Result<Self, pki::Error> {
-        Ok(Self { registrations: Registrations::derived(store), services: Services::new(store), front: Front::load_or_create(folder, authority)?, found: Mutex::default() })
+    pub fn new(store: &Store, folder: &std::path::Path) -> Result<Self, pki::Error> {
+        Ok(Self { registrations: Registrations::derived(store), services: Services::new(store), front: Front::load_or_create(folder)?, found: Mutex::default() })
     }
 
     pub fn remotes(&self, store: &Store) -> Arc<Registrations> {

@@ -1,7 +1,9 @@
-//! Credentials to identities: client certificates, tokens of service accounts, tokens of identity providers.
+//! Credentials to identities: client certificates, front proxies, and tokens of service accounts, of joining machines, of
+//! identity providers, and such as a webhook knows.
 //!
 //! Upstream: `pkg/kubeapiserver/authenticator/config.go`: each kind is asked in turn; what one refuses another may know.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::configuration::{Anonymous, Authentication};
@@ -12,9 +14,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::Store;
 
+use super::bootstrap_tokens::BootstrapTokens;
 use super::cache::Cache;
+use super::certificate::{Certificate, Certificates};
 use super::provider::Provider;
 use super::service_accounts::ServiceAccounts;
+use super::token_webhook::TokenWebhook;
 use crate::config::AccessConfig;
 use crate::health;
 use crate::user::User;
@@ -28,12 +33,15 @@ const TOKENS_HOLD: Duration = Duration::from_secs(10);
 pub enum Peer {
     /// A component of this process, under its own identity.
     Local(User),
-    /// A connection, with the common name and organizations of its verified client certificate.
-    Remote { certificate: Option<(String, Vec<String>)>, address: std::net::IpAddr },
+    /// A connection, with what is known of the certificate it showed.
+    Remote { certificate: Option<Arc<Certificate>>, address: std::net::IpAddr },
 }
 
 pub struct Authenticator {
+    pub certificates: Certificates,
     accounts: ServiceAccounts,
+    bootstrap: Option<BootstrapTokens>,
+    webhook: Option<TokenWebhook>,
     providers: Vec<Provider>,
     /// Users of tokens that were verified with some effort, by the tokens' digests.
     verified: Cache<[u8; 32], User>,
@@ -41,12 +49,20 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(signer: TokenSigner, issuer: &str, access: &AccessConfig, store: &Store) -> Result<Self, String> {
+    pub fn new(signer: TokenSigner, certificates: Certificates, issuer: &str, access: &AccessConfig, store: &Store) -> Result<Self, String> {
         let configured = access.authentication(issuer)?;
         let Authentication { issuers, anonymous } = configured;
         let services = Services::new(store);
         let providers = issuers.into_iter().map(|issuer| Provider::new(issuer, &services)).collect::<Result<_, _>>()?;
-        Ok(Self { accounts: ServiceAccounts::new(signer, issuer, store), providers, verified: Cache::new(), anonymous: anonymous.unwrap_or_default() })
+        Ok(Self {
+            certificates,
+            accounts: ServiceAccounts::new(signer, issuer, store),
+            bootstrap: access.bootstrap_tokens.then(|| BootstrapTokens::new(store)),
+            webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, &services)).transpose()?,
+            providers,
+            verified: Cache::new(),
+            anonymous: anonymous.unwrap_or_default(),
+        })
     }
 
     /// Whether a request without credentials is served at a path, if rights allow.
@@ -63,19 +79,22 @@ impl Authenticator {
     pub async fn request(&self, store: &Store, peer: &Peer, headers: &HeaderMap) -> Result<Option<User>, String> {
         match peer {
             Peer::Local(user) => return Ok(Some(user.clone())),
-            Peer::Remote { certificate: Some((name, organizations)), .. } => {
-                let mut user = User { name: name.clone(), groups: organizations.clone(), ..User::default() };
-                user.is_authenticated();
-                return Ok(Some(user));
+            Peer::Remote { certificate: Some(certificate), .. } => {
+                if let Some(user) = self.certificates.user(certificate, headers) {
+                    return Ok(Some(user));
+                }
             }
             Peer::Remote { certificate: None, .. } => {}
         }
+        let shows_certificate = matches!(peer, Peer::Remote { certificate: Some(_), .. });
         let header = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if let Some(token) = bearer(header) {
             return self.token(store, token, &[]).await.map(|(user, _)| Some(user));
         }
         match websocket_token(headers) {
             Some(token) => self.token(store, &token, &[]).await.map(|(user, _)| Some(user)),
+            // Upstream: a bad certificate is no way to stay unknown.
+            None if shows_certificate => Err("no authority of clients stands behind the certificate, or it has ended".into()),
             None if header.is_empty() => Ok(None),
             None => Err("unsupported credentials".into()),
         }
@@ -91,22 +110,31 @@ impl Authenticator {
 
     /// The user behind a token; `wanted` audiences default to the server's own.
     pub async fn token(&self, store: &Store, token: &str, wanted: &[&str]) -> Result<(User, Vec<String>), String> {
-        let own = [self.accounts.issuer.as_str()];
+        let issuer = self.accounts.issuer.as_str();
+        let own = [issuer];
         let wanted = if wanted.is_empty() { &own[..] } else { wanted };
         let mut why = match self.accounts.token(store, token, wanted) {
             Ok(found) => return Ok(found),
             Err(why) => why,
         };
         // Upstream: these tokens are for the server itself, whatever they say.
-        if !wanted.contains(&own[0]) {
-            return Err(why);
+        if wanted.contains(&issuer) {
+            let for_server = |user| (user, vec![issuer.to_owned()]);
+            if let Some(user) = self.bootstrap.as_ref().and_then(|b| b.user(store, token)) {
+                return Ok(for_server(user));
+            }
+            match self.provided(token).await {
+                Some(Ok(user)) => return Ok(for_server(user)),
+                Some(Err(other)) => why = other,
+                None => {}
+            }
         }
-        match self.provided(token).await {
-            Some(Ok(user)) => return Ok((user, vec![own[0].to_owned()])),
-            Some(Err(other)) => why = other,
-            None => {}
+        let Some(webhook) = &self.webhook else { return Err(why) };
+        match webhook.user(token, wanted, &own).await {
+            Ok(Some(known)) => Ok(known),
+            Ok(None) => Err(why),
+            Err(other) => Err(format!("[{why}, {other}]")),
         }
-        Err(why)
     }
 
     /// What an identity provider's token says; none where no provider issued it.

@@ -2,8 +2,11 @@
 
 pub mod authenticate;
 pub mod authorize;
+mod bootstrap_tokens;
 mod cache;
+pub mod certificate;
 pub mod node;
 mod outbound;
 mod provider;
 mod service_accounts;
+mod token_webhook;

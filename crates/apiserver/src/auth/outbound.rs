@@ -2,16 +2,21 @@
 //!
 //! Never follows a redirect, and never sends a credential but the one it was given for the address it was given for.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::remote::{Remote, Source};
+use base64::Engine as _;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::upstream;
 use crate::webhook::{self, Connector, Services};
 
 /// The longest answer that is read.
@@ -26,7 +31,20 @@ pub struct Outbound {
 impl Outbound {
     /// Trusts `ca` (PEM; empty: the machine's roots) and shows `identity` (certificate and key in PEM).
     pub fn new(services: Services, ca: &[u8], identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
-        let builder = webhook::client_config(ca)?;
+        Self::with(services, webhook::client_config(ca)?, identity)
+    }
+
+    /// A client of what a kubeconfig names, its files read.
+    pub fn of_kubeconfig(text: &str, folder: &Path, services: &Services) -> Result<Reached, String> {
+        let remote = Remote::read(text, folder)?;
+        let ca = remote.ca.as_ref().map(bytes).transpose()?.unwrap_or_default();
+        let builder = if remote.insecure { upstream::trusts_anybody().map_err(|e| e.message)? } else { webhook::client_config(&ca)? };
+        let shown = remote.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
+        let outbound = Self::with(services.clone(), builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
+        Ok(Reached { outbound, remote })
+    }
+
+    fn with(services: Services, builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
         let mut tls = match identity {
             Some((certificate, key)) => {
                 let (chain, key) = pki::identity_of_pem(certificate, key).map_err(|e| e.to_string())?;
@@ -40,12 +58,12 @@ impl Outbound {
     }
 
     pub async fn get(&self, url: &str, authorization: Option<&str>, limit: Duration) -> Result<Bytes, String> {
-        self.call(Method::GET, url, authorization, Bytes::new(), limit).await
+        self.call(Method::GET, url, authorization, Bytes::new(), limit).await.map_err(|failure| failure.why)
     }
 
     /// One exchange. An answer that is no success is an error.
-    async fn call(&self, method: Method, url: &str, authorization: Option<&str>, body: Bytes, limit: Duration) -> Result<Bytes, String> {
-        let unsent = |why: String| format!("{method} {url:?}: {why}");
+    async fn call(&self, method: Method, url: &str, authorization: Option<&str>, body: Bytes, limit: Duration) -> Result<Bytes, CallFailure> {
+        let unsent = |why: String| CallFailure { passes: why.contains("connection reset"), why: format!("{method} {url:?}: {why}") };
         if !url.starts_with("https://") {
             return Err(unsent("only https is called".into()));
         }
@@ -63,8 +81,69 @@ impl Outbound {
             let answer = self.pool.request(request).await.map_err(|e| unsent(webhook::failure_words(&e)))?;
             let status = answer.status();
             let bytes = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|e| unsent(format!("the answer was not read: {e}")))?.to_bytes();
-            if status.is_success() { Ok(bytes) } else { Err(unsent(format!("the answer is {status}"))) }
+            if status.is_success() { Ok(bytes) } else { Err(CallFailure { passes: may_pass(status), ..unsent(format!("the answer is {status}")) }) }
         };
         tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err(unsent("context deadline exceeded".into())))
+    }
+}
+
+/// Upstream: apiserver `pkg/util/webhook/webhook.go`, `DefaultShouldRetry`.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn bytes(source: &Source) -> Result<Vec<u8>, String> {
+    match source {
+        Source::Data(bytes) => Ok(bytes.clone()),
+        Source::File(path) => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+    }
+}
+
+/// A call that brought nothing to use.
+struct CallFailure {
+    why: String,
+    /// Another try may do better.
+    passes: bool,
+}
+
+/// A webhook that a kubeconfig names.
+pub struct Reached {
+    outbound: Outbound,
+    remote: Remote,
+}
+
+impl Reached {
+    /// One call's time. Upstream: the timeout of clients of webhooks.
+    const LIMIT: Duration = Duration::from_secs(30);
+    /// Upstream: `DefaultAuthWebhookRetryBackoff`: five tries, the pause half a second at first and longer by half each time.
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    /// Posts JSON; tries again where that may help.
+    pub async fn post(&self, body: Bytes) -> Result<Bytes, String> {
+        self.post_within(body, Self::LIMIT).await
+    }
+
+    pub async fn post_within(&self, body: Bytes, limit: Duration) -> Result<Bytes, String> {
+        let authorization = self.authorization()?;
+        let mut pause = Self::PAUSE;
+        for attempt in 1.. {
+            match self.outbound.call(Method::POST, &self.remote.url, authorization.as_deref(), body.clone(), limit).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if attempt >= Self::TRIES || !failure.passes => return Err(failure.why),
+                Err(_) => tokio::time::sleep(pause.mul_f64(1.0 + 0.2 * rand::random::<f64>())).await,
+            }
+            pause = pause.mul_f64(1.5);
+        }
+        Err("no try was made".into())
+    }
+
+    /// Tokens in files are read anew: they are exchanged while the server runs.
+    fn authorization(&self) -> Result<Option<String>, String> {
+        if let Some(token) = &self.remote.token {
+            let text = String::from_utf8(bytes(token)?).map_err(|_| "the token of the kubeconfig is no text")?;
+            return Ok(Some(format!("Bearer {}", text.trim())));
+        }
+        Ok(self.remote.basic.as_ref().map(|(name, password)| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{name}:{password}")))))
     }
 }

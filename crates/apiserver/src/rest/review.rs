@@ -22,7 +22,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     extension::post(call, &mut review).await?;
     match &*call.served.resource.kind {
         "SelfSubjectReview" => review["status"] = json!({"userInfo": call.user.info()}),
-        "TokenReview" => review["status"] = token_review(call, &review).await,
+        "TokenReview" => review["status"] = token_review(call, &review).await?,
         "SelfSubjectRulesReview" => {
             let namespace = walk::text(&review, "spec.namespace");
             if namespace.is_empty() {
@@ -63,13 +63,18 @@ fn access(call: &Call, user: &User, spec: &Value) -> Value {
     }
 }
 
-async fn token_review(call: &Call, review: &Value) -> Value {
+/// Upstream: `pkg/registry/authentication/tokenreview/storage.go`.
+async fn token_review(call: &Call, review: &Value) -> Result<Value, ApiError> {
     let token = walk::text(review, "spec.token");
-    let wanted: Vec<&str> = walk::list(review, "spec.audiences").iter().filter_map(Value::as_str).collect();
-    match call.server.authenticator.token(&call.server.store, token, &wanted).await {
-        Ok((user, audiences)) => json!({"authenticated": true, "user": user.info(), "audiences": audiences}),
-        Err(why) => json!({"authenticated": false, "user": {}, "error": why}),
+    if token.is_empty() {
+        return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
     }
+    let wanted: Vec<&str> = walk::list(review, "spec.audiences").iter().filter_map(Value::as_str).collect();
+    Ok(match call.server.authenticator.token(&call.server.store, token, &wanted).await {
+        Ok((user, audiences)) => json!({"authenticated": true, "user": user.info(), "audiences": audiences}),
+        // Upstream: false is left out.
+        Err(why) => json!({"user": {}, "error": why}),
+    })
 }
 
 /// Longest life of a token. Upstream: 2^32 seconds; the shortest is ten minutes.

@@ -1,9 +1,10 @@
 //! Upstream's flags about who may ask, under upstream's names. They are kept with the cluster's settings as they are given here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, OidcFlags};
+use apiserver::{AccessConfig, OidcFlags, RequestHeader, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,11 +49,53 @@ pub struct AccessArgs {
     /// How tokens may be signed [default: RS256]
     #[arg(long, hide_short_help = true, value_name = "ALG", value_delimiter = ',')]
     pub oidc_signing_algs: Vec<String>,
+    /// Ask this webhook about tokens that nothing else knows; a kubeconfig says how it is reached
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub authentication_token_webhook_config_file: Option<PathBuf>,
+    /// Version of the TokenReview that it is sent: v1 or v1beta1 [default: v1beta1]
+    #[arg(long, hide_short_help = true, value_name = "VERSION")]
+    pub authentication_token_webhook_version: Option<String>,
+    /// How long its answers hold [default: 2m0s]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
+    pub authentication_token_webhook_cache_ttl: Option<String>,
+    /// Take bootstrap tokens: Secrets of type bootstrap.kubernetes.io/token in kube-system
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_bootstrap_token_auth: Option<bool>,
+    /// Take client certificates of these authorities besides the cluster's own
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub client_ca_file: Option<PathBuf>,
+    /// Authority of front proxies, which name users in headers [default: the cluster's own]
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub requestheader_client_ca_file: Option<PathBuf>,
+    /// Common names of their certificates [default: any that the authority signed]
+    #[arg(long, hide_short_help = true, value_name = "NAME", value_delimiter = ',', requires = "requestheader_client_ca_file")]
+    pub requestheader_allowed_names: Vec<String>,
+    /// Headers that name the user [default: X-Remote-User]
+    #[arg(long, hide_short_help = true, value_name = "HEADER", value_delimiter = ',', requires = "requestheader_client_ca_file")]
+    pub requestheader_username_headers: Vec<String>,
+    /// Headers that name groups [default: X-Remote-Group]
+    #[arg(long, hide_short_help = true, value_name = "HEADER", value_delimiter = ',', requires = "requestheader_client_ca_file")]
+    pub requestheader_group_headers: Vec<String>,
+    /// What headers with further facts begin with [default: X-Remote-Extra-]
+    #[arg(long, hide_short_help = true, value_name = "TEXT", value_delimiter = ',', requires = "requestheader_client_ca_file")]
+    pub requestheader_extra_headers_prefix: Vec<String>,
+    /// Headers that hold the user's uid [default: X-Remote-Uid]
+    #[arg(long, hide_short_help = true, value_name = "HEADER", value_delimiter = ',', requires = "requestheader_client_ca_file")]
+    pub requestheader_uid_headers: Vec<String>,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.
 fn file(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|e| e.to_string())
+}
+
+/// A duration as Go writes it. It is kept as it is given.
+fn duration(text: &str) -> Result<String, String> {
+    api_duration(text).map(|_| text.to_owned())
+}
+
+fn api_duration(text: &str) -> Result<Duration, String> {
+    access::duration(text).ok_or_else(|| format!("{text:?} is no duration: write it like 30s or 2m0s"))
 }
 
 impl AccessArgs {
@@ -82,7 +125,42 @@ impl AccessArgs {
 
     /// What the API server needs to know, the files read.
     pub fn config(&self) -> anyhow::Result<AccessConfig> {
-        Ok(AccessConfig { oidc: self.oidc()?, authentication: self.authentication_config.as_ref().map(text).transpose()?, anonymous: self.anonymous_auth })
+        Ok(AccessConfig {
+            oidc: self.oidc()?,
+            authentication: self.authentication_config.as_ref().map(text).transpose()?,
+            anonymous: self.anonymous_auth,
+            token_webhook: self.authentication_token_webhook_config_file.as_ref().map(|file| self.token_webhook(file)).transpose()?,
+            bootstrap_tokens: self.bootstrap_tokens(),
+            client_ca: self.client_ca_file.as_ref().map(text).transpose()?,
+            request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
+        })
+    }
+
+    pub fn bootstrap_tokens(&self) -> bool {
+        self.enable_bootstrap_token_auth == Some(true)
+    }
+
+    fn token_webhook(&self, file: &PathBuf) -> anyhow::Result<TokenWebhookConfig> {
+        let ttl = self.authentication_token_webhook_cache_ttl.as_deref().unwrap_or("2m0s");
+        Ok(TokenWebhookConfig {
+            kubeconfig: text(file)?,
+            folder: folder(file),
+            version: self.authentication_token_webhook_version.clone().unwrap_or_else(|| "v1beta1".into()),
+            cache_ttl: api_duration(ttl).map_err(anyhow::Error::msg)?,
+        })
+    }
+
+    fn request_header(&self, file: &PathBuf) -> anyhow::Result<RequestHeader> {
+        let usual = RequestHeader::usual(&text(file)?, "");
+        let or = |given: &Vec<String>, usual: Vec<String>| if given.is_empty() { usual } else { given.clone() };
+        Ok(RequestHeader {
+            allowed_names: self.requestheader_allowed_names.clone(),
+            username_headers: or(&self.requestheader_username_headers, usual.username_headers),
+            group_headers: or(&self.requestheader_group_headers, usual.group_headers),
+            extra_headers_prefix: or(&self.requestheader_extra_headers_prefix, usual.extra_headers_prefix),
+            uid_headers: or(&self.requestheader_uid_headers, usual.uid_headers),
+            client_ca: usual.client_ca,
+        })
     }
 
     fn oidc(&self) -> anyhow::Result<Option<OidcFlags>> {
@@ -109,6 +187,11 @@ impl AccessArgs {
             signing_algs: self.oidc_signing_algs.clone(),
         }))
     }
+}
+
+/// Where a file's own references begin.
+fn folder(file: &Path) -> PathBuf {
+    file.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 fn text(path: &PathBuf) -> anyhow::Result<String> {

@@ -45,6 +45,7 @@ pub async fn controllers(layout: &Layout, args: &ControllersArgs) -> anyhow::Res
         node_name: args.node_name.clone().unwrap_or_default(),
         any_server: true,
         account_secrets: args.account_secrets,
+        bootstrap_tokens: args.bootstrap_tokens,
         ..controllers::Config::default()
     };
     Ok(controllers::run(config, client, end).await?)

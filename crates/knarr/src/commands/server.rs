@@ -131,6 +131,7 @@ fn start_parts(ground: &Ground, server: &Arc<Server>, parts: &mut Parts) -> anyh
         node_name: settings.node_name.clone(),
         account_secrets: settings.account_secrets,
         signing: Some(server.authority().clone()),
+        bootstrap_tokens: settings.access.bootstrap_tokens(),
         ..controllers::Config::default()
     };
     let of = client(identity::CONTROLLERS);
