@@ -183,6 +183,10 @@ pub trait Object {
     fn json(&self) -> Option<Value> {
         None
     }
+    /// The fields of a struct that `encoding/json` writes, by the names it gives them.
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
     /// `==` of Go, where both are of one comparable type.
     fn equals(&self, _other: &dyn Object) -> Option<bool> {
         None
