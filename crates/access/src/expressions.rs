@@ -13,7 +13,7 @@ static CLAIMS: LazyLock<Arc<Decl>> = LazyLock::new(|| Arc::new(Decl::map(Decl::D
 static USER: LazyLock<Arc<Decl>> = LazyLock::new(|| {
     let text = || Decl::new(DeclKind::String);
     let fields = [("username", text()), ("uid", text()), ("groups", Decl::list(text())), ("extra", Decl::map(Decl::list(text())))];
-    Arc::new(Decl::object("kubernetes.UserInfo", fields.map(|(name, decl)| (name.to_owned(), decl))))
+    Arc::new(Decl::record("kubernetes.UserInfo", fields.map(|(name, decl)| (name.to_owned(), decl))))
 });
 
 /// What an expression looks at.

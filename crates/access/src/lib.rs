@@ -3,6 +3,7 @@
 //! Never fetches keys, reads files or asks anybody: that is the server's part. Keeps true: a configuration that was accepted can be
 //! used as it stands; its expressions are compiled when it is read.
 
+pub mod authorization;
 pub mod bootstrap;
 pub mod configuration;
 mod duration;

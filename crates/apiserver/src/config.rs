@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access::RequestHeader;
+use access::authorization::{self, Link};
+pub use access::authorization::AuthorizationFlags;
 pub use access::configuration::OidcFlags;
 use access::configuration::{Anonymous, Authentication};
 
@@ -48,10 +50,34 @@ pub struct AccessConfig {
     pub token_webhook: Option<TokenWebhookConfig>,
     /// `--enable-bootstrap-token-auth`.
     pub bootstrap_tokens: bool,
+    /// Who judges rights, in which order.
+    pub authorization: AuthorizationConfig,
     /// `--client-ca-file`: authorities of clients besides the cluster's own, in PEM.
     pub client_ca: Option<String>,
     /// `--requestheader-*`; none: the cluster's own front proxy.
     pub request_header: Option<RequestHeader>,
+}
+
+/// How rights are judged.
+#[derive(Debug, Clone, Default)]
+pub enum AuthorizationConfig {
+    /// The node authorizer, then roles and bindings.
+    #[default]
+    Usual,
+    /// `--authorization-mode`, `--authorization-webhook-*`.
+    Flags(AuthorizationFlags),
+    /// The text of `--authorization-config`.
+    File(String),
+}
+
+impl AuthorizationConfig {
+    pub(crate) fn links(&self) -> Result<Vec<Link>, String> {
+        match self {
+            Self::Usual => Ok(authorization::usual()),
+            Self::Flags(flags) => flags.links(),
+            Self::File(text) => authorization::read(text).map_err(|why| format!("--authorization-config: {why}")),
+        }
+    }
 }
 
 /// A webhook that knows tokens.

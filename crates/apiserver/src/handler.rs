@@ -137,7 +137,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
 /// Who asks, whether there is room, and whether they may. What is refused is answered with the error's content.
 async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, info: &Info, query: &Query, seen: &mut Seen) -> Result<(User, Option<Seat>), Result<Response<Body>, ApiError>> {
     let real = identify(server, peer, &request.headers, request.uri.path()).await.map_err(Err)?;
-    let user = impersonated(server, real.clone(), &request.headers).map_err(Err)?;
+    let user = impersonated(server, real.clone(), &request.headers).await.map_err(Err)?;
     seen.records(server, &real, &user, info, (&request.headers, &request.uri), peer).await;
     let mut seat = None;
     if matches!(peer, Peer::Remote { .. }) && !flow::is_long(info) {
@@ -146,7 +146,7 @@ async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, inf
         seen.flow = Some(taken.label.clone());
         seat = Some(taken);
     }
-    seen.decided(authorize(server, &user, info)).map_err(Err)?;
+    authorize(server, &user, info, &request.uri, seen).await?;
     Ok((user, seat))
 }
 
@@ -235,14 +235,28 @@ async fn identify(server: &Server, peer: &Peer, headers: &HeaderMap, path: &str)
     }
 }
 
-fn authorize(server: &Server, user: &User, info: &Info) -> Result<(), ApiError> {
+/// Upstream: apiserver `pkg/endpoints/filters/authorization.go`.
+async fn authorize(server: &Server, user: &User, info: &Info, uri: &http::Uri, seen: &mut Seen) -> Result<(), Result<Response<Body>, ApiError>> {
     if !info.is_resource && health::is_public(&info.path) {
+        seen.decided(true, "");
         return Ok(());
     }
     let attributes = Attributes::of(info);
-    match server.authorizer.decide(&server.store, user, &attributes) {
-        Decision::Allow(_) => Ok(()),
-        Decision::Deny(reason) => Err(forbidden(user, &attributes, &reason)),
+    match server.authorizer.decide(&server.store, user, &attributes).await {
+        Decision::Allow(reason) => {
+            seen.decided(true, &reason);
+            Ok(())
+        }
+        Decision::Deny(reason) => {
+            seen.decided(false, &reason);
+            Err(Err(forbidden(user, &attributes, &reason)))
+        }
+        Decision::Failed { error, .. } => {
+            seen.failed("internal error");
+            let uri = uri.path_and_query().map_or("/", |p| p.as_str());
+            let text = format!("Internal Server Error: {uri:?}: {error}\n").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            Err(Ok(respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)))
+        }
     }
 }
 
@@ -259,7 +273,7 @@ fn forbidden(user: &User, attributes: &Attributes, reason: &str) -> ApiError {
 }
 
 /// Acting as somebody else, for those who may `impersonate` him.
-fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
+async fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
     let text = |name: &str| headers.get_all(name).iter().filter_map(|v| v.to_str().ok().map(str::to_owned)).collect::<Vec<_>>();
     let (names, groups, uids) = (text("impersonate-user"), text("impersonate-group"), text("impersonate-uid"));
     let Some(name) = names.into_iter().next() else {
@@ -269,24 +283,24 @@ fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User
         }
         return Err(ApiError::internal("requested impersonation without impersonating a user"));
     };
-    let may = |resource: &str, namespace: &str, name: &str, group: &str| {
+    let may = async |resource: &str, namespace: &str, name: &str, group: &str| {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let attributes = Attributes { is_resource: true, verb: "impersonate".into(), group: group.into(), resource: resource.into(), subresource: subresource.into(), namespace: namespace.into(), name: name.into(), ..Attributes::default() };
-        if server.authorizer.allows(&server.store, &user, &attributes) { Ok(()) } else { Err(forbidden(&user, &attributes, "")) }
+        if server.authorizer.allows(&server.store, &user, &attributes).await { Ok(()) } else { Err(forbidden(&user, &attributes, "")) }
     };
     let mut other = User { name: name.clone(), ..User::default() };
     match other.service_account().map(|(n, s)| (n.to_owned(), s.to_owned())) {
         Some((namespace, account)) => {
-            may("serviceaccounts", &namespace, &account, "")?;
+            may("serviceaccounts", &namespace, &account, "").await?;
             other.groups = vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
         }
-        None => may("users", "", &name, "")?,
+        None => may("users", "", &name, "").await?,
     }
     for group in &groups {
-        may("groups", "", group, "")?;
+        may("groups", "", group, "").await?;
     }
     for uid in &uids {
-        may("uids", "", uid, "authentication.k8s.io")?;
+        may("uids", "", uid, "authentication.k8s.io").await?;
     }
     if !groups.is_empty() {
         other.groups = groups;
@@ -295,7 +309,7 @@ fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Result<User
     for (header, value) in headers {
         if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
             let key = crate::query::decode(key, false);
-            may(&format!("userextras/{key}"), "", value.to_str().unwrap_or_default(), "authentication.k8s.io")?;
+            may(&format!("userextras/{key}"), "", value.to_str().unwrap_or_default(), "authentication.k8s.io").await?;
             other.extra.entry(key).or_default().push(value.to_str().unwrap_or_default().to_owned());
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use api::ApiError;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, Uri};
 use http_body::{Frame, SizeHint};
@@ -72,12 +71,18 @@ impl Seen {
         self.entry = Some(entry);
     }
 
-    /// It is known whether they may.
-    pub fn decided(&mut self, decision: Result<(), ApiError>) -> Result<(), ApiError> {
+    /// It is known whether they may, and why.
+    pub fn decided(&mut self, may: bool, reason: &str) {
         if let Some(entry) = &mut self.entry {
-            entry.decided(decision.is_ok(), "");
+            entry.decided(may, reason);
         }
-        decision
+    }
+
+    /// Nobody could tell whether they may. Upstream: the reason alone is recorded.
+    pub fn failed(&mut self, reason: &str) {
+        if let Some(entry) = &mut self.entry {
+            entry.annotate(vec![("authorization.k8s.io/reason".to_owned(), reason.to_owned())]);
+        }
     }
 
     pub fn body(&mut self, body: &Bytes) {

@@ -82,7 +82,7 @@ impl Server {
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
             authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
-            authorizer: Authorizer::new(&store),
+            authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?).map_err(StartError::Config)?,
             budgets: Budgets::new(&store),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,

@@ -100,6 +100,12 @@ impl Decl {
         Decl::new(DeclKind::Object(Arc::new(ObjectDecl { name: name.into(), fields: fields.collect() })))
     }
 
+    /// An object whose fields have the names they are given, `namespace` among them: types that Kubernetes declares and no schema.
+    pub fn record(name: &str, fields: impl IntoIterator<Item = (String, Decl)>) -> Decl {
+        let fields = fields.into_iter().map(|(json, decl)| (json.clone(), FieldDecl { json, decl, required: false }));
+        Decl::new(DeclKind::Object(Arc::new(ObjectDecl { name: name.into(), fields: fields.collect() })))
+    }
+
     #[must_use]
     pub fn at_most(mut self, max: u64) -> Decl {
         self.max = Some(max);

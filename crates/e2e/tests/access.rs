@@ -271,3 +271,75 @@ fn front_proxies_name_users() {
     let both = ApiServer::refuses(folder.path(), &[&flags[0], &format!("--client-ca-file={}", at("front-ca.crt"))]);
     assert!(both.contains("contain overlapping certificates"), "{both}");
 }
+
+#[test]
+fn webhooks_judge() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let webhook = Webhook::start(Arc::new(|_, review| {
+        let spec = &review["spec"];
+        let status = match (spec["user"].as_str(), spec["resourceAttributes"]["verb"].as_str().or(spec["nonResourceAttributes"]["verb"].as_str())) {
+            (Some("eva"), Some("get" | "list")) => json!({"allowed": true, "reason": "eva reads"}),
+            (Some("eva"), Some("delete")) => json!({"allowed": false, "denied": true, "reason": "eva deletes nothing"}),
+            (Some("torn"), _) => json!({"allowed": true, "denied": true}),
+            (Some("lost"), _) => return (400, json!({})),
+            _ => json!({"allowed": false, "reason": "unheard of"}),
+        };
+        (200, json!({"apiVersion": review["apiVersion"], "kind": "SubjectAccessReview", "status": status}))
+    }));
+    let file = kubeconfig(folder.path(), "rights", &webhook, "/authorize");
+    let flag = format!("--authorization-webhook-config-file={file}");
+    let Some(mut server) = ApiServer::start(folder.path(), &["--authorization-mode=Webhook,RBAC", &flag, "--authorization-webhook-version=v1"]) else { return };
+    server.kubectl("create clusterrolebinding torn --clusterrole=cluster-admin --user=torn").ok();
+    server.kubectl("create clusterrolebinding lost --clusterrole=view --user=lost").ok();
+    server.kubectl("create clusterrolebinding eva --clusterrole=edit --user=eva").ok();
+    webhook.asked.try_iter().for_each(drop);
+    for _ in 0..3 {
+        server.kubectl("get configmaps --as=eva -n default").ok();
+    }
+    let asked: Vec<Value> = webhook.asked.try_iter().map(|(_, review)| review["spec"].clone()).filter(|spec| spec["resourceAttributes"]["resource"] == "configmaps").collect();
+    assert_eq!(asked, [json!({"user": "eva", "groups": ["system:authenticated"], "resourceAttributes": {"namespace": "default", "verb": "list", "version": "v1", "resource": "configmaps"}})], "the answer holds");
+    // Denied here although a role would allow it; not heard of here, but a role allows it; nobody allows it.
+    let refused = server.kubectl("delete configmap kube-root-ca.crt --as=eva -n default").fails();
+    assert!(refused.contains("configmaps \"kube-root-ca.crt\" is forbidden: User \"eva\" cannot delete resource \"configmaps\" in API group \"\" in the namespace \"default\": eva deletes nothing"), "{refused}");
+    server.kubectl("create configmap made --as=eva -n default").ok();
+    let nobody = server.kubectl("get secrets --as=max -n default").fails();
+    assert!(nobody.contains("unheard of"), "{nobody}");
+    // Where it cannot judge, roles may; where it says two things at once, nobody may.
+    server.kubectl("get configmaps --as=lost -n default").ok();
+    let admin = ["--cert", &server.pki("admin.crt"), "--key", &server.pki("admin.key")].map(str::to_owned);
+    let who = |server: &ApiServer, name: &str, path: &str| {
+        let header = format!("Impersonate-User: {name}");
+        server.curl(path, &[&admin[0], &admin[1], &admin[2], &admin[3], "-H", &header], "")
+    };
+    let (code, body) = who(&server, "torn", "/api/v1/nodes");
+    assert!(code == 500 && body.starts_with("Internal Server Error: \"/api/v1/nodes\": webhook subject access review returned both"), "{code} {body}");
+    let (code, body) = who(&server, "lost", "/api/v1/secrets");
+    assert!(code == 500 && body.contains("the answer is 400"), "{code} {body}");
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": {"user": "eva", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "x"}}});
+    let told: Value = serde_json::from_str(&server.kubectl_with("create -o json -f -", &review.to_string()).ok()).expect("JSON");
+    assert_eq!((&told["status"]["allowed"], &told["status"]["reason"]), (&json!(true), &json!("eva reads")));
+
+    let config = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration", "authorizers": [
+        {"type": "Webhook", "name": "reads", "webhook": {"timeout": "3s", "subjectAccessReviewVersion": "v1beta1", "matchConditionSubjectAccessReviewVersion": "v1", "failurePolicy": "Deny",
+            "authorizedTTL": "10s", "unauthorizedTTL": "10s", "connectionInfo": {"type": "KubeConfigFile", "kubeConfigFile": file},
+            "matchConditions": [{"expression": "has(request.resourceAttributes) && request.resourceAttributes.namespace == 'judged'"}, {"expression": "request.resourceAttributes.name != 'broken' || request.extra['none'].size() > 0"}]}},
+        {"type": "Node", "name": "node"}, {"type": "RBAC", "name": "rbac"}]});
+    let config_file = folder.path().join("authorization.yaml");
+    std::fs::write(&config_file, config.to_string()).expect("the configuration is written");
+    let flag = format!("--authorization-config={}", config_file.display());
+    server.restart(&[&flag]);
+    webhook.asked.try_iter().for_each(drop);
+    assert_eq!(who(&server, "lost", "/api/v1/namespaces/default/configmaps").0, 200, "it is not asked about this");
+    assert_eq!(webhook.asked.try_iter().count(), 0);
+    assert_eq!(who(&server, "lost", "/api/v1/namespaces/judged/configmaps").0, 500, "its failure refuses");
+    assert_eq!(who(&server, "eva", "/api/v1/namespaces/judged/configmaps").0, 200);
+    assert_eq!(who(&server, "eva", "/api/v1/namespaces/judged/configmaps/broken").0, 500, "a condition fails");
+    assert!(webhook.asked.try_iter().all(|(_, review)| review["apiVersion"] == "authorization.k8s.io/v1beta1" && review["spec"]["group"].is_array()));
+
+    let both = ApiServer::refuses(folder.path(), &[&flag, "--authorization-mode=RBAC"]);
+    assert!(both.contains("--authorization-config can not be specified when"), "{both}");
+    let none = ApiServer::refuses(folder.path(), &["--authorization-mode=Webhook"]);
+    assert!(none.contains("authorization-mode Webhook's authorization config file not passed"), "{none}");
+    let old = ApiServer::refuses(folder.path(), &["--authorization-mode=ABAC"]);
+    assert!(old.contains("ABAC is not served: write its rules as roles"), "{old}");
+}

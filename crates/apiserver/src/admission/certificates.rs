@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use super::Operation;
-use crate::auth::authorize::Attributes;
+use crate::auth::authorize::{Attributes, Decision};
 use crate::rest::Call;
 
 const GROUP: &str = "certificates.k8s.io";
@@ -68,7 +68,7 @@ fn may(call: &Call, verb: &str, signer: &str) -> bool {
     let domain = signer.split('/').next().unwrap_or_default();
     [signer.to_owned(), format!("{domain}/*")].into_iter().any(|name| {
         let attributes = Attributes { is_resource: true, verb: verb.into(), group: GROUP.into(), resource: "signers".into(), name, ..Attributes::default() };
-        call.server.authorizer.allows(&call.server.store, &call.user, &attributes)
+        matches!(call.server.authorizer.decide_now(&call.server.store, &call.user, &attributes), Decision::Allow(_))
     })
 }
 

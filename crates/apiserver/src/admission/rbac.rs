@@ -6,7 +6,7 @@ use api::{ApiError, meta};
 use catalog::walk;
 use serde_json::Value;
 
-use crate::auth::authorize::Attributes;
+use crate::auth::authorize::{Attributes, Decision};
 use crate::rest::Call;
 
 pub fn check(call: &Call, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
@@ -31,7 +31,7 @@ pub fn check(call: &Call, object: &Value, old: Option<&Value>) -> Result<(), Api
         name: name.into(),
         ..Attributes::default()
     };
-    if authorizer.allows(store, user, &attributes) {
+    if matches!(authorizer.decide_now(store, user, &attributes), Decision::Allow(_)) {
         return Ok(());
     }
     let rules = if binding { authorizer.rules_of_role(store, reference, call.namespace()) } else { walk::list(object, "rules").to_vec() };

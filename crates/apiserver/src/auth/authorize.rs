@@ -1,15 +1,19 @@
-//! May they: node authorizer, then RBAC, over the stored roles and bindings.
+//! May they: those who judge are asked in their order, usually the node authorizer, then the stored roles and bindings.
 
+use access::authorization::Link;
 use catalog::walk;
+use futures::FutureExt as _;
 use policy::rbac::{Request, Roles};
 use serde_json::{Value, json};
 use store::{Range, Store};
 
 use super::node;
+use super::webhook_authorizer::WebhookAuthorizer;
 use crate::derived::Derived;
 use crate::info::Info;
 use crate::object;
 use crate::user::User;
+use crate::webhook::Services;
 
 /// What is judged.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +22,7 @@ pub struct Attributes {
     pub path: String,
     pub verb: String,
     pub group: String,
+    pub version: String,
     pub resource: String,
     pub subresource: String,
     pub namespace: String,
@@ -31,6 +36,7 @@ impl Attributes {
             path: info.path.clone(),
             verb: info.verb.to_owned(),
             group: info.group.clone(),
+            version: info.version.clone(),
             resource: info.resource.clone(),
             subresource: info.subresource.clone(),
             namespace: info.namespace.clone(),
@@ -46,6 +52,7 @@ impl Attributes {
                 is_resource: true,
                 verb: text("verb"),
                 group: text("group"),
+                version: text("version"),
                 resource: text("resource"),
                 subresource: text("subresource"),
                 namespace: text("namespace"),
@@ -82,14 +89,47 @@ impl Attributes {
     }
 }
 
+/// What one of them says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Allow,
+    Deny,
+    /// The next is asked.
+    NoOpinion,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    pub verdict: Verdict,
+    pub reason: String,
+    pub error: Option<String>,
+}
+
+impl Opinion {
+    pub fn none() -> Self {
+        Self { verdict: Verdict::NoOpinion, reason: String::new(), error: None }
+    }
+}
+
+/// What all of them come to.
 pub enum Decision {
     Allow(String),
     Deny(String),
+    /// Not allowed, and somebody could not judge.
+    Failed { reason: String, error: String },
+}
+
+enum Judge {
+    Always(Verdict, &'static str),
+    Node,
+    Rbac,
+    Webhook(Box<WebhookAuthorizer>),
 }
 
 pub struct Authorizer {
     roles: Derived<Roles>,
     node: node::NodeAuthorizer,
+    judges: Vec<Judge>,
 }
 
 fn build(tables: &[Range]) -> Roles {
@@ -98,31 +138,79 @@ fn build(tables: &[Range]) -> Roles {
 }
 
 impl Authorizer {
-    pub fn new(store: &Store) -> Self {
+    pub fn new(store: &Store, links: Vec<Link>) -> Result<Self, String> {
         let tables = ["clusterroles", "roles", "clusterrolebindings", "rolebindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
-        Self { roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store) }
+        let services = Services::new(store);
+        let judge = |link| {
+            Ok(match link {
+                Link::AlwaysAllow => Judge::Always(Verdict::Allow, ""),
+                // Upstream: `pkg/authorization/authorizerfactory/builtin.go`.
+                Link::AlwaysDeny => Judge::Always(Verdict::NoOpinion, "Everything is forbidden."),
+                Link::Node => Judge::Node,
+                Link::Rbac => Judge::Rbac,
+                Link::Webhook(link) => Judge::Webhook(Box::new(WebhookAuthorizer::new(*link, &services)?)),
+            })
+        };
+        let judges = links.into_iter().map(judge).collect::<Result<_, String>>()?;
+        Ok(Self { roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges })
     }
 
-    pub fn decide(&self, store: &Store, user: &User, attributes: &Attributes) -> Decision {
+    /// Upstream: apiserver `pkg/authorization/union/union.go`.
+    pub async fn decide(&self, store: &Store, user: &User, attributes: &Attributes) -> Decision {
         // Upstream: members of system:masters may do anything, before any other question.
         if user.is_in("system:masters") {
             return Decision::Allow(String::new());
         }
-        let mut reason = String::new();
-        if let Some(node) = user.node() {
-            match self.node.decide(store, node, attributes) {
-                node::Verdict::Allow => return Decision::Allow(String::new()),
-                node::Verdict::NoOpinion(why) => reason = why,
+        let (mut reasons, mut errors) = (Vec::new(), Vec::new());
+        for judge in &self.judges {
+            let opinion = self.ask(judge, store, user, attributes).await;
+            match (opinion.verdict, opinion.error) {
+                (Verdict::Allow, _) => return Decision::Allow(opinion.reason),
+                (Verdict::Deny, Some(error)) => return Decision::Failed { reason: opinion.reason, error },
+                (Verdict::Deny, None) => return Decision::Deny(opinion.reason),
+                (Verdict::NoOpinion, error) => {
+                    errors.extend(error);
+                    reasons.extend(Some(opinion.reason).filter(|r| !r.is_empty()));
+                }
             }
         }
-        match self.roles.get(store).allows(&attributes.request(user)) {
-            Some(by) => Decision::Allow(by),
-            None => Decision::Deny(reason),
+        let reason = reasons.join("\n");
+        match errors.as_slice() {
+            [] => Decision::Deny(reason),
+            [one] => Decision::Failed { reason, error: one.clone() },
+            many => Decision::Failed { reason, error: format!("[{}]", many.join(", ")) },
         }
     }
 
-    pub fn allows(&self, store: &Store, user: &User, attributes: &Attributes) -> bool {
-        matches!(self.decide(store, user, attributes), Decision::Allow(_))
+    async fn ask(&self, judge: &Judge, store: &Store, user: &User, attributes: &Attributes) -> Opinion {
+        let said = |verdict, reason: String| Opinion { verdict, reason, error: None };
+        match judge {
+            Judge::Always(verdict, reason) => said(*verdict, (*reason).to_owned()),
+            Judge::Node => match user.node().map(|node| self.node.decide(store, node, attributes)) {
+                Some(node::Verdict::Allow) => said(Verdict::Allow, String::new()),
+                Some(node::Verdict::NoOpinion(why)) => said(Verdict::NoOpinion, why),
+                None => Opinion::none(),
+            },
+            Judge::Rbac => match self.roles.get(store).allows(&attributes.request(user)) {
+                Some(by) => said(Verdict::Allow, by),
+                None => Opinion::none(),
+            },
+            Judge::Webhook(webhook) => webhook.decide(user, attributes).await,
+        }
+    }
+
+    pub async fn allows(&self, store: &Store, user: &User, attributes: &Attributes) -> bool {
+        matches!(self.decide(store, user, attributes).await, Decision::Allow(_))
+    }
+
+    /// The same for those who cannot wait. Only where a webhook judges does it wait, and then others go on meanwhile.
+    pub fn decide_now(&self, store: &Store, user: &User, attributes: &Attributes) -> Decision {
+        let decision = self.decide(store, user, attributes);
+        if self.judges.iter().any(|judge| matches!(judge, Judge::Webhook(_))) {
+            return tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(decision));
+        }
+        // Without a webhook nothing in it waits.
+        decision.now_or_never().unwrap_or_else(|| Decision::Deny(String::new()))
     }
 
     /// Everything a user may do in a namespace, for `kubectl auth can-i --list`.
@@ -135,7 +223,12 @@ impl Authorizer {
         for rule in self.roles.get(store).rules_of(&user.name, &user.groups, namespace) {
             if rule.get("nonResourceURLs").is_some_and(|u| !u.is_null()) { other.push(rule) } else { resource.push(rule) }
         }
-        json!({"resourceRules": resource, "nonResourceRules": other, "incomplete": false})
+        let mut status = json!({"resourceRules": resource, "nonResourceRules": other, "incomplete": false});
+        if self.judges.iter().any(|judge| matches!(judge, Judge::Webhook(_))) {
+            status["incomplete"] = true.into();
+            status["evaluationError"] = "webhook authorizer does not support user rule resolution".into();
+        }
+        status
     }
 
     /// Rules that a user lacks of those given: what stops the escalation of rights.

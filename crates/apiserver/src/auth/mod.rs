@@ -10,3 +10,4 @@ mod outbound;
 mod provider;
 mod service_accounts;
 mod token_webhook;
+mod webhook_authorizer;

@@ -30,7 +30,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
             }
             review["status"] = call.server.authorizer.rules_of(&call.server.store, &call.user, namespace);
         }
-        "SelfSubjectAccessReview" => review["status"] = access(call, &call.user, &review["spec"]),
+        "SelfSubjectAccessReview" => review["status"] = access(call, &call.user, &review["spec"]).await,
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
             let spec = &review["spec"];
             if call.served.resource.namespaced && walk::text(spec, "resourceAttributes.namespace") != call.info.namespace {
@@ -41,7 +41,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
                 let error = api::FieldError::invalid(&api::Path::new("spec.user"), "", "at least one of user or group must be specified");
                 return Err(ApiError::invalid("authorization.k8s.io", &call.served.resource.kind, "", &[error]));
             }
-            review["status"] = access(call, &user, spec);
+            review["status"] = access(call, &user, spec).await;
         }
         _ => return Err(ApiError::method_not_allowed()),
     }
@@ -54,10 +54,11 @@ fn user_of(spec: &Value) -> User {
     User { name: walk::text(spec, "user").to_owned(), groups, ..User::default() }
 }
 
-fn access(call: &Call, user: &User, spec: &Value) -> Value {
+async fn access(call: &Call, user: &User, spec: &Value) -> Value {
     let attributes = Attributes::of_review(spec);
-    match call.server.authorizer.decide(&call.server.store, user, &attributes) {
+    match call.server.authorizer.decide(&call.server.store, user, &attributes).await {
         Decision::Allow(reason) => json!({"allowed": true, "reason": reason}),
+        Decision::Failed { reason, error } => json!({"allowed": false, "reason": reason, "evaluationError": error}),
         Decision::Deny(reason) if reason.is_empty() => json!({"allowed": false}),
         Decision::Deny(reason) => json!({"allowed": false, "reason": reason}),
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::walk;
 
 fn object(name: &str, fields: &[(&str, Decl)]) -> Decl {
-    Decl::object(name, fields.iter().map(|(field, decl)| ((*field).to_owned(), decl.clone())))
+    Decl::record(name, fields.iter().map(|(field, decl)| ((*field).to_owned(), decl.clone())))
 }
 
 fn text() -> Decl {
@@ -241,7 +241,7 @@ mod tests {
         let has = Has { params: true, authorizer: true, patches: false };
         let mut compiler = Compiler::new(has, None, None);
         assert!(compiler.variable("count", "object.spec.replicas + 1").is_ok());
-        assert!(compiler.compile("variables.count > 3 && request.userInfo.username != '' && namespaceObject.metadata.name == params.name", Gives::Truth).is_ok());
+        assert!(compiler.compile("variables.count > 3 && request.userInfo.username != '' && request.namespace != 'kube-system' && namespaceObject.metadata.name == params.name", Gives::Truth).is_ok());
         assert!(compiler.compile("authorizer.requestResource.check('get').allowed() && authorizer.group('').resource('pods').check('list').allowed()", Gives::Truth).is_ok());
         assert_eq!(compiler.compile("1 + 1", Gives::Truth).unwrap_err(), "must evaluate to bool but got int");
         let why = compiler.compile("variables.other", Gives::Anything).unwrap_err();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, OidcFlags, RequestHeader, TokenWebhookConfig};
+use apiserver::{AccessConfig, AuthorizationConfig, AuthorizationFlags, OidcFlags, RequestHeader, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -82,6 +82,24 @@ pub struct AccessArgs {
     /// Headers that hold the user's uid [default: X-Remote-Uid]
     #[arg(long, hide_short_help = true, value_name = "HEADER", value_delimiter = ',', requires = "requestheader_client_ca_file")]
     pub requestheader_uid_headers: Vec<String>,
+    /// Who judges rights, in this order: Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny [default: Node,RBAC]
+    #[arg(long, hide_short_help = true, value_name = "MODE", value_delimiter = ',')]
+    pub authorization_mode: Vec<String>,
+    /// The webhook of mode Webhook; a kubeconfig says how it is reached
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub authorization_webhook_config_file: Option<PathBuf>,
+    /// Version of the SubjectAccessReview that it is sent: v1 or v1beta1 [default: v1beta1]
+    #[arg(long, hide_short_help = true, value_name = "VERSION")]
+    pub authorization_webhook_version: Option<String>,
+    /// How long its answers hold that allow [default: 5m0s]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
+    pub authorization_webhook_cache_authorized_ttl: Option<String>,
+    /// How long its answers hold that do not [default: 30s]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
+    pub authorization_webhook_cache_unauthorized_ttl: Option<String>,
+    /// Who judges rights, as an AuthorizationConfiguration
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub authorization_config: Option<PathBuf>,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.
@@ -132,8 +150,31 @@ impl AccessArgs {
             token_webhook: self.authentication_token_webhook_config_file.as_ref().map(|file| self.token_webhook(file)).transpose()?,
             bootstrap_tokens: self.bootstrap_tokens(),
             client_ca: self.client_ca_file.as_ref().map(text).transpose()?,
+            authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
         })
+    }
+
+    fn authorization(&self) -> anyhow::Result<AuthorizationConfig> {
+        let has_flags = self.given()?.keys().any(|name| name == "authorization_mode" || name.starts_with("authorization_webhook_"));
+        if let Some(file) = &self.authorization_config {
+            if has_flags {
+                return Err(failure("--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined", "say it all in the file"));
+            }
+            return Ok(AuthorizationConfig::File(text(file)?));
+        }
+        if !has_flags {
+            return Ok(AuthorizationConfig::Usual);
+        }
+        let time = |given: &Option<String>, usual: &str| api_duration(given.as_deref().unwrap_or(usual)).map_err(anyhow::Error::msg);
+        let usual = || ["Node", "RBAC"].map(str::to_owned).into();
+        Ok(AuthorizationConfig::Flags(AuthorizationFlags {
+            modes: if self.authorization_mode.is_empty() { usual() } else { self.authorization_mode.clone() },
+            webhook_config: self.authorization_webhook_config_file.clone(),
+            webhook_version: self.authorization_webhook_version.clone().unwrap_or_else(|| "v1beta1".into()),
+            authorized: time(&self.authorization_webhook_cache_authorized_ttl, "5m0s")?,
+            unauthorized: time(&self.authorization_webhook_cache_unauthorized_ttl, "30s")?,
+        }))
     }
 
     pub fn bootstrap_tokens(&self) -> bool {

@@ -31,14 +31,17 @@ impl Authorizer for Rights<'_> {
             path: question.path.clone().unwrap_or_default(),
             verb: question.verb.clone(),
             group: question.group.clone(),
+            // Upstream: whatever the version.
+            version: "*".into(),
             resource: question.resource.clone(),
             subresource: question.subresource.clone(),
             namespace: question.namespace.clone(),
             name: question.name.clone(),
         };
-        match self.server.authorizer.decide(&self.server.store, account.as_ref().unwrap_or(self.user), &attributes) {
+        match self.server.authorizer.decide_now(&self.server.store, account.as_ref().unwrap_or(self.user), &attributes) {
             Decision::Allow(reason) => Answer { allowed: true, reason, error: None },
             Decision::Deny(reason) => Answer { allowed: false, reason, error: None },
+            Decision::Failed { reason, error } => Answer { allowed: false, reason, error: Some(error) },
         }
     }
 }
