@@ -1,6 +1,7 @@
 //! HTTPS: accepting connections, who the client certificate names, HTTP/1.1 and HTTP/2 on one port.
 
 mod gather;
+mod lent;
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -95,8 +96,14 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     let service = service_fn(move |request: Request<Incoming>| {
         let (server, peer) = (server.clone(), peer.clone());
         async move {
-            let request = request.map(|body| body.map_err(handler::BodyError::from).boxed_unsync());
-            Ok::<_, std::convert::Infallible>(handler::handle(server, peer, request).await)
+            let (parts, body) = request.into_parts();
+            let (body, left) = lent::lend(body);
+            let body = body.map_err(handler::BodyError::from).boxed_unsync();
+            let answer = handler::handle(server, peer, Request::from_parts(parts, body)).await;
+            if is_http2 {
+                left.read().await;
+            }
+            Ok::<_, std::convert::Infallible>(answer)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
