@@ -49,7 +49,32 @@ pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
     if server.config.access.bootstrap_tokens {
         ensure(server, cluster_info(server)).await?;
     }
-    kubernetes_service(server).await
+    service_range(server).await?;
+    kubernetes_service(server).await?;
+    crate::admission::service::repair(server).await
+}
+
+/// The range of cluster addresses, as an object. Upstream: `pkg/controlplane/controller/defaultservicecidr`.
+async fn service_range(server: &Arc<Server>) -> Result<(), ApiError> {
+    let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"}, "spec": {"cidrs": [server.config.service_cidr]}});
+    ensure(server, range.clone()).await?;
+    let mut call = call_about(server, &range, "update")?;
+    let Ok(record) = call.record() else { return Ok(()) };
+    let found = call.read(&record);
+    if found["spec"] != range["spec"] {
+        tracing::warn!(stored = %found["spec"]["cidrs"], configured = %server.config.service_cidr, "the default ServiceCIDR is not that of the settings");
+        return Ok(());
+    }
+    if meta::is_deleting(&found) || walk::list(&found, "status.conditions").iter().any(|c| walk::text(c, "type") == "Ready") {
+        return Ok(());
+    }
+    call.info.subresource = "status".into();
+    let change = |old: &Value| {
+        let mut new = old.clone();
+        new["status"]["conditions"] = json!([{"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready", "lastTransitionTime": api::time::rfc3339(jiff::Timestamp::now())}]);
+        Ok(new)
+    };
+    update::update(&call, &change).await.map(|_| ())
 }
 
 /// What a machine with nothing but a bootstrap token learns of the cluster; the controllers sign it for each token.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::extension::{Configured, typecheck};
 use crate::aggregate::{self, Aggregator};
-use crate::admission::service::Addresses;
+use crate::admission::service::Books;
 use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
 use crate::auth::certificate::Certificates;
@@ -55,7 +55,7 @@ pub struct Server {
     pub(crate) definitions: Progress,
     pub(crate) authenticator: Authenticator,
     pub(crate) authorizer: Authorizer,
-    pub(crate) addresses: Addresses,
+    pub(crate) addresses: Books,
     pub(crate) budgets: Budgets,
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
@@ -78,7 +78,7 @@ impl Server {
         let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);
-        let addresses = Addresses::new(&store, &config.service_cidr).map_err(StartError::Config)?;
+        let addresses = Books::new(&store, &config.service_cidr).map_err(StartError::Config)?;
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
             authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,

@@ -32,6 +32,7 @@ mod quota;
 mod replicaset;
 mod root_ca;
 mod run;
+mod service_ranges;
 mod serviceaccount;
 mod statefulset;
 mod volumes;

@@ -40,6 +40,7 @@ async fn lead(config: Config, client: kube::Client, shutdown: CancellationToken)
     crate::deployment::start(&caches, &shell, &mut tasks);
     crate::namespace::start(&caches, &shell, &mut tasks);
     crate::serviceaccount::start(&caches, &shell, &mut tasks);
+    crate::service_ranges::start(&caches, &shell, &mut tasks);
     crate::endpoints::start(&caches, &shell, &mut tasks);
     crate::disruption::start(&caches, &shell, &mut tasks);
     crate::cluster_role::start(&caches, &shell, &mut tasks);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::{Cluster, Ran, Running, run};
+use serde_json::json;
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
@@ -27,7 +28,7 @@ impl Server {
     fn start(data: &Path, etcd: u16) -> Self {
         let port = free_port().to_string();
         let mut command = Command::new(std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set"));
-        command.arg("--data-dir").arg(data).args(["apiserver", "--port", &port, "--service-cidr", "10.189.0.0/16"]);
+        command.arg("--data-dir").arg(data).args(["apiserver", "--port", &port, "--service-cidr", "10.189.0.0/28"]);
         command.args(["--etcd-servers", &format!("http://127.0.0.1:{etcd}")]);
         let mut process = Running::start(&mut command);
         process.until("API serves at");
@@ -35,8 +36,12 @@ impl Server {
     }
 
     fn kubectl(&self, line: &str) -> Ran {
-        run(Command::new("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(line.split(' ')), "")
+        kubectl(&self.kubeconfig, line, "")
     }
+}
+
+fn kubectl(kubeconfig: &str, line: &str, manifest: &str) -> Ran {
+    run(Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(line.split(' ')), manifest)
 }
 
 #[test]
@@ -66,6 +71,7 @@ fn two_servers_share_one_etcd() {
         there.kubectl(&format!("delete secret s{n}")).ok();
         assert!(here.kubectl(&format!("get secret s{n}")).fails().contains("not found"));
     }
+    numbers_are_given_once(&one, &two);
     one.kubectl("create secret generic kept --from-literal=password=unseen").ok();
 
     // Without etcd nothing is acknowledged; with it back both go on.
@@ -77,6 +83,36 @@ fn two_servers_share_one_etcd() {
     assert!(two.kubectl("get secret kept -o jsonpath={.data.password}").ok().starts_with("dW5zZWVu"));
     let held = |path: &Path| -> bool { walk(path).iter().any(|file| std::fs::read(file).is_ok_and(|bytes| bytes.windows(8).any(|w| w == b"dW5zZWVu"))) };
     assert!(!held(&folder.path().join("etcd")), "a Secret lies in etcd in the clear");
+}
+
+/// Both servers give out what there is of a range at once.
+fn numbers_are_given_once(one: &Server, two: &Server) {
+    let services = |name: &str| {
+        let service = |n: usize| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": format!("{name}{n}")}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}});
+        json!({"apiVersion": "v1", "kind": "List", "items": (0..6).map(service).collect::<Vec<_>>()}).to_string()
+    };
+    std::thread::scope(|scope| {
+        let both = [(&one.kubeconfig, "here"), (&two.kubeconfig, "there")].map(|(config, name)| scope.spawn(move || kubectl(config, "create -f -", &services(name)).ok()));
+        for thread in both {
+            thread.join().expect("they are created");
+        }
+    });
+    let held = |path: &str| {
+        let mut held: Vec<String> = two.kubectl(&format!("get services -o jsonpath={{.items[*]{path}}}")).ok().split(' ').map(str::to_owned).collect();
+        held.sort();
+        held.dedup();
+        held
+    };
+    let addresses = held(".spec.clusterIP");
+    assert_eq!((addresses.len(), held(".spec.ports[*].nodePort").len()), (13, 12), "{addresses:?}");
+    let mut claimed: Vec<String> = one.kubectl("get ipaddresses -o jsonpath={.items[*].metadata.name}").ok().split(' ').map(str::to_owned).collect();
+    claimed.sort();
+    assert_eq!(claimed, addresses);
+    two.kubectl("create service clusterip last --tcp=80").ok();
+    let full = one.kubectl("create service clusterip none-left --tcp=80").fails();
+    assert!(full.contains("failed to allocate IP: range is full"), "{full}");
+    one.kubectl("delete service here0").ok();
+    two.kubectl("create service clusterip none-left --tcp=80").ok();
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

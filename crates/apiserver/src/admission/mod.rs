@@ -30,12 +30,12 @@ pub enum Operation {
 }
 
 /// Whether the request is about this resource itself.
-fn is(call: &Call, group: &str, plural: &str) -> bool {
+pub fn is(call: &Call, group: &str, plural: &str) -> bool {
     call.served.resource.group == group && call.served.resource.plural == plural
 }
 
 /// Lets every plug-in fill or change the object. What it reserves is settled once the write is known.
-pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<service::Reserved, ApiError> {
+pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<Option<service::Reserved>, ApiError> {
     let mut rounds = extension::Rounds::default();
     loop {
         builtin(call, operation, object)?;
@@ -45,9 +45,9 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
         }
     }
     if is(call, "", "services") && call.info.subresource.is_empty() {
-        return service::mutate(call, object, old);
+        return service::mutate(call, object, old).await.map(Some);
     }
-    Ok(service::Reserved::default())
+    Ok(None)
 }
 
 /// The plug-ins that mutate; each gives the same again when it is asked again.

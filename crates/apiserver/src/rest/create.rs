@@ -69,7 +69,9 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
     validate(call, &object)?;
     admission::validate(call, Operation::Create, Some(&object), None).await?;
     let record = store(call, object).await;
-    reserved.settle(record.is_ok());
+    if let Some(reserved) = &mut reserved {
+        reserved.settle(record.is_ok());
+    }
     record
 }
 

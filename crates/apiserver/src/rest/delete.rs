@@ -242,6 +242,9 @@ pub async fn remove(call: &Call, record: &Arc<Record>, last: Option<Value>) -> R
     }
     let write = Write::Delete { table: call.served.table, key: record.key.clone(), revision: record.revision };
     let gone = call.server.store.write(write).await.map_err(|error| write_error(call, error))?;
+    if admission::is(call, "", "services") {
+        admission::service::written(call, &object::parse(&record.value), None).await;
+    }
     match last {
         Some(object) => call.dry_record(record.key.clone(), object, gone.revision),
         None => Ok(gone),

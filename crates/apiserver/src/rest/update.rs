@@ -133,15 +133,19 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
     admission::validate(call, Operation::Update, Some(&object), Some(old)).await?;
     meta::set(&mut object, "resourceVersion", record.revision.to_string());
     if object == *old && call.is_stored_as(record, &object).await? {
-        reserved.settle(false);
         return Ok(record.clone());
     }
     if delete::is_finished(&object) {
         let gone = delete::remove(call, record, Some(object)).await;
         return gone.map_err(|error| if error.reason == api::Reason::Conflict { Failure::Raced } else { error.into() });
     }
+    let Some(reserved) = &mut reserved else { return store(call, object, record).await };
+    let new = object.clone();
     let written = store(call, object, record).await;
     reserved.settle(written.is_ok());
+    if written.is_ok() && !call.dry_run()? {
+        admission::service::written(call, old, Some(&new)).await;
+    }
     written
 }
 
