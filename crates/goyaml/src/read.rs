@@ -2,11 +2,11 @@
 //!
 //! The first document of a stream counts. Depth and what aliases expand to are bounded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use base64::Engine as _;
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use libyaml_safer::{ErrorKind, EventData, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
 use crate::number::float_g;
@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 250;
 /// No document of ours has more nodes, aliases followed.
 const MAX_NODES: usize = 4_000_000;
 
-/// What is wrong with a text, and where; lines and columns count from one, zero is unknown.
+/// What is wrong with a text, and where; lines count as go-yaml counts them, columns from one, zero is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct Error {
@@ -25,20 +25,27 @@ pub struct Error {
     pub message: String,
     /// Several faults found at once, one a line.
     pub list: Vec<String>,
+    /// Found beyond go-yaml, whose name it then does not bear.
+    beyond: bool,
 }
 
 impl Error {
-    fn new(at: (usize, usize), message: impl Into<String>) -> Self {
-        Error { line: at.0, column: at.1, message: message.into(), list: Vec::new() }
+    fn new(message: impl Into<String>) -> Self {
+        Error { line: 0, column: 0, message: message.into(), list: Vec::new(), beyond: false }
     }
 
-    // Upstream: go-yaml yaml.go TypeError and decode.go fail: the line is left out on the first one.
+    fn beyond(message: impl Into<String>) -> Self {
+        Error { beyond: true, ..Error::new(message) }
+    }
+
+    // Upstream: go-yaml yaml.go TypeError and decode.go fail.
     fn text(&self) -> String {
         if !self.list.is_empty() {
             return format!("yaml: unmarshal errors:\n  {}", self.list.join("\n  "));
         }
         match self.line {
-            0 | 1 => format!("yaml: {}", self.message),
+            _ if self.beyond => self.message.clone(),
+            0 => format!("yaml: {}", self.message),
             line => format!("yaml: line {line}: {}", self.message),
         }
     }
@@ -64,11 +71,14 @@ pub fn from_yaml_strict(text: &str) -> Result<Value, Error> {
 }
 
 fn read(text: &str, strict: Strict) -> Result<Value, Error> {
-    let mut composer = Composer { parser: Parser::new_from_str(text), anchors: HashMap::new() };
+    let mut bytes = text.as_bytes();
+    let mut parser = Parser::new();
+    parser.set_input_string(&mut bytes);
+    let mut composer = Composer { parser, anchors: HashMap::new(), open: HashSet::new() };
     let Some(root) = composer.document()? else { return Ok(Value::Null) };
     let mut builder = Builder { strict, nodes: 0, alias_nodes: 0, alias_depth: 0, errors: Vec::new() };
     let value = builder.value(&root)?;
-    if builder.errors.is_empty() { Ok(value) } else { Err(Error { list: builder.errors, ..Error::new((0, 0), "") }) }
+    if builder.errors.is_empty() { Ok(value) } else { Err(Error { list: builder.errors, ..Error::new("") }) }
 }
 
 struct Node {
@@ -83,26 +93,25 @@ enum Kind {
     Alias(Rc<Node>),
 }
 
-struct Composer<'a> {
-    parser: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, Rc<Node>>,
+struct Composer<'r, 'b> {
+    parser: Parser<&'r mut &'b [u8]>,
+    anchors: HashMap<String, Rc<Node>>,
+    /// Anchors of nodes that are not at their end.
+    open: HashSet<String>,
 }
 
-impl<'a> Composer<'a> {
-    fn next(&mut self) -> Result<Option<(Event<'a>, usize)>, Error> {
-        match self.parser.next_event() {
-            None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, span.start.line()))),
-            Some(Err(e)) => Err(syntax(&e)),
-        }
+impl Composer<'_, '_> {
+    fn next(&mut self) -> Result<(EventData, usize), Error> {
+        let event = self.parser.parse().map_err(|fault| syntax(&fault))?;
+        Ok((event.data, usize::try_from(event.start_mark.line).unwrap_or(0) + 1))
     }
 
     fn document(&mut self) -> Result<Option<Rc<Node>>, Error> {
-        while let Some((event, line)) = self.next()? {
-            match event {
-                Event::StreamStart | Event::DocumentStart(..) => {}
-                Event::StreamEnd | Event::DocumentEnd => return Ok(None),
-                event => {
+        loop {
+            match self.next()? {
+                (EventData::StreamStart { .. } | EventData::DocumentStart { .. }, _) => {}
+                (EventData::StreamEnd | EventData::DocumentEnd { .. }, _) => return Ok(None),
+                (event, line) => {
                     let root = self.node(event, line, 0)?;
                     // What follows the document's end is not looked at, what precedes it must be whole.
                     self.next()?;
@@ -110,56 +119,68 @@ impl<'a> Composer<'a> {
                 }
             }
         }
-        Ok(None)
     }
 
-    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Option<Rc<Node>>, Error> {
+    fn node(&mut self, event: EventData, line: usize, depth: usize) -> Result<Option<Rc<Node>>, Error> {
         if depth > MAX_DEPTH {
-            return Err(Error::new((line, 0), format!("exceeded max depth of {MAX_DEPTH}")));
+            return Err(Error::new(format!("exceeded max depth of {MAX_DEPTH}")));
         }
         let (anchor, kind) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                (anchor, Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain, tag: tag.map(|t| tag_name(&t)) })
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                (anchor, Kind::Scalar { text: value, plain: style == ScalarStyle::Plain, tag: tag.map(tag_name) })
             }
-            Event::SequenceStart(_, anchor, _) => (anchor, Kind::Sequence(self.items(depth)?)),
-            Event::MappingStart(_, anchor, _) => {
-                let items = self.items(depth)?;
+            EventData::SequenceStart { anchor, .. } => {
+                let items = self.items(anchor.as_ref(), depth)?;
+                (anchor, Kind::Sequence(items))
+            }
+            EventData::MappingStart { anchor, .. } => {
+                let items = self.items(anchor.as_ref(), depth)?;
                 (anchor, Kind::Mapping(items.chunks_exact(2).map(|pair| (Rc::clone(&pair[0]), Rc::clone(&pair[1]))).collect()))
             }
-            Event::Alias(id) => match self.anchors.get(&id) {
-                Some(target) => (0, Kind::Alias(Rc::clone(target))),
-                None => return Err(Error::new((line, 0), "anchor value contains itself")),
+            EventData::Alias { anchor } => match self.anchors.get(&anchor) {
+                _ if self.open.contains(&anchor) => return Err(Error::new(format!("anchor '{anchor}' value contains itself"))),
+                Some(target) => (None, Kind::Alias(Rc::clone(target))),
+                None => return Err(Error::new(format!("unknown anchor '{anchor}' referenced"))),
             },
             _ => return Ok(None),
         };
         let node = Rc::new(Node { line, kind });
-        if anchor != 0 {
+        if let Some(anchor) = anchor {
+            self.open.remove(&anchor);
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         Ok(Some(node))
     }
 
-    fn items(&mut self, depth: usize) -> Result<Vec<Rc<Node>>, Error> {
+    fn items(&mut self, anchor: Option<&String>, depth: usize) -> Result<Vec<Rc<Node>>, Error> {
+        self.open.extend(anchor.cloned());
         let mut items = Vec::new();
-        while let Some((event, line)) = self.next()? {
-            if matches!(event, Event::SequenceEnd | Event::MappingEnd) {
+        loop {
+            let (event, line) = self.next()?;
+            if matches!(event, EventData::SequenceEnd | EventData::MappingEnd | EventData::StreamEnd) {
                 return Ok(items);
             }
             items.extend(self.node(event, line, depth + 1)?);
         }
-        Ok(items)
     }
 }
 
-fn syntax(e: &ScanError) -> Error {
-    Error::new((e.marker().line(), e.marker().col() + 1), e.info())
+// Upstream: go-yaml decode.go fail: the scanner's lines count from one, the parser's from zero, and line zero is not told.
+fn syntax(fault: &libyaml_safer::Error) -> Error {
+    let line_of = |mark: Option<libyaml_safer::Mark>| mark.map_or(0, |mark| usize::try_from(mark.line).unwrap_or(0));
+    let line = match line_of(fault.problem_mark()) {
+        0 => line_of(fault.context_mark()),
+        line if fault.kind() == ErrorKind::Scanner => line + 1,
+        line => line,
+    };
+    let column = fault.problem_mark().map_or(0, |mark| usize::try_from(mark.column).unwrap_or(0) + 1);
+    Error { line, column, ..Error::new(fault.problem()) }
 }
 
-fn tag_name(tag: &Tag) -> String {
-    match tag.core_suffix() {
+fn tag_name(tag: String) -> String {
+    match tag.strip_prefix("tag:yaml.org,2002:") {
         Some(suffix) => format!("!!{suffix}"),
-        None if tag.handle() == "tag:yaml.org,2002:" => format!("!!{}", tag.suffix()),
-        None => format!("{}{}", tag.handle(), tag.suffix()),
+        None => tag,
     }
 }
 
@@ -183,7 +204,7 @@ impl Builder {
         };
         let aliased = self.alias_nodes > 100 && self.nodes > 1000 && self.alias_nodes as f64 / self.nodes as f64 > ratio;
         if aliased || self.nodes > MAX_NODES || self.alias_depth > MAX_DEPTH {
-            return Err(Error::new((0, 0), format!("document contains excessive aliasing (near line {line})")));
+            return Err(Error::new(format!("document contains excessive aliasing (near line {line})")));
         }
         Ok(())
     }
@@ -191,7 +212,7 @@ impl Builder {
     fn value(&mut self, node: &Node) -> Result<Value, Error> {
         self.count(node.line)?;
         match &node.kind {
-            Kind::Scalar { text, plain, tag } => scalar(text, *plain, tag.as_deref(), node.line),
+            Kind::Scalar { text, plain, tag } => scalar(text, *plain, tag.as_deref()),
             Kind::Sequence(items) => Ok(Value::Array(items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?)),
             Kind::Mapping(pairs) => {
                 let mut map = Map::new();
@@ -216,11 +237,18 @@ impl Builder {
                 self.merge(value, map)?;
                 continue;
             }
-            let name = key_text(&self.value(key)?, key.line)?;
+            let key_value = self.value(key)?;
+            if matches!(key_value, Value::Array(_) | Value::Object(_)) {
+                return Err(Error::new(format!("invalid map key: {}", go_syntax(&key_value))));
+            }
+            let value = self.value(value)?;
+            let Some(name) = key_text(&key_value) else {
+                let shown = go_syntax(&value);
+                return Err(Error::beyond(format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {shown}")));
+            };
             if self.strict == Strict::Yes && !own.insert(name.clone()) {
                 self.errors.push(format!("line {}: key {} already set in map", key.line, quoted(&name)));
             }
-            let value = self.value(value)?;
             map.insert(name, value);
         }
         Ok(())
@@ -228,7 +256,7 @@ impl Builder {
 
     fn merge(&mut self, node: &Node, map: &mut Map<String, Value>) -> Result<(), Error> {
         self.count(node.line)?;
-        let wrong = || Error::new((0, 0), "map merge requires map or sequence of maps as the value");
+        let wrong = || Error::new("map merge requires map or sequence of maps as the value");
         match &node.kind {
             Kind::Mapping(pairs) => self.fill(pairs, map),
             Kind::Alias(target) if matches!(target.kind, Kind::Mapping(_)) => self.followed(target, |this, node| this.merge(node, map)),
@@ -248,17 +276,32 @@ fn is_merge(node: &Node) -> bool {
 }
 
 // Upstream: sigs.k8s.io/yaml yaml.go convertToJSONableObject.
-fn key_text(key: &Value, line: usize) -> Result<String, Error> {
+fn key_text(key: &Value) -> Option<String> {
     match key {
-        Value::String(s) => Ok(s.clone()),
-        Value::Bool(b) => Ok(b.to_string()),
-        Value::Number(n) => Ok(n.as_f64().filter(|_| n.is_f64()).map_or_else(|| n.to_string(), float_g)),
-        _ => Err(Error::new((line, 0), "unsupported map key: a key must be a text, a number or a boolean")),
+        Value::String(s) => Some(s.clone()),
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(n) => Some(n.as_f64().filter(|_| n.is_f64()).map_or_else(|| n.to_string(), float_g)),
+        _ => None,
     }
 }
 
-fn scalar(text: &str, plain: bool, tag: Option<&str>, line: usize) -> Result<Value, Error> {
-    let fail = |wanted: &str| Error::new((0, 0), format!("cannot decode !!str {} as a {wanted}", short(text)));
+/// `%#v`
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".into(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => n.as_f64().filter(|_| n.is_f64()).map_or_else(|| n.to_string(), float_g),
+        Value::String(s) => quoted(s),
+        Value::Array(items) => format!("[]interface {{}}{{{}}}", items.iter().map(go_syntax).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entries: Vec<String> = map.iter().map(|(k, v)| format!("{}:{}", quoted(k), go_syntax(v))).collect();
+            format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+fn scalar(text: &str, plain: bool, tag: Option<&str>) -> Result<Value, Error> {
+    let fail = |wanted: &str| Error::new(format!("cannot decode !!str {} as a {wanted}", short(text)));
     let meaning = match tag {
         None if plain => resolve(text),
         None | Some("!!str" | "!") => Plain::Str,
@@ -280,7 +323,7 @@ fn scalar(text: &str, plain: bool, tag: Option<&str>, line: usize) -> Result<Val
         Plain::Float(f) => match resolve(&crate::number::float_json(f)) {
             Plain::Int(n) if f != 0.0 || f.is_sign_positive() => Ok(Value::Number(n.into())),
             Plain::Uint(n) => Ok(Value::Number(n.into())),
-            _ => Number::from_f64(f).map(Value::Number).ok_or_else(|| Error::new((line, 0), format!("json: unsupported value: {}", float_g(f)))),
+            _ => Number::from_f64(f).map(Value::Number).ok_or_else(|| Error::beyond(format!("json: unsupported value: {}", float_g(f)))),
         },
         Plain::Timestamp | Plain::Str => Ok(Value::String(text.to_string())),
     }
@@ -295,7 +338,7 @@ fn agrees(tag: &str, meaning: Plain) -> bool {
 
 fn binary(text: &str) -> Result<Value, Error> {
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| Error::new((0, 0), "!!binary value contains invalid base64 data"))?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| Error::new("!!binary value contains invalid base64 data"))?;
     Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
