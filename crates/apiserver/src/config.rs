@@ -1,7 +1,7 @@
 //! What the API server is told at its start.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use access::RequestHeader;
@@ -9,6 +9,8 @@ use access::authorization::{self, Link};
 pub use access::authorization::AuthorizationFlags;
 pub use access::configuration::OidcFlags;
 use access::configuration::{Anonymous, Authentication};
+use policy::plugins::{AdmissionConfiguration, Plugins};
+use serde_json::Value;
 
 /// Settings of one API server.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct Config {
     pub audit: Option<crate::AuditConfig>,
     /// Who may ask besides the cluster's own, and how they show it.
     pub access: AccessConfig,
+    /// Which admission plug-ins are on, and their settings.
+    pub admission: AdmissionConfig,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
 }
@@ -56,6 +60,40 @@ pub struct AccessConfig {
     pub client_ca: Option<String>,
     /// `--requestheader-*`; none: the cluster's own front proxy.
     pub request_header: Option<RequestHeader>,
+}
+
+/// Upstream's flags about admission plug-ins.
+#[derive(Debug, Clone, Default)]
+pub struct AdmissionConfig {
+    pub enable: Vec<String>,
+    pub disable: Vec<String>,
+    /// The text of `--admission-control-config-file`, and the folder that it names files from.
+    pub file: Option<(String, PathBuf)>,
+}
+
+impl AdmissionConfig {
+    pub(crate) fn plugins(&self) -> Result<Plugins, String> {
+        let configurations = match &self.file {
+            Some((text, folder)) => configurations(text, folder).map_err(|why| format!("--admission-control-config-file: {why}"))?,
+            None => Vec::new(),
+        };
+        Plugins::new(&self.enable, &self.disable, &configurations)
+    }
+}
+
+/// Each plug-in's own configuration, out of the file or out of another one that it names.
+fn configurations(text: &str, folder: &Path) -> Result<Vec<(String, Value)>, String> {
+    let document: AdmissionConfiguration = codec::yaml_as(text)?;
+    document.check()?;
+    let one = |plugin: policy::plugins::Plugin| {
+        if !plugin.configuration.is_null() {
+            return Ok((plugin.name, plugin.configuration));
+        }
+        let path = folder.join(&plugin.path);
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("plugin {:?}: {}: {e}", plugin.name, path.display()))?;
+        Ok((plugin.name, codec::yaml_as(&text).map_err(|why| format!("{}: {why}", path.display()))?))
+    };
+    document.plugins.into_iter().filter(|p| !p.configuration.is_null() || !p.path.is_empty()).map(one).collect()
 }
 
 /// How rights are judged.
@@ -132,6 +170,7 @@ impl Config {
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             access: AccessConfig::default(),
+            admission: AdmissionConfig::default(),
             cluster_name: "knarr".into(),
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pki::{Authority, TokenSigner};
+use policy::plugins::Plugins;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::events::Events;
 use crate::admission::extension::{Configured, typecheck};
 use crate::aggregate::{self, Aggregator};
 use crate::admission::service::Books;
@@ -64,6 +66,8 @@ pub struct Server {
     /// Webhooks and policies that are in force.
     pub(crate) configured: Derived<Configured>,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) plugins: Plugins,
+    pub(crate) events: Events,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Option<(policy::audit::Policy, AuditLog)>,
@@ -79,6 +83,7 @@ impl Server {
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);
         let addresses = Books::new(&store, &config.service_cidr).map_err(StartError::Config)?;
+        let plugins = config.admission.plugins().map_err(StartError::Config)?;
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
             authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
@@ -90,6 +95,8 @@ impl Server {
             configured: Configured::derived(&store),
             aggregator,
             registry: ArcSwap::from_pointee(registry),
+            events: Events::new(&plugins),
+            plugins,
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
             metrics: Metrics::new().map_err(|error| StartError::Config(format!("metrics: {error}")))?,

@@ -17,4 +17,4 @@ pub use json::{decode_json, decode_untyped};
 pub use proto::{
     MAGIC, ProtoObject, decode_message, decode_proto, decode_proto_as, encode_message, encode_proto, envelope, envelope_parts, list_envelope, watch_frame,
 };
-pub use yaml::{decode_yaml, split_documents};
+pub use yaml::{yaml_as, decode_yaml, split_documents};

@@ -44,6 +44,11 @@ pub fn decode_yaml(text: &str, strictness: Strictness) -> Result<Decoded, Decode
     Ok(Decoded { value, strict_errors })
 }
 
+/// Reads a configuration file into a type of its own; the error says where.
+pub fn yaml_as<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|e| e.to_string())
+}
+
 /// The documents of a stream, split at lines that begin with `---`; empty ones and those of comments only are left out.
 // Upstream: yaml.NewYAMLReader splits at the separator line before parsing, so an error in one document spares the others.
 pub fn split_documents(text: &str) -> Vec<&str> {

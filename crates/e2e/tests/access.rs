@@ -343,3 +343,55 @@ fn webhooks_judge() {
     let old = ApiServer::refuses(folder.path(), &["--authorization-mode=ABAC"]);
     assert!(old.contains("ABAC is not served: write its rules as roles"), "{old}");
 }
+
+#[test]
+fn admission_plug_ins_are_turned_on_and_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("admission.yaml");
+    let limits = "apiVersion: eventratelimit.admission.k8s.io/v1alpha1\nkind: Configuration\nlimits: [{type: Namespace, qps: 1, burst: 3, cacheSize: 10}]\n";
+    std::fs::write(folder.path().join("limits.yaml"), limits).expect("a file");
+    let config = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [
+        {"name": "EventRateLimit", "path": "limits.yaml"},
+        {"name": "PodSecurity", "configuration": {"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration",
+            "defaults": {"enforce": "baseline", "warn": "restricted", "warn-version": "latest"}, "exemptions": {"namespaces": ["kube-system"]}}}]});
+    std::fs::write(&file, config.to_string()).expect("a file");
+    let flag = format!("--admission-control-config-file={}", file.display());
+    let Some(server) = ApiServer::start(folder.path(), &[&flag, "--enable-admission-plugins=EventRateLimit,AlwaysPullImages,LimitPodHardAntiAffinityTopology", "--disable-admission-plugins=ServiceAccount"]) else { return };
+    let event = |namespace: &str, name: usize| json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("e{name}"), "namespace": namespace}, "involvedObject": {"kind": "Pod", "name": "p", "namespace": namespace}, "reason": "Tested"}).to_string();
+    let refused: Vec<String> = (0..10).map(|n| server.kubectl_with("create -f -", &event("default", n))).filter(|ran| ran.code != Some(0)).map(|ran| ran.err).collect();
+    assert!(!refused.is_empty() && refused.iter().all(|err| err.contains("Too many requests: limit reached on type Namespace for key default")), "{refused:?}");
+    server.kubectl_with("create -f -", &event("kube-system", 0)).ok();
+
+    let pod = |name: &str, spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}).to_string();
+    let plain = json!({"containers": [{"name": "c", "image": "busybox:1", "imagePullPolicy": "IfNotPresent"}]});
+    let made = server.kubectl_with("create -f -", &pod("plain", plain.clone()));
+    assert!(made.err.contains("would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false"), "{}", made.err);
+    made.ok();
+    let seen: Value = serde_json::from_str(&server.kubectl("get pod plain -o json").ok()).expect("JSON");
+    assert_eq!((&seen["spec"]["containers"][0]["imagePullPolicy"], seen["spec"].get("serviceAccountName")), (&json!("Always"), None));
+    let mut host = plain.clone();
+    host["hostNetwork"] = true.into();
+    assert!(server.kubectl_with("create -f -", &pod("host", host.clone())).fails().contains("violates PodSecurity \"baseline:latest\": host namespaces (hostNetwork=true)"));
+    server.kubectl_with("create -n kube-system -f -", &pod("host", host)).ok();
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": plain}}});
+    let made = server.kubectl_with("create -f -", &deployment.to_string());
+    assert!(made.code == Some(0) && made.err.contains("would violate PodSecurity \"restricted:latest\""), "{}", made.err);
+    let mut apart = plain.clone();
+    apart["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone", "labelSelector": {}}]}});
+    assert!(server.kubectl_with("create -f -", &pod("apart", apart)).fails().contains("only key kubernetes.io/hostname is allowed"));
+    // Bound pods carry the place of their node.
+    server.kubectl_with("create -f -", &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "z1"}}}).to_string()).ok();
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "plain"}, "target": {"kind": "Node", "name": "n"}});
+    let admin = ["--cert", &server.pki("admin.crt"), "--key", &server.pki("admin.key")].map(str::to_owned);
+    assert_eq!(server.post("/api/v1/namespaces/default/pods/plain/binding", &admin.each_ref().map(String::as_str), &binding).0, 201);
+    assert_eq!(server.kubectl("get pod plain -o jsonpath={.metadata.labels}").ok(), "{\"topology.kubernetes.io/zone\":\"z1\"}");
+
+    for (flag, why) in [
+        ("--enable-admission-plugins=Unheard", "enable-admission-plugins plugin \"Unheard\" is unknown"),
+        ("--enable-admission-plugins=ImagePolicyWebhook", "is not served: use a ValidatingWebhookConfiguration"),
+        ("--enable-admission-plugins=EventRateLimit", "EventRateLimit has no limits"),
+    ] {
+        let told = ApiServer::refuses(folder.path(), &[flag]);
+        assert!(told.contains(why), "{told}");
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bootstrap;
+pub mod event_rate;
 pub mod external_ips;
 pub mod flow;
 pub mod flow_defaults;
@@ -10,6 +11,8 @@ pub mod matching;
 pub mod mutating;
 pub mod node_restriction;
 pub mod node_taints;
+pub mod plugins;
+pub mod pod_options;
 pub mod pod_security;
 pub mod quota;
 pub mod rbac;

@@ -3,6 +3,7 @@
 //! Each plug-in is a file. Those that mutate run first, in upstream's order, then those that only look.
 
 mod certificates;
+pub mod events;
 pub mod extension;
 mod ingress;
 mod limits;
@@ -14,6 +15,7 @@ mod quota;
 mod rbac;
 pub mod service;
 mod storage;
+pub mod topology;
 
 use api::ApiError;
 use serde_json::Value;
@@ -52,29 +54,23 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
 
 /// The plug-ins that mutate; each gives the same again when it is asked again.
 fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), ApiError> {
-    if operation == Operation::Create {
+    let plugins = &call.server.plugins;
+    if operation == Operation::Create && plugins.has("NamespaceLifecycle") {
         namespace::check(call, object)?;
     }
     if !call.info.subresource.is_empty() {
         return Ok(());
     }
     if is(call, "", "pods") {
-        match operation {
-            Operation::Create => {
-                pod::mutate(call, object)?;
-                limits::mutate(call, object);
-            }
-            // Upstream: DefaultTolerationSeconds looks at updates too, so that an apply does not take them away.
-            _ => pod::tolerations(object),
-        }
+        pods(call, operation, object)?;
     }
-    if is(call, "", "nodes") && operation == Operation::Create {
+    if is(call, "", "nodes") && operation == Operation::Create && plugins.has("TaintNodesByCondition") {
         policy::node_taints::taint(object);
     }
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);
     }
-    if is(call, "networking.k8s.io", "ingresses") {
+    if is(call, "networking.k8s.io", "ingresses") && plugins.has("DefaultIngressClass") {
         ingress::mutate(call, operation, object);
     }
     if is(call, "certificates.k8s.io", "certificatesigningrequests") {
@@ -83,46 +79,93 @@ fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), 
     Ok(())
 }
 
+fn pods(call: &Call, operation: Operation, object: &mut Value) -> Result<(), ApiError> {
+    let plugins = &call.server.plugins;
+    let is_new = operation == Operation::Create;
+    if is_new {
+        pod::mutate(call, object)?;
+    } else if plugins.has("DefaultTolerationSeconds") {
+        // Upstream: it looks at updates too, so that an apply does not take them away.
+        pod::tolerations(object);
+    }
+    if is_new && plugins.has("LimitRanger") {
+        limits::mutate(call, object);
+    }
+    if plugins.has("AlwaysPullImages") {
+        policy::pod_options::always_pull(object);
+    }
+    if plugins.has("ExtendedResourceToleration") {
+        policy::pod_options::tolerate_extended(object);
+    }
+    if is_new {
+        let node = catalog::walk::text(object, "spec.nodeName").to_owned();
+        topology::label(call, object, &node);
+    }
+    Ok(())
+}
+
 /// Lets every plug-in refuse.
 pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
-    if operation == Operation::Delete {
+    let plugins = &call.server.plugins;
+    if operation == Operation::Delete && plugins.has("NamespaceLifecycle") {
         namespace::check_deletion(call)?;
     }
-    if call.served.resource.group == "rbac.authorization.k8s.io"
-        && let Some(object) = object
-    {
-        rbac::check(call, object, old)?;
+    if let Some(object) = object {
+        match &*call.served.resource.group {
+            "rbac.authorization.k8s.io" => rbac::check(call, object, old)?,
+            "certificates.k8s.io" => certificates::validate(call, operation, object, old)?,
+            _ => {}
+        }
     }
-    if call.served.resource.group == "certificates.k8s.io"
-        && let Some(object) = object
-    {
-        certificates::validate(call, operation, object, old)?;
+    if plugins.has("NodeRestriction") {
+        node_restriction(call, operation, object, old)?;
     }
-    node_restriction(call, operation, object, old)?;
-    if is(call, "", "pods")
-        && matches!(call.info.subresource.as_str(), "" | "ephemeralcontainers")
-        && let Some(pod) = object.filter(|_| operation != Operation::Delete)
-    {
-        pod_security::check(call, pod, old)?;
-    }
-    let written = object.filter(|_| operation != Operation::Delete && call.info.subresource.is_empty());
+    let written = object.filter(|_| operation != Operation::Delete);
     if let Some(object) = written {
-        if is(call, "", "services")
-            && let Some(why) = policy::external_ips::refusal(object, old)
-        {
-            return Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
+        if plugins.has("PodSecurity") {
+            pod_security::check(call, operation, object, old)?;
         }
-        if is(call, "", "persistentvolumeclaims")
-            && let Some(old) = old
-        {
-            storage::check_resize(call, object, old)?;
-        }
-        limits::check(call, operation, object)?;
+        events::check(call, operation, object)?;
+    }
+    let written = written.filter(|_| call.info.subresource.is_empty());
+    if let Some(object) = written {
+        judge(call, operation, object, old)?;
     }
     extension::validate(call, operation, object, old).await?;
     // Upstream: quotas come last, so that nothing is charged for what somebody else refuses.
-    if let Some(object) = written {
+    if let Some(object) = written.filter(|_| plugins.has("ResourceQuota")) {
         quota::check(call, operation, object, old).await?;
+    }
+    if plugins.has("AlwaysDeny") && !call.notes.unasked {
+        return Err(ApiError::forbidden(&call.resource(), &call.info.name, "admission control is denying all modifications"));
+    }
+    Ok(())
+}
+
+/// The plug-ins that look at a whole object.
+fn judge(call: &Call, operation: Operation, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let plugins = &call.server.plugins;
+    let refused = |why: &str| Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
+    if is(call, "", "services")
+        && plugins.has("DenyServiceExternalIPs")
+        && let Some(why) = policy::external_ips::refusal(object, old)
+    {
+        return refused(why);
+    }
+    if is(call, "", "pods")
+        && plugins.has("LimitPodHardAntiAffinityTopology")
+        && let Some(why) = policy::pod_options::anti_affinity_fault(object)
+    {
+        return refused(why);
+    }
+    if is(call, "", "persistentvolumeclaims")
+        && plugins.has("PersistentVolumeClaimResize")
+        && let Some(old) = old
+    {
+        storage::check_resize(call, object, old)?;
+    }
+    if plugins.has("LimitRanger") {
+        limits::check(call, operation, object)?;
     }
     Ok(())
 }

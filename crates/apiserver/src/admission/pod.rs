@@ -15,12 +15,19 @@ const TOLERATION_SECONDS: i64 = 300;
 
 pub fn mutate(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     // A mirror pod shows what a kubelet runs already: it takes no service account.
-    if meta::annotation(pod, "kubernetes.io/config.mirror").is_none() {
+    let plugins = &call.server.plugins;
+    if plugins.has("ServiceAccount") && meta::annotation(pod, "kubernetes.io/config.mirror").is_none() {
         service_account(call, pod)?;
     }
-    priority(call, pod)?;
-    tolerations(pod);
-    runtime_class(call, pod)?;
+    if plugins.has("Priority") {
+        priority(call, pod)?;
+    }
+    if plugins.has("DefaultTolerationSeconds") {
+        tolerations(pod);
+    }
+    if plugins.has("RuntimeClass") {
+        runtime_class(call, pod)?;
+    }
     Ok(())
 }
 

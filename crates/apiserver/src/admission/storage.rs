@@ -13,8 +13,11 @@ pub fn mutate(call: &Call, operation: Operation, object: &mut Value) {
         return;
     }
     let claim = is(call, "", "persistentvolumeclaims");
-    protect(object, if claim { "kubernetes.io/pvc-protection" } else { "kubernetes.io/pv-protection" });
-    if claim && walk::at(object, "spec.storageClassName").is_null() && meta::annotation(object, "volume.beta.kubernetes.io/storage-class").is_none() {
+    let plugins = &call.server.plugins;
+    if plugins.has("StorageObjectInUseProtection") {
+        protect(object, if claim { "kubernetes.io/pvc-protection" } else { "kubernetes.io/pv-protection" });
+    }
+    if claim && plugins.has("DefaultStorageClass") && walk::at(object, "spec.storageClassName").is_null() && meta::annotation(object, "volume.beta.kubernetes.io/storage-class").is_none() {
         if let (Some(class), Some(spec)) = (default_class(call), walk::object_mut(object, "spec")) {
             spec.insert("storageClassName".into(), class.into());
         }

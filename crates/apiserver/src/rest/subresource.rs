@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Call, connect, delete, patch, review, scale, update};
-use crate::admission::extension;
+use crate::admission::{extension, topology};
 use crate::respond::{self, Body};
 use crate::wire::{self, Decoded};
 
@@ -133,7 +133,11 @@ pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
         let error = api::FieldError::required(&api::Path::new("target.name"), "");
         return Err(ApiError::invalid("", "Binding", &call.info.name, &[error]));
     }
-    let annotations = walk::map(&value, "metadata.annotations").cloned().unwrap_or_default();
+    if matches!(walk::text(&value, "target.kind"), "" | "Node") {
+        topology::label(call, &mut value, &target);
+    }
+    let given = |key: &str| walk::map(&value, key).cloned().unwrap_or_default();
+    let (annotations, labels) = (given("metadata.annotations"), given("metadata.labels"));
     let uid = meta::uid(&value).to_owned();
     let set = |old: &Value| {
         let conflict = |why: String| Err(ApiError::conflict(&api::GroupResource::new("", "pods/binding"), &call.info.name, why));
@@ -154,6 +158,12 @@ pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
         pod["spec"]["nodeName"] = target.clone().into();
         for (key, value) in &annotations {
             meta::set_annotation(&mut pod, key, value.as_str().unwrap_or_default());
+        }
+        // Upstream: what the pod has stays.
+        for (key, value) in labels.iter().filter(|(key, _)| meta::label(old, key).is_none()) {
+            if let Some(all) = meta::metadata_mut(&mut pod).entry("labels").or_insert_with(|| json!({})).as_object_mut() {
+                all.insert(key.clone(), value.clone());
+            }
         }
         set_condition(&mut pod, json!({"type": "PodScheduled", "status": "True"}));
         Ok(pod)

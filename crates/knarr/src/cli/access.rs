@@ -1,10 +1,10 @@
-//! Upstream's flags about who may ask, under upstream's names. They are kept with the cluster's settings as they are given here.
+//! Upstream's flags about who may ask, what he may and what is made of it, under upstream's names. They are kept with the cluster's settings as they are given here.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, AuthorizationConfig, AuthorizationFlags, OidcFlags, RequestHeader, TokenWebhookConfig};
+use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, OidcFlags, RequestHeader, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use crate::failure::failure;
 
 /// Who may ask, and how they show it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[command(next_help_heading = "Identities")]
+#[command(next_help_heading = "Identities, rights, admission")]
 #[serde(default)]
 pub struct AccessArgs {
     /// Serve requests without credentials as system:anonymous [default: health and version only]
@@ -97,6 +97,15 @@ pub struct AccessArgs {
     /// How long its answers hold that do not [default: 30s]
     #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
     pub authorization_webhook_cache_unauthorized_ttl: Option<String>,
+    /// Admission plug-ins to turn on besides the usual ones
+    #[arg(long, hide_short_help = true, value_name = "PLUGIN", value_delimiter = ',')]
+    pub enable_admission_plugins: Vec<String>,
+    /// Usual admission plug-ins to turn off
+    #[arg(long, hide_short_help = true, value_name = "PLUGIN", value_delimiter = ',')]
+    pub disable_admission_plugins: Vec<String>,
+    /// Settings of admission plug-ins, as an AdmissionConfiguration
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub admission_control_config_file: Option<PathBuf>,
     /// Who judges rights, as an AuthorizationConfiguration
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub authorization_config: Option<PathBuf>,
@@ -153,6 +162,11 @@ impl AccessArgs {
             authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
         })
+    }
+
+    pub fn admission(&self) -> anyhow::Result<AdmissionConfig> {
+        let file = self.admission_control_config_file.as_ref().map(|file| Ok::<_, anyhow::Error>((text(file)?, folder(file)))).transpose()?;
+        Ok(AdmissionConfig { enable: self.enable_admission_plugins.clone(), disable: self.disable_admission_plugins.clone(), file })
     }
 
     fn authorization(&self) -> anyhow::Result<AuthorizationConfig> {

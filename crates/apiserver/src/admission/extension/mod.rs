@@ -63,15 +63,23 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
 
 /// Policies, then webhooks.
 async fn change(configured: &Configured, attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
-    let by_policies = changing::dispatch(&configured.changing, attributes, rounds).await?;
-    let by_webhooks = mutating::dispatch(&configured.mutating, attributes, rounds).await?;
+    let plugins = &attributes.call.server.plugins;
+    let (policies, webhooks) = (plugins.has("MutatingAdmissionPolicy"), plugins.has("MutatingAdmissionWebhook"));
+    let by_policies = policies && changing::dispatch(&configured.changing, attributes, rounds).await?;
+    let by_webhooks = webhooks && mutating::dispatch(&configured.mutating, attributes, rounds).await?;
     Ok(by_policies || by_webhooks)
 }
 
 /// Policies, then webhooks.
 async fn refuse(configured: &Configured, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-    policies::dispatch(&configured.policies, attributes).await?;
-    validating::dispatch(&configured.validating, attributes).await
+    let plugins = &attributes.call.server.plugins;
+    if plugins.has("ValidatingAdmissionPolicy") {
+        policies::dispatch(&configured.policies, attributes).await?;
+    }
+    if plugins.has("ValidatingAdmissionWebhook") {
+        validating::dispatch(&configured.validating, attributes).await?;
+    }
+    Ok(())
 }
 
 /// Admits what is posted to a part of an object, or a question that is not stored: a Binding, an Eviction, a review.

@@ -1,0 +1,149 @@
+//! Admission plug-ins by upstream's names: which are on, and how some of them are configured.
+//!
+//! Upstream: `pkg/kubeapiserver/options/plugins.go`; apiserver `pkg/server/options/admission.go`, `pkg/admission/config.go`.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::event_rate::{self, Limit};
+use crate::pod_security::Settings;
+
+/// Off unless asked for.
+const OFF: [&str; 7] = ["AlwaysAdmit", "NamespaceExists", "LimitPodHardAntiAffinityTopology", "AlwaysPullImages", "EventRateLimit", "ExtendedResourceToleration", "AlwaysDeny"];
+/// On unless turned off.
+// Differs: upstream leaves NodeRestriction and DenyServiceExternalIPs off.
+const ON: [&str; 25] = [
+    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "NodeRestriction", "TaintNodesByCondition", "PodSecurity", "Priority", "DefaultTolerationSeconds", "DefaultStorageClass",
+    "StorageObjectInUseProtection", "PersistentVolumeClaimResize", "RuntimeClass", "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction",
+    "DefaultIngressClass", "DenyServiceExternalIPs", "PodTopologyLabels", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook", "ResourceQuota", "PodResizeValidator",
+];
+/// Upstream's that are not here, and what does the same.
+const ABSENT: [(&str, &str); 5] = [
+    ("OwnerReferencesPermissionEnforcement", "use a ValidatingAdmissionPolicy that asks its authorizer"),
+    ("NamespaceAutoProvision", "create namespaces before what they hold"),
+    ("ImagePolicyWebhook", "use a ValidatingWebhookConfiguration"),
+    ("PodNodeSelector", "use a MutatingAdmissionPolicy"),
+    ("PodTolerationRestriction", "use a MutatingAdmissionPolicy"),
+];
+/// Upstream's that wait for features which are off.
+const IDLE: [&str; 4] = ["PodGroupProtection", "PodGroupWorkloadExists", "NodeDeclaredFeatureValidator", "JobValidation"];
+
+/// Which plug-ins are on, and their settings.
+#[derive(Debug, Clone, Default)]
+pub struct Plugins {
+    changed: BTreeSet<&'static str>,
+    pub event_limits: Vec<Limit>,
+    pub pod_security: Settings,
+}
+
+impl Plugins {
+    /// `enable` and `disable` are upstream's flags; `configurations` come from the configuration file, by plug-in.
+    pub fn new(enable: &[String], disable: &[String], configurations: &[(String, Value)]) -> Result<Self, String> {
+        let mut plugins = Self::default();
+        for (names, flag, usual) in [(enable, "enable-admission-plugins", &OFF[..]), (disable, "disable-admission-plugins", &ON[..])] {
+            for name in names {
+                let known = known(name).map_err(|why| format!("{flag} plugin {name:?} {why}"))?;
+                plugins.changed.extend(known.filter(|known| usual.contains(known)));
+            }
+        }
+        if let Some(both) = enable.iter().find(|name| disable.contains(name)) {
+            return Err(format!("[{both}] in enable-admission-plugins and disable-admission-plugins overlapped"));
+        }
+        for (name, configuration) in configurations {
+            plugins.configure(name, configuration).map_err(|why| format!("--admission-control-config-file: plugin {name:?}: {why}"))?;
+        }
+        if plugins.has("EventRateLimit") && plugins.event_limits.is_empty() {
+            return Err("EventRateLimit has no limits: give them in --admission-control-config-file, or leave the plug-in off".into());
+        }
+        Ok(plugins)
+    }
+
+    fn configure(&mut self, name: &str, configuration: &Value) -> Result<(), String> {
+        known(name)?;
+        match name {
+            "EventRateLimit" => self.event_limits = event_rate::read(configuration)?,
+            "PodSecurity" => self.pod_security = Settings::read(configuration)?,
+            _ => return Err("it takes no configuration: leave it out".into()),
+        }
+        Ok(())
+    }
+
+    /// Whether a plug-in is on.
+    pub fn has(&self, name: &str) -> bool {
+        ON.contains(&name) != self.changed.contains(name)
+    }
+}
+
+/// The plug-in of a name; none for one that has nothing to do here.
+fn known(name: &str) -> Result<Option<&'static str>, String> {
+    if let Some((_, instead)) = ABSENT.iter().find(|(n, _)| *n == name) {
+        return Err(format!("is not served: {instead}"));
+    }
+    if IDLE.contains(&name) {
+        return Ok(None);
+    }
+    OFF.iter().chain(&ON).find(|n| **n == name).map(|n| Some(*n)).ok_or_else(|| "is unknown".into())
+}
+
+/// A configuration file: plug-ins, each with its configuration in the file or in another one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdmissionConfiguration {
+    api_version: String,
+    kind: String,
+    #[serde(default)]
+    pub plugins: Vec<Plugin>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plugin {
+    pub name: String,
+    #[serde(default)]
+    pub path: String,
+    #[serde(default)]
+    pub configuration: Value,
+}
+
+impl AdmissionConfiguration {
+    pub fn check(&self) -> Result<(), String> {
+        let version = self.api_version.strip_prefix("apiserver.config.k8s.io/").unwrap_or_default();
+        if self.kind != "AdmissionConfiguration" || !matches!(version, "v1" | "v1alpha1") {
+            return Err(format!("it holds a {} of {}, wanted an AdmissionConfiguration of apiserver.config.k8s.io/v1", self.kind, self.api_version));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn made(enable: &[&str], disable: &[&str], configurations: &[(String, Value)]) -> Result<Plugins, String> {
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        Plugins::new(&owned(enable), &owned(disable), configurations)
+    }
+
+    #[test]
+    fn plug_ins_are_turned_on_and_off() {
+        let usual = made(&[], &[], &[]).unwrap();
+        assert!(usual.has("NodeRestriction") && usual.has("ResourceQuota") && !usual.has("AlwaysPullImages"));
+        let other = made(&["AlwaysPullImages", "NodeRestriction", "JobValidation"], &["ResourceQuota"], &[]).unwrap();
+        assert!(other.has("NodeRestriction") && !other.has("ResourceQuota") && other.has("AlwaysPullImages"));
+        for (enable, disable, why) in [
+            (&["Nothing"][..], &[][..], "enable-admission-plugins plugin \"Nothing\" is unknown"),
+            (&["ImagePolicyWebhook"], &[], "is not served: use a ValidatingWebhookConfiguration"),
+            (&["LimitRanger"], &["LimitRanger"], "overlapped"),
+            (&["EventRateLimit"], &[], "EventRateLimit has no limits"),
+        ] {
+            let told = made(enable, disable, &[]).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        let limits = json!({"apiVersion": "eventratelimit.admission.k8s.io/v1alpha1", "kind": "Configuration", "limits": [{"type": "Namespace", "qps": 1, "burst": 2}]});
+        assert_eq!(made(&["EventRateLimit"], &[], &[("EventRateLimit".into(), limits)]).unwrap().event_limits.len(), 1);
+        assert!(made(&[], &[], &[("Priority".into(), json!({}))]).unwrap_err().contains("takes no configuration"));
+    }
+}
