@@ -45,34 +45,18 @@ pub struct ManifestError {
     pub message: String,
 }
 
-/// The documents of a text, trimmed; empty ones are left out. Upstream's separator is `---` at the start of a line, whatever follows on it.
+/// The documents of a text: what stands between lines that begin with `---`. White space before a document goes, what follows it stays.
 pub fn split(text: &str) -> Vec<String> {
-    let text = text.trim();
-    let mut out = Vec::new();
-    let (mut from, mut at) = (0, 0);
-    while let Some(found) = next_separator(text, at) {
-        out.push(&text[from..found.0]);
-        from = found.1;
-        at = found.1;
+    let (mut out, mut from) = (Vec::new(), 0);
+    for (at, _) in text.match_indices("---") {
+        // A separator's own dashes do not begin another.
+        if at >= from && (at == 0 || text.as_bytes()[at - 1] == b'\n') {
+            out.push(&text[from..at]);
+            from = at + 3;
+        }
     }
     out.push(&text[from..]);
-    out.into_iter().map(str::trim).filter(|d| !d.is_empty()).map(str::to_string).collect()
-}
-
-// The expression (?:^|\s*\n)---\s*
-fn next_separator(text: &str, from: usize) -> Option<(usize, usize)> {
-    let mut search = from;
-    while let Some(found) = text[search..].find("---") {
-        let at = search + found;
-        let line_start = at == 0 || text[..at].ends_with('\n');
-        if line_start && at >= from {
-            let begin = text[from..at].trim_end().len() + from;
-            let rest = &text[at + 3..];
-            return Some((begin, text.len() - rest.trim_start().len()));
-        }
-        search = at + 1;
-    }
-    None
+    out.into_iter().map(str::trim_start).filter(|d| !d.is_empty()).map(str::to_string).collect()
 }
 
 /// Sorts rendered files (name to text) into hooks and manifests, in the order of installation.
@@ -193,7 +177,7 @@ mod tests {
 
     #[test]
     fn documents_are_split_as_upstream_splits() {
-        assert_eq!(split("---\na: 1\n---\n\n---\n# c\nb: 2\n--- # x\nc: 3\n"), ["a: 1", "# c\nb: 2", "# x\nc: 3"]);
+        assert_eq!(split("---\na: 1\n\n---\n\n---\n# c\nb: 2\n--- # x\nc: 3\n"), ["a: 1\n\n", "# c\nb: 2\n", "# x\nc: 3\n"]);
         assert_eq!(split("a: |\n  x---y\n  ---z"), ["a: |\n  x---y\n  ---z"]);
         assert_eq!(split("---a: 1"), ["a: 1"]);
         assert!(split(" \n---\n").is_empty());

@@ -45,3 +45,10 @@ fn errors_name_the_line() {
     let twice = goyaml::from_yaml_strict("a: 1\nb: 2\na: 3\n").expect_err("twice");
     assert_eq!(twice.to_string(), "yaml: unmarshal errors:\n  line 3: key \"a\" already set in map");
 }
+
+#[test]
+fn comments_are_no_content() {
+    let read = |text: &str| goyaml::to_json(&goyaml::from_yaml(text).expect("read"));
+    assert_eq!(read("# before\na: # behind\n  # between\n  - 1 # item\n# after\n"), r#"{"a":[1]}"#);
+    assert_eq!(read("# nothing else\n"), "null");
+}

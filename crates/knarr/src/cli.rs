@@ -45,6 +45,12 @@ pub enum Command {
     /// Keys of what is encrypted on disk
     #[command(subcommand, after_help = "Examples:\n  knarr encryption rotate && knarr down && knarr up     encrypt with a fresh key from now on")]
     Encryption(EncryptionCommand),
+    /// Charts: install, upgrade, roll back, remove them (Helm 4)
+    #[command(after_help = "Examples:\n  knarr helm install web ./web\n  knarr helm --help")]
+    Helm,
+    /// Make links to this binary under the names of its tools, such as helm
+    #[command(after_help = "Examples:\n  knarr install-links /usr/local/bin")]
+    InstallLinks(LinksArgs),
     /// Run only the API server
     #[command(after_help = "Examples:\n  knarr --data-dir /srv/api apiserver --port 7443\n  knarr apiserver --etcd-servers https://10.0.0.1:2379 --etcd-cafile ca.crt --etcd-certfile client.crt --etcd-keyfile client.key")]
     Apiserver(ClusterArgs),
@@ -120,6 +126,12 @@ pub struct ServerArgs {
     /// Progress as lines of JSON, for `up`
     #[arg(long, hide = true)]
     pub machine: bool,
+}
+
+#[derive(Args)]
+pub struct LinksArgs {
+    /// The folder that the links are made in
+    pub dir: PathBuf,
 }
 
 #[derive(Args)]

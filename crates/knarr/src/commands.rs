@@ -5,6 +5,7 @@ mod component;
 mod down;
 mod encryption;
 mod image;
+mod links;
 mod server;
 mod status;
 mod up;
@@ -22,6 +23,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Apply(args) => apply::run(&layout, &args).await,
         Command::Image(command) => image::run(&layout, &command).await,
         Command::Encryption(command) => encryption::run(&layout, &command),
+        // Taken before the command line is read; it stands there to be seen.
+        Command::Helm => Ok(()),
+        Command::InstallLinks(args) => links::run(&args),
         Command::Apiserver(args) => component::apiserver(&layout, &args).await,
         Command::Scheduler(args) => component::scheduler(&args).await,
         Command::Controllers(args) => component::controllers(&layout, &args).await,

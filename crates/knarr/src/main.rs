@@ -9,6 +9,7 @@ mod failure;
 mod memory;
 mod say;
 mod settings;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,9 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Some(code) = tools::run(std::env::args_os().collect()) {
+        return code;
+    }
     let cli = cli::Cli::parse();
     let filter = EnvFilter::try_from_env("KNARR_LOG").unwrap_or_else(|_| EnvFilter::new("info,kube=warn,hyper=warn,tower=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(say::colour_on_stderr()).with_target(true).init();

@@ -1,0 +1,230 @@
+//! `helm lint`: whether a chart is as charts should be.
+// Upstream: helm pkg/cmd/lint.go, pkg/chart/v2/lint.
+
+use std::path::{Path, PathBuf};
+
+use charts::Chart;
+use charts::RenderInput;
+use charts::render::ReleaseInfo;
+use clap::{ArgMatches, Command};
+use serde_json::{Map, Value};
+
+use crate::failure::{Failure, Outcome};
+use crate::flags::{self, Read as _, switch, text, value_flags};
+use crate::output::out;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+struct Message {
+    severity: Severity,
+    path: String,
+    text: String,
+}
+
+#[derive(Default)]
+struct Report {
+    messages: Vec<Message>,
+}
+
+impl Report {
+    fn say(&mut self, severity: Severity, path: &str, text: impl Into<String>) {
+        self.messages.push(Message { severity, path: path.into(), text: text.into() });
+    }
+
+    fn worst(&self) -> Severity {
+        self.messages.iter().map(|m| m.severity).max().unwrap_or(Severity::Info)
+    }
+}
+
+pub fn command() -> Command {
+    value_flags(flags::command("lint", "Look for faults in a chart")).args([
+        switch("strict", "warnings are errors"),
+        switch("with-subcharts", "look at the charts below too"),
+        switch("quiet", "show warnings and errors only"),
+        switch("skip-schema-validation", "do not hold the values against values.schema.json"),
+        text("kube-version", "version of Kubernetes that templates see"),
+    ])
+}
+
+pub async fn run(m: &ArgMatches) -> Outcome {
+    let words = m.all("ARGS");
+    let mut paths: Vec<PathBuf> = if words.is_empty() { vec![".".into()] } else { words.iter().map(PathBuf::from).collect() };
+    if m.on("with-subcharts") {
+        for path in paths.clone() {
+            below(&path.join("charts"), 0, &mut paths);
+        }
+    }
+    let values = crate::valueopts::read(m).await?;
+    let (mut text, mut failed) = (String::new(), 0);
+    let floor = if m.on("strict") { Severity::Warning } else { Severity::Error };
+    for path in &paths {
+        let report = lint(m, path, &values);
+        let bad = report.worst() >= floor && !report.messages.is_empty();
+        failed += usize::from(bad);
+        let quiet = m.on("quiet");
+        let shown: Vec<&Message> = report.messages.iter().filter(|m| !quiet || m.severity > Severity::Info).collect();
+        if quiet && shown.is_empty() {
+            continue;
+        }
+        text += &format!("==> Linting {}\n", path.display());
+        for message in shown {
+            let word = ["INFO", "WARNING", "ERROR"][message.severity as usize];
+            text += &format!("[{word}] {}: {}\n", message.path, message.text);
+        }
+        text.push('\n');
+    }
+    let summary = format!("{} chart(s) linted, {failed} chart(s) failed", paths.len());
+    if failed > 0 {
+        out(&text);
+        return Err(Failure::new(summary));
+    }
+    if !m.on("quiet") || !text.is_empty() {
+        out(&format!("{text}{summary}\n"));
+    }
+    Ok(())
+}
+
+fn below(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.join("Chart.yaml").is_file()).collect();
+    paths.sort();
+    for path in paths {
+        if depth < 16 {
+            below(&path.join("charts"), depth + 1, out);
+        }
+        out.push(path);
+    }
+}
+
+fn lint(m: &ArgMatches, path: &Path, values: &Map<String, Value>) -> Report {
+    let mut report = Report::default();
+    let chart = match charts::load(path) {
+        Ok(chart) => chart,
+        Err(e) => {
+            report.say(Severity::Error, "Chart.yaml", e.to_string());
+            return report;
+        }
+    };
+    metadata(&chart, &mut report);
+    if chart.values_text().is_none() {
+        report.say(Severity::Info, "values.yaml", "file does not exist");
+    }
+    templates(m, &chart, values, &mut report);
+    if !path.join("templates").is_dir() && path.is_dir() {
+        report.say(Severity::Warning, "templates/", "directory does not exist");
+    }
+    dependencies(&chart, &mut report);
+    report
+}
+
+// Upstream: pkg/chart/v2/lint/rules/chartfile.go.
+fn metadata(chart: &Chart, report: &mut Report) {
+    const FILE: &str = "Chart.yaml";
+    let m = &chart.metadata;
+    if m.icon.is_empty() {
+        report.say(Severity::Info, FILE, "icon is recommended");
+    } else if !m.icon.contains("://") {
+        report.say(Severity::Error, FILE, format!("invalid icon URL '{}'", m.icon));
+    }
+    if m.api_version != "v1" && m.api_version != "v2" {
+        report.say(Severity::Error, FILE, format!("apiVersion '{}' is not valid. The value must be either \"v1\" or \"v2\"", m.api_version));
+    }
+    if charts::version::Version::parse_strict(&m.version).is_none() {
+        report.say(Severity::Warning, FILE, format!("version '{}' is not a valid SemVerV2", m.version));
+    }
+    for who in &m.maintainers {
+        if who.name.is_empty() {
+            report.say(Severity::Error, FILE, "each maintainer requires a name");
+        } else if !who.email.is_empty() && !who.email.contains('@') {
+            report.say(Severity::Error, FILE, format!("invalid email '{}' for maintainer '{}'", who.email, who.name));
+        }
+    }
+    for source in m.sources.iter().filter(|s| !s.contains("://")) {
+        report.say(Severity::Error, FILE, format!("invalid source URL '{source}'"));
+    }
+    if m.api_version == "v1" && !m.dependencies.is_empty() && !chart.files.iter().any(|f| f.name == "requirements.yaml") {
+        report.say(Severity::Error, FILE, "dependencies are not valid in the Chart file with apiVersion 'v1'. They are valid in apiVersion 'v2'");
+    }
+}
+
+// Upstream: pkg/chart/v2/lint/rules/template.go.
+fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report: &mut Report) {
+    for template in &chart.templates {
+        let name = template.name.as_str();
+        let good = [".yaml", ".yml", ".tpl", ".txt"].iter().any(|e| name.ends_with(e));
+        if !good {
+            report.say(Severity::Error, name, format!("file extension '.{}' not valid. Valid extensions are .yaml, .yml, .tpl, or .txt", name.rsplit('.').next().unwrap_or_default()));
+        }
+    }
+    let mut chart = chart.clone();
+    if let Err(e) = charts::dependencies::process(&mut chart, values) {
+        return report.say(Severity::Error, "templates/", e);
+    }
+    let coalesced = match charts::values::coalesce(&chart, values) {
+        Ok(coalesced) => coalesced.values,
+        Err(e) => return report.say(Severity::Error, "templates/", e),
+    };
+    if !m.on("skip-schema-validation") {
+        match charts::schema::validate(&chart, &coalesced) {
+            Ok(faults) if faults.is_empty() => {}
+            Ok(faults) => report.say(Severity::Error, "values.yaml", faults),
+            Err(e) => report.say(Severity::Error, "values.schema.json", e),
+        }
+    }
+    let release = ReleaseInfo { name: "test-release".into(), namespace: "default".into(), revision: 1, is_install: true, is_upgrade: false };
+    let mut input = RenderInput::new(&chart, &coalesced, release);
+    (input.strict, input.lint) = (m.on("strict"), true);
+    if let Some(version) = m.value("kube-version").filter(|v| !v.is_empty()) {
+        match crate::ops::render::kube_version(version) {
+            Ok(version) => input.capabilities.kube_version = version,
+            Err(e) => return report.say(Severity::Error, "templates/", e.text),
+        }
+    }
+    let files = match charts::render(&input) {
+        Ok(files) => files,
+        Err(e) => return report.say(Severity::Error, "templates/", e.to_string()),
+    };
+    for (name, text) in files.iter().filter(|(n, _)| n.ends_with(".yaml") || n.ends_with(".yml")) {
+        let inner = name.split_once('/').map_or(name.as_str(), |(_, rest)| rest);
+        for document in charts::manifest::split(text) {
+            object(&document, inner, report);
+        }
+    }
+}
+
+fn object(document: &str, path: &str, report: &mut Report) {
+    let value = match goyaml::from_yaml(document) {
+        Ok(value) => value,
+        Err(e) => return report.say(Severity::Error, path, format!("unable to parse YAML: error converting YAML to JSON: {e}")),
+    };
+    let Some(object) = value.as_object() else { return };
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let dns = |n: &str| !n.is_empty() && n.len() <= 253 && n.split('.').all(|p| !p.is_empty() && !p.starts_with('-') && !p.ends_with('-') && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+    let own_rules = kind.ends_with("List") || matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "");
+    if !own_rules && !dns(name) {
+        report.say(Severity::Error, path, format!("object name does not conform to Kubernetes naming requirements: {name:?}: metadata.name: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
+    }
+    let selects = matches!(kind, "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet");
+    if selects && value["spec"]["selector"].is_null() {
+        report.say(Severity::Error, path, format!("a {kind} must contain matchLabels or matchExpressions, and {name:?} does not"));
+    }
+}
+
+// Upstream: pkg/chart/v2/lint/rules/dependencies.go.
+fn dependencies(chart: &Chart, report: &mut Report) {
+    let (named, here) = (&chart.metadata.dependencies, &chart.dependencies);
+    let missing: Vec<&str> = named.iter().filter(|d| !here.iter().any(|c| c.name() == d.name)).map(|d| d.name.as_str()).collect();
+    if !missing.is_empty() {
+        report.say(Severity::Error, "", format!("chart directory is missing these dependencies: {}", missing.join(",")));
+    }
+    let surplus: Vec<&str> = here.iter().filter(|c| !named.iter().any(|d| d.name == c.name())).map(Chart::name).collect();
+    if !surplus.is_empty() {
+        report.say(Severity::Error, "", format!("chart metadata is missing these dependencies: {}", surplus.join(",")));
+    }
+}

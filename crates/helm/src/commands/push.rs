@@ -1,0 +1,39 @@
+//! `helm push`: a chart's archive goes to a registry.
+// Upstream: helm pkg/cmd/push.go.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Command};
+
+use crate::failure::{Failure, Outcome, io};
+use crate::flags::{self, switch, text};
+use crate::output::out;
+use crate::settings::Settings;
+use crate::source::fetch::Access;
+use crate::source::oci;
+
+pub fn command() -> Command {
+    flags::command("push", "Bring a chart's archive to a registry").args([
+        text("username", "user name for the registry"),
+        text("password", "password for the registry"),
+        text("cert-file", "certificate that identifies this client"),
+        text("key-file", "key of that certificate"),
+        text("ca-file", "certificate authorities of the registry"),
+        switch("insecure-skip-tls-verify", "do not verify the registry's certificate"),
+        switch("plain-http", "speak HTTP without TLS"),
+    ])
+}
+
+pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
+    let words = flags::exactly(m, "helm push", "[chart] [remote]", 2)?;
+    let (path, remote) = (Path::new(words[0]), words[1]);
+    if !remote.starts_with("oci://") {
+        let scheme = remote.split_once("://").map_or(remote, |(s, _)| s);
+        return Err(Failure::new(format!("scheme prefix missing from remote (e.g. \"oci://\"): {scheme:?} is not supported for push")));
+    }
+    let bytes = std::fs::read(path).map_err(|e| io("", path, &e))?;
+    let signed = std::fs::read(PathBuf::from(format!("{}.prov", path.display()))).ok();
+    let (name, digest) = oci::push(settings, &bytes, signed.as_deref(), remote, &Access::from_flags(m)).await?;
+    out(&format!("Pushed: {name}\nDigest: {digest}\n"));
+    Ok(())
+}

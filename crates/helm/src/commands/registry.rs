@@ -1,0 +1,78 @@
+//! `helm registry`: credentials for registries.
+// Upstream: helm pkg/cmd/registry_login.go, registry_logout.go.
+
+use std::io::{BufRead as _, Read as _};
+
+use clap::{ArgMatches, Command};
+
+use crate::failure::{Failure, Outcome};
+use crate::flags::{self, Read as _, switch, text};
+use crate::output::out;
+use crate::settings::Settings;
+use crate::source::fetch::Access;
+use crate::source::oci;
+
+pub fn command() -> Command {
+    let login = flags::command("login", "Keep the credentials for a registry").args([
+        text("username", "user name").short('u'),
+        text("password", "password or token").short('p'),
+        switch("password-stdin", "read the password from standard input"),
+        switch("insecure", "do not verify the registry's certificate"),
+        switch("plain-http", "speak HTTP without TLS"),
+        text("cert-file", "certificate that identifies this client"),
+        text("key-file", "key of that certificate"),
+        text("ca-file", "certificate authorities of the registry"),
+    ]);
+    let logout = flags::command("logout", "Forget the credentials for a registry");
+    Command::new("registry").about("Log in to registries, and out").subcommand_required(true).arg_required_else_help(true).subcommands([login, logout])
+}
+
+pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
+    match m.subcommand() {
+        Some(("login", m)) => login(m, settings).await,
+        Some(("logout", m)) => {
+            let words = flags::exactly(m, "helm registry logout", "[host]", 1)?;
+            oci::logout(settings, host(words[0]))?;
+            eprintln!("Removing login credentials for {}", host(words[0]));
+            Ok(())
+        }
+        _ => Err(Failure::new("no command given")),
+    }
+}
+
+fn host(text: &str) -> &str {
+    text.strip_prefix("oci://").unwrap_or(text).split('/').next().unwrap_or(text)
+}
+
+async fn login(m: &ArgMatches, settings: &Settings) -> Outcome {
+    let words = flags::exactly(m, "helm registry login", "[host]", 1)?;
+    let mut access = Access::from_flags(m);
+    let input = || std::io::stdin().lock();
+    if m.on("password-stdin") {
+        if access.username.is_empty() {
+            return Err(Failure::new("username must be specified with --password-stdin"));
+        }
+        let mut text = String::new();
+        input().take(64 * 1024).read_to_string(&mut text).map_err(|e| Failure::new(format!("standard input: {e}")))?;
+        access.password = text.trim_end_matches(['\r', '\n']).to_string();
+    } else if access.password.is_empty() {
+        let mut line = String::new();
+        if access.username.is_empty() {
+            eprint!("Username: ");
+            input().read_line(&mut line).map_err(|e| Failure::new(format!("standard input: {e}")))?;
+            access.username = line.trim().to_string();
+            line.clear();
+        }
+        eprint!("Password: ");
+        input().read_line(&mut line).map_err(|e| Failure::new(format!("standard input: {e}")))?;
+        access.password = line.trim_end_matches(['\r', '\n']).to_string();
+        if access.password.is_empty() {
+            return Err(Failure::new("password required"));
+        }
+    } else {
+        eprintln!("level=WARN msg=\"using --password via the CLI is insecure. Use --password-stdin\"");
+    }
+    oci::login(settings, host(words[0]), &access).await?;
+    out("Login Succeeded\n");
+    Ok(())
+}

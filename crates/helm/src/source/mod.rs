@@ -1,0 +1,8 @@
+//! Where charts come from: paths, URLs, repositories with an index, OCI registries.
+
+pub mod fetch;
+pub mod index;
+pub mod locate;
+pub mod oci;
+pub mod provenance;
+pub mod repositories;
