@@ -29,7 +29,7 @@ pub async fn open(config: &Config) -> Result<Store, StartError> {
         return Ok(Store::etcd(options(config, etcd)?).await?);
     }
     Ok(match &config.store_dir {
-        Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption::options(&config.pki_dir)?), ..DiskOptions::default() })?,
+        Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption::options(config)?), ..DiskOptions::default() })?,
         None => Store::in_memory(),
     })
 }
@@ -42,7 +42,7 @@ fn options(config: &Config, etcd: &EtcdConfig) -> Result<EtcdOptions, StartError
         layout: Layout { prefix: etcd.prefix.trim_end_matches('/').to_owned(), renamed },
         read,
         history_bytes: DEFAULT_HISTORY_BYTES,
-        seal: Some(encryption::options(&config.pki_dir)?),
+        seal: Some(encryption::options(config)?),
     })
 }
 

@@ -37,6 +37,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// Which admission plug-ins are on, and their settings.
     pub admission: AdmissionConfig,
+    /// The text of `--encryption-provider-config`; none: Secrets, with keys beside the authority.
+    pub encryption: Option<String>,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
 }
@@ -171,6 +173,7 @@ impl Config {
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),
+            encryption: None,
             cluster_name: "knarr".into(),
         }
     }

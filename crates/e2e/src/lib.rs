@@ -6,6 +6,7 @@
 mod cluster;
 mod image;
 mod issuer;
+mod kms;
 mod process;
 mod server;
 pub mod target;
@@ -14,6 +15,7 @@ mod webhook;
 pub use cluster::{Cluster, Namespace};
 pub use image::{Image, shell_image};
 pub use issuer::{Issuer, Signer, in_seconds};
+pub use kms::KmsPlugin;
 pub use process::{Ran, Running, run};
 pub use server::{ApiServer, free_port};
 pub use webhook::Webhook;

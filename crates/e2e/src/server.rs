@@ -48,6 +48,16 @@ impl ApiServer {
         self.process = Self::run(&self.data, self.port, flags);
     }
 
+    /// Ends it.
+    pub fn end(&mut self) {
+        self.process.end();
+    }
+
+    /// What it says when it cannot start again with these flags.
+    pub fn refuses_again(&self, flags: &[&str]) -> String {
+        run(&mut Self::command(&self.data, self.port, flags), "").fails()
+    }
+
     /// What it says when it cannot start with these flags.
     pub fn refuses(folder: &Path, flags: &[&str]) -> String {
         run(&mut Self::command(&folder.join("refused"), free_port(), flags), "").fails()

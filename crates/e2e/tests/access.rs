@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use e2e::{ApiServer, Issuer, Running, Signer, Webhook, in_seconds, run};
+use e2e::{ApiServer, Issuer, KmsPlugin, Running, Signer, Webhook, in_seconds, run};
 use serde_json::{Value, json};
 
 fn names(info: &Value) -> (String, Vec<String>) {
@@ -394,4 +394,73 @@ fn admission_plug_ins_are_turned_on_and_off() {
         let told = ApiServer::refuses(folder.path(), &[flag]);
         assert!(told.contains(why), "{told}");
     }
+}
+
+/// Whether a text lies in any file of a folder in the clear, also as base64 has it.
+fn lies_in(folder: &Path, text: &str) -> bool {
+    let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+    let holds = |bytes: &[u8], part: &str| bytes.windows(part.len()).any(|w| w == part.as_bytes());
+    std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        if path.is_dir() { lies_in(&path, text) } else { std::fs::read(&path).is_ok_and(|bytes| holds(&bytes, text) || holds(&bytes, &encoded[..encoded.len() - 4])) }
+    })
+}
+
+#[test]
+fn what_is_kept_is_encrypted_by_whom_the_configuration_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (socket, file) = (folder.path().join("kms.sock"), folder.path().join("encryption.yaml"));
+    let plugin = KmsPlugin::start(&socket, 0x5a);
+    let kms = json!({"kms": {"apiVersion": "v2", "name": "vault", "endpoint": format!("unix://{}", socket.display()), "timeout": "2s"}});
+    let key = json!({"aesgcm": {"keys": [{"name": "k", "secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}]}});
+    let says = |resources: Value, providers: Value| {
+        let config = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": [{"resources": resources, "providers": providers}]});
+        std::fs::write(&file, config.to_string()).expect("the configuration is written");
+    };
+    let flag = format!("--encryption-provider-config={}", file.display());
+    // Secrets of a cluster without any configuration stay readable in all that follows.
+    let Some(mut server) = ApiServer::start(folder.path(), &[]) else { return };
+    server.kubectl("create secret generic before --from-literal=password=unseen-before-all").ok();
+    let keep = |server: &ApiServer, name: &str| server.kubectl(&format!("create configmap {name} --from-literal=word=unseen-{name}-word")).ok();
+    let is_kept = |server: &ApiServer, name: &str| assert_eq!(server.kubectl(&format!("get configmap {name} -o jsonpath={{.data.word}}")).ok(), format!("unseen-{name}-word"));
+    let store = server.data.join("store");
+    keep(&server, "plain");
+    assert!(lies_in(&store, "unseen-plain-word") && !lies_in(&store, "unseen-before-all"));
+
+    says(json!(["secrets", "configmaps"]), json!([kms, {"identity": {}}]));
+    server.restart(&[&flag]);
+    assert_eq!(plugin.asked.try_iter().collect::<Vec<_>>(), ["Status", "Encrypt"]);
+    keep(&server, "first");
+    assert!(!lies_in(&store, "unseen-first-word"));
+    server.restart(&[&flag]);
+    assert!(plugin.asked.try_iter().any(|call| call == "Decrypt"));
+    is_kept(&server, "first");
+
+    // Another first provider; what the plugin wrapped is read with its help.
+    says(json!(["*.*"]), json!([key, kms]));
+    server.restart(&[&flag]);
+    ["plain", "first"].iter().for_each(|name| is_kept(&server, name));
+    keep(&server, "second");
+    server.kubectl("create namespace hidden-namespace-name").ok();
+    assert!(!lies_in(&store, "unseen-second-word"));
+    assert_eq!(server.kubectl("get secret before -o jsonpath={.data.password}").ok(), "dW5zZWVuLWJlZm9yZS1hbGw=");
+
+    // Without what opens it, it does not start, and says what to do.
+    server.end();
+    says(json!(["configmaps"]), json!([key]));
+    let without = server.refuses_again(&[&flag]);
+    assert!(without.contains("the KMS provider \"vault\"") && without.contains("put it back among the providers"), "{without}");
+    drop(plugin);
+    says(json!(["configmaps"]), json!([kms, key]));
+    let absent = server.refuses_again(&[&flag]);
+    assert!(absent.contains("KMS plugin \"vault\" at "), "{absent}");
+    let _plugin = KmsPlugin::start(&socket, 0x5a);
+    // And nothing is encrypted any more.
+    says(json!(["*.*"]), json!([{"identity": {}}, kms, key]));
+    server.restart(&[&flag]);
+    ["plain", "first", "second"].iter().for_each(|name| is_kept(&server, name));
+    keep(&server, "third");
+    assert!(lies_in(&store, "unseen-third-word"));
+    says(json!(["Secrets"]), json!([{"identity": {}}]));
+    assert!(ApiServer::refuses(folder.path(), &[&flag]).contains("resource name should not contain capital letters"));
 }

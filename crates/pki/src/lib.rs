@@ -9,6 +9,7 @@ mod file;
 mod identity;
 mod keyring;
 mod request;
+mod secret_key;
 mod tls;
 mod token;
 
@@ -18,5 +19,6 @@ pub use file::write_private;
 pub use identity::{expires, peer_identity};
 pub use keyring::Keyring;
 pub use request::SigningRequest;
+pub use secret_key::SecretKey;
 pub use tls::{CertSlot, ClientAuth, ClientRoots, client_config, identity_of_pem, server_config};
 pub use token::{TokenSigner, detached_signature};

@@ -39,6 +39,7 @@ pub trait WrapKeys: Send + Sync {
 /// Which tables are sealed, and by whom.
 #[derive(Clone)]
 pub struct SealOptions {
+    /// By name; with a slash at its end all that begin so.
     pub tables: Vec<String>,
     pub keys: Arc<dyn WrapKeys>,
 }
@@ -77,7 +78,7 @@ impl Sealer {
     }
 
     pub fn covers(&self, table: &str) -> bool {
-        self.options.tables.iter().any(|t| t == table)
+        self.options.tables.iter().any(|t| t == table || (t.ends_with('/') && table.starts_with(t.as_str())))
     }
 
     /// The sealed form: the count that the nonce was made of, then ciphertext and tag.

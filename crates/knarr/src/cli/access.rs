@@ -106,6 +106,9 @@ pub struct AccessArgs {
     /// Settings of admission plug-ins, as an AdmissionConfiguration
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub admission_control_config_file: Option<PathBuf>,
+    /// What is encrypted where it is kept, and by whom, as an EncryptionConfiguration [default: Secrets, by keys of its own]
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub encryption_provider_config: Option<PathBuf>,
     /// Who judges rights, as an AuthorizationConfiguration
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub authorization_config: Option<PathBuf>,
@@ -162,6 +165,10 @@ impl AccessArgs {
             authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
         })
+    }
+
+    pub fn encryption(&self) -> anyhow::Result<Option<String>> {
+        self.encryption_provider_config.as_ref().map(text).transpose()
     }
 
     pub fn admission(&self) -> anyhow::Result<AdmissionConfig> {

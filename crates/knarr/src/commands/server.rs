@@ -117,6 +117,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         service_cidr: settings.service_cidr.clone(),
         access: settings.access.config()?,
         admission: settings.access.admission()?,
+        encryption: settings.access.encryption()?,
         cluster_name: settings.name.clone(),
         ..apiserver::Config::below(&layout.data)
     })
