@@ -240,11 +240,11 @@ fn equal_composite(first: &Value, second: &Value) -> Result<bool, Failure> {
             if a.type_name() != b.type_name() {
                 return Ok(false);
             }
-            if let Some(same) = a.equals(b.as_ref()) {
-                return Ok(same);
-            }
             if a.kind() == Kind::Pointer {
                 return Ok(std::rc::Rc::ptr_eq(a, b));
+            }
+            if let Some(same) = a.equals(b.as_ref()) {
+                return Ok(same);
             }
         }
         (_, Value::Object(b)) if b.kind() != Kind::Map && b.kind() != Kind::Slice => return Ok(false),

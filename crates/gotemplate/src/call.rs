@@ -4,7 +4,7 @@ use crate::ast::{At, Operand, Term};
 use crate::exec::{Evaluated, Scope, State};
 use crate::function::{Body, Failure, Method, Outcome, Reflected, Signature, Type};
 use crate::text::quote;
-use crate::value::{Elem, IntType, Kind, List, Map, MapType, Value};
+use crate::value::{Elem, IntType, Kind, List, Map, MapType, UintType, Value};
 
 impl<'t> State<'t> {
     pub fn function(
@@ -138,6 +138,10 @@ impl<'t> State<'t> {
                 let number = if let Term::Number(number) = &operand.term { number.int } else { None };
                 (number.map(|int| Value::Int(kind, int)), "integer")
             }
+            Type::Uint32 => {
+                let number = if let Term::Number(number) = &operand.term { number.uint } else { None };
+                (number.map(|uint| Value::Uint(UintType::Uint32, uint & 0xffff_ffff)), "unsigned integer")
+            }
             Type::Float64 => (if let Term::Number(number) = &operand.term { number.float.map(Value::Float) } else { None }, "float"),
             _ => return self.error(format!("can't handle {operand} for arg of type {}", wanted.name())),
         };
@@ -196,6 +200,7 @@ fn assign(value: Value, wanted: Type) -> Option<Value> {
         | (Value::Float(_), Type::Float64)
         | (Value::Int(IntType::Int, _), Type::Int)
         | (Value::Int(IntType::Int64, _), Type::Int64)
+        | (Value::Uint(UintType::Uint32, _), Type::Uint32)
         | (Value::Bytes(_), Type::Bytes) => true,
         (Value::List(list), Type::List) => list.elem() == Elem::Any,
         (Value::List(list), Type::Strings) => list.elem() == Elem::String,

@@ -18,6 +18,7 @@ pub enum Type {
     Bool,
     Int,
     Int64,
+    Uint32,
     Float64,
     String,
     /// `[]interface {}`
@@ -46,6 +47,7 @@ impl Type {
             Type::Bool => "bool",
             Type::Int => "int",
             Type::Int64 => "int64",
+            Type::Uint32 => "uint32",
             Type::Float64 => "float64",
             Type::String => "string",
             Type::List => "[]interface {}",

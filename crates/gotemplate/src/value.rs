@@ -187,7 +187,7 @@ pub trait Object {
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         None
     }
-    /// `==` of Go, where both are of one comparable type.
+    /// Whether what is held is the same, where both are of one comparable type.
     fn equals(&self, _other: &dyn Object) -> Option<bool> {
         None
     }

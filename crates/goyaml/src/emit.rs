@@ -221,8 +221,10 @@ impl Emitter {
         self.indicator("\"", true, false, false);
         let chars: Vec<char> = text.chars().collect();
         let mut spaces = false;
+        // Upstream: go-yaml yamlprivateh.go is_bom looks at the first bytes whatever the place: then all is escaped.
+        let marked = chars.first() == Some(&'\u{feff}');
         for (i, &c) in chars.iter().enumerate() {
-            if !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
+            if marked || !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
                 self.escape(c);
                 spaces = false;
             } else if c == ' ' {

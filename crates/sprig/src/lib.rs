@@ -5,6 +5,7 @@
 
 mod args;
 mod cast;
+mod crypto;
 pub mod date;
 mod decimal;
 mod defaults;
@@ -43,5 +44,6 @@ pub fn register(functions: &mut Functions) {
     url::register(functions);
     date::register(functions);
     digest::register(functions);
+    crypto::register(functions);
     random::register(functions);
 }

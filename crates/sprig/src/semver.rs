@@ -310,8 +310,9 @@ impl Object for Version {
         Some(Value::str(self.shown()))
     }
 
-    fn equals(&self, _: &dyn Object) -> Option<bool> {
-        None
+    fn equals(&self, other: &dyn Object) -> Option<bool> {
+        let other = other.as_any().downcast_ref::<Version>()?;
+        Some(self.shown() == other.shown() && self.original == other.original)
     }
 
     fn method(&self, name: &str) -> Option<Method> {

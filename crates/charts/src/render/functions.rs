@@ -10,7 +10,7 @@ use gotemplate::{Failure, Functions, Kind, Outcome, Scope, Signature, Str, Type,
 use sprig::json::{Style, decode_as, encode};
 
 use super::json::{from_json, from_table, to_json, to_plain};
-use super::{Lookup, ROOT, toml};
+use super::{Lookup, ROOT, Resolve, toml};
 use crate::values::json_kind;
 
 use Type::{Any, String as Text};
@@ -30,7 +30,7 @@ fn text(args: &[Value], at: usize) -> Str {
 }
 
 // Upstream: helm pkg/engine/funcs.go and engine.go initFunMap.
-pub fn register(f: &mut Functions, lint: bool, lookup: Option<Arc<Lookup>>) {
+pub fn register(f: &mut Functions, lint: bool, lookup: Option<Arc<Lookup>>, resolve: Option<Arc<Resolve>>) {
     let included: Rc<RefCell<HashMap<Str, usize>>> = Rc::default();
     f.add_host("include", TA, move |scope, a| include(scope, &included, text(a, 0), a[1].clone()));
     f.add_host("tpl", TA, |scope, a| tpl(scope, &text(a, 0), a[1].clone()));
@@ -42,6 +42,9 @@ pub fn register(f: &mut Functions, lint: bool, lookup: Option<Arc<Lookup>>) {
             Ok(Value::Map(from_table(&found)))
         }
         _ => Ok(Value::Map(gotemplate::Map::empty())),
+    });
+    f.add_host("getHostByName", T, move |_, a| {
+        Ok(Value::str(resolve.as_ref().and_then(|resolve| resolve(&text(a, 0).text())).unwrap_or_default()))
     });
     f.add("toYaml", A, |a| Ok(Value::str(trimmed(&to_yaml(&a[0]).unwrap_or_default()))));
     f.add("mustToYaml", A, |a| to_yaml(&a[0]).map(|yaml| Value::str(trimmed(&yaml))));

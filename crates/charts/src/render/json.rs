@@ -79,15 +79,25 @@ impl Converter {
     fn entries(&self, entries: impl Iterator<Item = (Str, Value)>, depth: usize) -> Result<Json, Failure> {
         let mut map = serde_json::Map::new();
         for (key, value) in entries {
+            if self.yaml_reads && find_next_line(&key) {
+                // A key of JSON must stand on one line for go-yaml.
+                return Err("yaml: did not find expected ',' or '}'".into());
+            }
             map.insert(self.text(&key)?, self.value(&value, depth + 1)?);
         }
         Ok(Json::Object(map))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the range")]
     fn float(&self, number: f64) -> Result<Json, Failure> {
-        if self.yaml_reads && number.fract() == 0.0 && number.abs() < 9.2e18 {
-            return Ok(Json::Number((number as i64).into()));
+        if self.yaml_reads && number.fract() == 0.0 && number.abs() < 1e21 {
+            // Upstream: whole numbers are written without exponent, and read back as integers where they fit.
+            let digits = format!("{number}");
+            if let Ok(whole) = digits.parse::<i64>() {
+                return Ok(Json::Number(whole.into()));
+            }
+            if let Ok(whole) = digits.parse::<u64>() {
+                return Ok(Json::Number(whole.into()));
+            }
         }
         match Number::from_f64(number) {
             Some(number) => Ok(Json::Number(number)),
@@ -103,12 +113,16 @@ impl Converter {
         if !self.yaml_reads || text.bytes().all(|b| b < 0x7f) {
             return Ok(text);
         }
-        let refused = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+        let refused = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
         if text.chars().any(refused) {
             return Err("yaml: control characters are not allowed".into());
         }
         Ok(if text.contains('\u{85}') { folded(&text) } else { text })
     }
+}
+
+fn find_next_line(key: &[u8]) -> bool {
+    key.windows(2).any(|pair| pair == [0xc2, 0x85])
 }
 
 /// A next-line character stands unescaped in JSON, where go-yaml takes it for a line break and folds it.

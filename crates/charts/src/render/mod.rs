@@ -43,6 +43,9 @@ pub struct ReleaseInfo {
 /// there is none.
 pub type Lookup = dyn Fn(&str, &str, &str, &str) -> Result<Map<String, serde_json::Value>, String> + Send + Sync;
 
+/// Gives an address of a host.
+pub type Resolve = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 pub struct RenderInput<'a> {
     pub chart: &'a Chart,
     /// The values of the chart with those of the charts below under their names.
@@ -55,11 +58,13 @@ pub struct RenderInput<'a> {
     pub lint: bool,
     /// Without one, `lookup` finds nothing.
     pub lookup: Option<Arc<Lookup>>,
+    /// Without one, `getHostByName` gives nothing, as upstream unless DNS is enabled.
+    pub resolve: Option<Arc<Resolve>>,
 }
 
 impl<'a> RenderInput<'a> {
     pub fn new(chart: &'a Chart, values: &'a Map<String, serde_json::Value>, release: ReleaseInfo) -> RenderInput<'a> {
-        RenderInput { chart, values, release, capabilities: Capabilities::default(), strict: false, lint: false, lookup: None }
+        RenderInput { chart, values, release, capabilities: Capabilities::default(), strict: false, lint: false, lookup: None, resolve: None }
     }
 }
 
@@ -86,7 +91,7 @@ fn render_here(input: &RenderInput<'_>) -> Result<BTreeMap<String, String>, Rend
     let missing = if input.strict { MissingKey::Error } else { MissingKey::Zero };
     let mut functions = Functions::builtin();
     sprig::register(&mut functions);
-    functions::register(&mut functions, input.lint, input.lookup.clone());
+    functions::register(&mut functions, input.lint, input.lookup.clone(), input.resolve.clone());
     let mut set = Set::new(ROOT, Rc::new(functions), missing);
     for name in &names {
         set.parse(name, templates[*name].source).map_err(|fault| error::parsing(name, &fault.0))?;

@@ -62,8 +62,8 @@ fn failing(pattern: &[u8]) -> Result<Rc<Regex>, Failure> {
 type Compile = fn(&[u8]) -> Result<Rc<Regex>, Failure>;
 
 pub fn register(f: &mut Functions) {
-    f.add("regexMatch", TT, |a| Ok(Value::Bool(compile(&text(a, 0)).is_ok_and(|r| r.is_match(&text(a, 1))))));
-    f.add("mustRegexMatch", TT, |a| Ok(Value::Bool(failing(&text(a, 0))?.is_match(&text(a, 1)))));
+    f.add("regexMatch", TT, |a| Ok(compile(&text(a, 0)).map_or(Value::Bool(false), |regex| matches(&regex, text(a, 1)))));
+    f.add("mustRegexMatch", TT, |a| Ok(matches(&*failing(&text(a, 0))?, text(a, 1))));
     f.add("regexFind", TT, |a| find(a, panicking));
     f.add("mustRegexFind", TT, |a| find(a, failing));
     f.add("regexFindAll", TTI, |a| find_all(a, panicking));
@@ -77,9 +77,54 @@ pub fn register(f: &mut Functions) {
     f.add("regexQuoteMeta", Signature::fixed(&[Text]), |a| Ok(Value::str(quote_meta(&text(a, 0)))));
 }
 
+/// What is searched. Each stray byte counts as a U+FFFD, as in Go, and is given back as it was.
+struct Subject {
+    original: Str,
+    /// The text with the stray bytes replaced, and where each of its bytes was.
+    replaced: Option<(Vec<u8>, Vec<usize>)>,
+}
+
+impl Subject {
+    fn new(original: Str) -> Subject {
+        if std::str::from_utf8(&original).is_ok() {
+            return Subject { original, replaced: None };
+        }
+        let (mut text, mut places) = (Vec::new(), Vec::new());
+        for (at, rune, width) in gotemplate::text::runes(&original) {
+            let mut buffer = [0; 4];
+            let encoded = rune.encode_utf8(&mut buffer).as_bytes();
+            let offsets = (0..encoded.len()).map(|i| at + if encoded.len() == width { i } else { 0 });
+            places.extend(offsets);
+            text.extend_from_slice(encoded);
+        }
+        places.push(original.len());
+        Subject { original, replaced: Some((text, places)) }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.replaced.as_ref().map_or(&*self.original, |(text, _)| text)
+    }
+
+    fn place(&self, at: usize) -> usize {
+        self.replaced.as_ref().map_or(at, |(_, places)| places.get(at).copied().unwrap_or(self.original.len()))
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &[u8] {
+        &self.original[self.place(from)..self.place(to)]
+    }
+
+    fn group(&self, found: regex::bytes::Match<'_>) -> &[u8] {
+        self.slice(found.start(), found.end())
+    }
+}
+
+fn matches(regex: &Regex, subject: Str) -> Value {
+    Value::Bool(regex.is_match(Subject::new(subject).text()))
+}
+
 fn find(args: &[Value], compile: Compile) -> Outcome {
-    let (regex, subject) = (compile(&text(args, 0))?, text(args, 1));
-    Ok(Value::str(regex.find(&subject).map_or(&b""[..], |found| found.as_bytes())))
+    let (regex, subject) = (compile(&text(args, 0))?, Subject::new(text(args, 1)));
+    Ok(Value::str(regex.find(subject.text()).map_or(&b""[..], |found| subject.group(found))))
 }
 
 fn limit(count: i64) -> usize {
@@ -87,8 +132,8 @@ fn limit(count: i64) -> usize {
 }
 
 fn find_all(args: &[Value], compile: Compile) -> Outcome {
-    let (regex, subject) = (compile(&text(args, 0))?, text(args, 1));
-    let found: Vec<Str> = regex.find_iter(&subject).take(limit(int(args, 2))).map(|m| Str::from(m.as_bytes())).collect();
+    let (regex, subject) = (compile(&text(args, 0))?, Subject::new(text(args, 1)));
+    let found: Vec<Str> = regex.find_iter(subject.text()).take(limit(int(args, 2))).map(|m| Str::from(subject.group(m))).collect();
     if found.is_empty() {
         return Ok(Value::List(gotemplate::List::nil(gotemplate::Elem::String)));
     }
@@ -96,26 +141,26 @@ fn find_all(args: &[Value], compile: Compile) -> Outcome {
 }
 
 fn replace(args: &[Value], compile: Compile, expands: bool) -> Outcome {
-    let (regex, subject, with) = (compile(&text(args, 0))?, text(args, 1), text(args, 2));
-    let mut out = Vec::with_capacity(subject.len());
+    let (regex, subject, with) = (compile(&text(args, 0))?, Subject::new(text(args, 1)), text(args, 2));
+    let mut out = Vec::with_capacity(subject.original.len());
     let mut at = 0;
-    for captures in regex.captures_iter(&subject) {
+    for captures in regex.captures_iter(subject.text()) {
         let Some(whole) = captures.get(0) else { continue };
-        out.extend_from_slice(&subject[at..whole.start()]);
+        out.extend_from_slice(subject.slice(at, whole.start()));
         if expands {
-            expand(&mut out, &with, &captures);
+            expand(&mut out, &with, &captures, &subject);
         } else {
             out.extend_from_slice(&with);
         }
         bounded(out.len(), MAX_BYTES, "text after replacing")?;
         at = whole.end();
     }
-    out.extend_from_slice(&subject[at..]);
+    out.extend_from_slice(subject.slice(at, subject.text().len()));
     Ok(Value::str(out))
 }
 
 /// `$1`, `${name}`, `$$`; what names no group is empty, a `$` that begins no name stands.
-fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>) {
+fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>, subject: &Subject) {
     let mut rest = template;
     while let Some(dollar) = rest.iter().position(|b| *b == b'$') {
         out.extend_from_slice(&rest[..dollar]);
@@ -135,7 +180,7 @@ fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>) {
             Some(number) => captures.get(number),
             None => captures.name(&name),
         };
-        out.extend_from_slice(group.map_or(&b""[..], |group| group.as_bytes()));
+        out.extend_from_slice(group.map_or(&b""[..], |group| subject.group(group)));
     }
     out.extend_from_slice(rest);
 }
@@ -161,28 +206,28 @@ fn reference(text: &[u8]) -> Option<(String, usize)> {
 
 /// `Regexp.Split`
 fn split(args: &[Value], compile: Compile) -> Outcome {
-    let (pattern, subject, count) = (text(args, 0), text(args, 1), int(args, 2));
+    let (pattern, subject, count) = (text(args, 0), Subject::new(text(args, 1)), int(args, 2));
     let regex = compile(&pattern)?;
     if count == 0 {
         return Ok(Value::List(gotemplate::List::nil(gotemplate::Elem::String)));
     }
-    if !pattern.is_empty() && subject.is_empty() {
+    if !pattern.is_empty() && subject.original.is_empty() {
         return Ok(Value::strings([""]));
     }
     let mut parts: Vec<Str> = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in regex.find_iter(&subject).take(limit(count)) {
+    for found in regex.find_iter(subject.text()).take(limit(count)) {
         if count > 0 && parts.len() + 1 >= limit(count) {
             break;
         }
         end = found.start();
         if found.end() != 0 {
-            parts.push(Str::from(&subject[begin..end]));
+            parts.push(Str::from(subject.slice(begin, end)));
         }
         begin = found.end();
     }
-    if end != subject.len() {
-        parts.push(Str::from(&subject[begin..]));
+    if end != subject.text().len() {
+        parts.push(Str::from(subject.slice(begin, subject.text().len())));
     }
     Ok(Value::strings(parts))
 }

@@ -98,12 +98,20 @@ impl Reader<'_> {
         if !self.key.is_empty() {
             path.push(self.key.clone());
         }
-        // Upstream: at the end of the text the line before is named.
-        let line = if self.at >= self.text.len() { line.saturating_sub(1) } else { line };
         if path.is_empty() {
             return Err(format!("toml: line {line}: {message}"));
         }
         Err(format!("toml: line {line} (last key {}): {message}", quote(shown_key(&path).as_bytes())))
+    }
+
+    /// Upstream: where the text ended too early the line before is named.
+    fn error_end<T>(&self, message: impl std::fmt::Display) -> Read<T> {
+        self.error_at(self.line.saturating_sub(1), message)
+    }
+
+    /// An error at what was found, which may be the end.
+    fn error_found<T>(&self, found: Option<char>, message: impl std::fmt::Display) -> Read<T> {
+        if found.is_none() { self.error_end(message) } else { self.error(message) }
     }
 
     fn spaces(&mut self) {
@@ -173,7 +181,7 @@ impl Reader<'_> {
             match self.next() {
                 Some('.') => {}
                 Some(']') => break,
-                other => return self.error(format!("expected '.' or ']' to end table name, but got {} instead", shown(other))),
+                other => return self.error_found(other, format!("expected '.' or ']' to end table name, but got {} instead", shown(other))),
             }
         }
         if array && !self.eat("]") {
@@ -279,8 +287,8 @@ impl Reader<'_> {
                         _ => path.push(self.key_part()?),
                     }
                 }
-                None => return self.error("unexpected EOF; expected key separator '='"),
-                other => return self.error(format!("expected '.' or '=', but got {} instead", shown(other))),
+                None => return self.error_end("unexpected EOF; expected key separator '='"),
+                other => return self.error_found(other, format!("expected '.' or '=', but got {} instead", shown(other))),
             }
         }
         let key = path.pop().unwrap_or_default();
@@ -326,7 +334,7 @@ impl Reader<'_> {
             return self.error("values are nested too deeply");
         }
         let value = match self.here() {
-            None => return self.error("unexpected EOF; expected value"),
+            None => return self.error_end("unexpected EOF; expected value"),
             Some('[') => {
                 self.next();
                 self.array()?
@@ -395,7 +403,7 @@ impl Reader<'_> {
                 Some(']') => break,
                 other => {
                     let found = other.map_or("end of file".to_owned(), |c| format!("'{c}'"));
-                    return self.error(format!("expected a comma (',') or array terminator (']'), but got {found}"));
+                    return self.error_found(other, format!("expected a comma (',') or array terminator (']'), but got {found}"));
                 }
             }
         }
@@ -446,7 +454,7 @@ impl Reader<'_> {
                 Some('\n' | '\r') => return self.error_at(self.line - 1, newline),
                 other => {
                     let found = other.map_or("end of file".to_owned(), |c| format!("'{c}'"));
-                    return self.error(format!("expected a comma or an inline table terminator '}}', but got {found} instead"));
+                    return self.error_found(other, format!("expected a comma or an inline table terminator '}}', but got {found} instead"));
                 }
             }
         }
@@ -456,7 +464,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             match self.next() {
-                None => return self.error("unexpected EOF; expected '\"'"),
+                None => return self.error_end("unexpected EOF; expected '\"'"),
                 Some('\n' | '\r') => return self.error_at(self.line - 1, "strings cannot contain newlines"),
                 Some('"') => return Ok(out),
                 Some('\\') => self.escape(&mut out)?,
@@ -477,7 +485,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             match self.next() {
-                None => return self.error("unexpected EOF; expected \"'\""),
+                None => return self.error_end("unexpected EOF; expected \"'\""),
                 Some('\n' | '\r') => return self.error_at(self.line - 1, "strings cannot contain newlines"),
                 Some('\'') => return Ok(out),
                 Some(c) => self.push(&mut out, c)?,
@@ -489,7 +497,7 @@ impl Reader<'_> {
     fn multiline(&mut self, mark: char) -> Read<String> {
         let mut out = String::new();
         if !self.eat_newline() && self.here().is_none() {
-            return self.error(format!("unexpected EOF; expected '{}'", mark.to_string().repeat(3)));
+            return self.error_end(format!("unexpected EOF; expected '{}'", mark.to_string().repeat(3)));
         }
         let closing = mark.to_string().repeat(3);
         loop {
@@ -503,8 +511,8 @@ impl Reader<'_> {
                 return Ok(out);
             }
             match self.next() {
-                None if mark == '"' => return self.error("unexpected EOF; expected '\"\"\"'"),
-                None => return self.error("unexpected EOF; expected \"'''\""),
+                None if mark == '"' => return self.error_end("unexpected EOF; expected '\"\"\"'"),
+                None => return self.error_end("unexpected EOF; expected \"'''\""),
                 Some('\\') if mark == '"' => self.multiline_escape(&mut out)?,
                 Some('\r') if self.here() == Some('\n') => {}
                 Some(c) => self.push(&mut out, c)?,
