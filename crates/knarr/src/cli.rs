@@ -48,6 +48,9 @@ pub enum Command {
     /// Charts: install, upgrade, roll back, remove them (Helm 4)
     #[command(after_help = "Examples:\n  knarr helm install web ./web\n  knarr helm --help")]
     Helm,
+    /// Objects of any cluster: show, change, watch them (kubectl 1.37)
+    #[command(after_help = "Examples:\n  knarr kubectl get pods -A\n  knarr kubectl --help")]
+    Kubectl,
     /// Make links to this binary under the names of its tools, such as helm
     #[command(after_help = "Examples:\n  knarr install-links /usr/local/bin")]
     InstallLinks(LinksArgs),

@@ -24,7 +24,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Image(command) => image::run(&layout, &command).await,
         Command::Encryption(command) => encryption::run(&layout, &command),
         // Taken before the command line is read; it stands there to be seen.
-        Command::Helm => Ok(()),
+        Command::Helm | Command::Kubectl => Ok(()),
         Command::InstallLinks(args) => links::run(&args),
         Command::Apiserver(args) => component::apiserver(&layout, &args).await,
         Command::Scheduler(args) => component::scheduler(&args).await,

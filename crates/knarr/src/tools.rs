@@ -9,7 +9,7 @@ use std::process::ExitCode;
 type Tool = fn(Vec<OsString>) -> ExitCode;
 
 /// The tools by name; `knarr install-links` makes a link for each.
-const TOOLS: &[(&str, Tool)] = &[("helm", helm::main)];
+const TOOLS: &[(&str, Tool)] = &[("helm", helm::main), ("kubectl", kubectl::main)];
 
 /// Runs the tool that the arguments ask for, if they ask for one.
 pub fn run(arguments: Vec<OsString>) -> Option<ExitCode> {

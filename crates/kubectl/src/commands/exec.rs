@@ -1,0 +1,134 @@
+//! `kubectl exec` and `kubectl attach`.
+// Upstream: kubectl pkg/cmd/exec/exec.go, attach/attach.go.
+
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::command::{Command, EMPTY};
+use crate::failure::{Failure, Outcome, fail};
+use crate::files::FileFlags;
+use crate::flags::{Flag, duration, slice, text, yes_no};
+use crate::select::Select;
+use crate::session::{self, Target};
+use crate::{complain, pods, run};
+
+const FLAGS: &[Flag] = &[
+    duration("pod-running-timeout", "1m0s", "How long to wait for a running pod."),
+    text("container", "", "The container; the pod's default unless said.").short('c'),
+    yes_no("stdin", "Pass standard input on.").short('i'),
+    yes_no("tty", "With a terminal.").short('t'),
+    yes_no("quiet", "Only what the process itself says.").short('q'),
+];
+
+pub const EXEC: Command = Command {
+    name: "exec",
+    usage: "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]",
+    about: "Run a command in a container.",
+    examples: "kubectl exec mypod -- date\n\n# A shell\nkubectl exec -it mypod -c ruby-container -- /bin/sh",
+    flags: &[FLAGS, &[slice("filename", "A file that names the pod.").short('f')]],
+    run: run!(exec),
+    ..EMPTY
+};
+
+pub const ATTACH: Command =
+    Command { name: "attach", usage: "(POD | TYPE/NAME) -c CONTAINER", about: "Attach to the process of a container.", examples: "kubectl attach mypod -c ruby-container -i -t", flags: &[FLAGS], run: run!(attach), ..EMPTY };
+
+/// A terminal is only had where this end has one.
+fn with_tty(call: &Call) -> bool {
+    let wanted = call.flags.yes("tty");
+    if wanted && !session::stdin_is_terminal() {
+        if !call.flags.yes("quiet") {
+            complain!("Unable to use a TTY - input is not a terminal or the right kind of file");
+        }
+        return false;
+    }
+    wanted
+}
+
+async fn exec(call: &Call) -> Outcome {
+    let flags = &call.flags;
+    let files = FileFlags { names: flags.list("filename"), ..FileFlags::default() };
+    let dash = flags.dash;
+    let before = dash.unwrap_or(call.args().len().min(1));
+    let (who, command) = call.args().split_at(before.min(call.args().len()));
+    if who.is_empty() && files.is_empty() {
+        return fail("pod, type/name or --filename must be specified");
+    }
+    if dash.is_none() && call.args().len() > 1 && !who.is_empty() {
+        return fail("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\nSee 'kubectl exec -h' for help and examples");
+    }
+    if command.is_empty() {
+        return fail("you must specify at least one command for the container");
+    }
+    let info = if files.is_empty() {
+        pods::named(call, &who[0]).await?
+    } else {
+        let mut select = Select::of(call)?.latest();
+        select.files = files;
+        let mut infos = select.by(call, &[]).await?.all()?;
+        if infos.is_empty() {
+            return fail("no objects passed to exec");
+        }
+        infos.remove(0)
+    };
+    let pod = pods::of_object(call, &info, flags.duration("pod-running-timeout")).await?;
+    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+        return fail(format!("cannot exec into a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
+    }
+    let container = pods::container(&pod, flags.text("container"), flags.yes("quiet"))?;
+    let target = Target {
+        namespace: api::meta::namespace(&pod).to_owned(),
+        pod: api::meta::name(&pod).to_owned(),
+        container,
+        verb: "exec",
+        command: command.to_vec(),
+        stdin: flags.yes("stdin"),
+        tty: with_tty(call),
+        stderr: true,
+    };
+    session::ended(session::on_terminal(call, &target).await?)
+}
+
+async fn attach(call: &Call) -> Outcome {
+    let flags = &call.flags;
+    match call.args() {
+        [] => return fail("at least 1 argument is required for attach"),
+        [_] => {}
+        all => return fail(format!("expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {}: [{}]", all.len(), all.join(" "))),
+    }
+    let info = pods::named(call, &call.args()[0]).await?;
+    let pod = pods::of_object(call, &info, flags.duration("pod-running-timeout")).await?;
+    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+        return fail(format!("cannot attach a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
+    }
+    let container = pods::container(&pod, flags.text("container"), flags.yes("quiet"))?;
+    to(call, &pod, &container, flags.yes("stdin"), with_tty(call), flags.yes("quiet")).await
+}
+
+/// Attaches to a container of a pod; the container's own terminal decides.
+pub async fn to(call: &Call, pod: &Value, container: &str, stdin: bool, mut tty: bool, quiet: bool) -> Outcome {
+    let found = ["containers", "ephemeralContainers", "initContainers"].iter().flat_map(|list| pod["spec"][*list].as_array().into_iter().flatten()).find(|c| c["name"] == container);
+    if tty && found.is_some_and(|c| c["tty"] != true) {
+        tty = false;
+        if !quiet {
+            complain!("error: Unable to use a TTY - container {container} did not allocate one");
+        }
+    } else if !tty && found.is_some_and(|c| c["tty"] == true) && stdin && session::stdin_is_terminal() {
+        tty = true;
+    }
+    if !quiet {
+        if tty {
+            complain!("All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt.");
+        }
+        complain!("If you don't see a command prompt, try pressing enter.");
+    }
+    let target = Target { namespace: api::meta::namespace(pod).to_owned(), pod: api::meta::name(pod).to_owned(), container: container.to_owned(), verb: "attach", command: Vec::new(), stdin, tty, stderr: true };
+    let code = session::on_terminal(call, &target).await?;
+    if !quiet && stdin && tty && pod["spec"]["restartPolicy"] == "Always" {
+        complain!("Session ended, resume using 'kubectl attach {} -c {container} -i -t' command when the pod is running", api::meta::name(pod));
+    }
+    match code {
+        0 => Ok(()),
+        code => Err(Failure::Exit(code)),
+    }
+}

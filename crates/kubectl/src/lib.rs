@@ -1,0 +1,73 @@
+//! kubectl: upstream's command line, in words, layout and exit codes, over any Kubernetes API.
+//!
+//! Knows a cluster through its kubeconfig alone; types, columns, short names, patch rules and schemas are what discovery,
+//! Tables and OpenAPI tell. Never polls where the API can watch.
+
+mod call;
+mod change;
+mod client;
+mod command;
+mod commands;
+mod describe;
+mod discovery;
+mod failure;
+mod files;
+mod flags;
+mod global;
+mod kubeconfig;
+mod kustomize;
+mod openapi;
+mod pods;
+mod print;
+mod select;
+mod session;
+mod sort;
+mod tabs;
+mod time;
+mod watch;
+mod workload;
+
+use std::process::ExitCode;
+
+use call::{Call, err, out};
+use failure::{Failure, Outcome};
+
+/// Runs one command line, without the program's own name.
+pub fn main(args: Vec<std::ffi::OsString>) -> ExitCode {
+    let args: Vec<String> = args.into_iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    match start(&args) {
+        Ok(code) => code,
+        Err(failure) => {
+            if let Some(text) = failure.shown() {
+                err(&text);
+                if !text.ends_with('\n') {
+                    err("\n");
+                }
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn start(args: &[String]) -> Outcome<ExitCode> {
+    let named = command::find(&commands::ROOT, args)?;
+    let flags = named.flags()?;
+    let Some(run) = named.command.run.filter(|_| !flags.help) else {
+        if let Some(word) = flags.args.first().filter(|_| !flags.help && named.command.run.is_none()) {
+            return Err(Failure::Text(format!("unknown command {word:?}\nSee '{} -h' for help and examples", named.path)));
+        }
+        if flags.help || named.command.name == commands::ROOT.name {
+            out(&named.help());
+            return Ok(ExitCode::SUCCESS);
+        }
+        // Upstream: a group of commands shows its help as a complaint.
+        err(&named.help());
+        return Ok(ExitCode::FAILURE);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Failure::Text(format!("the asynchronous runtime did not start: {e}")))?;
+    let call = Call::new(flags, named.path);
+    let outcome = runtime.block_on(run(&call));
+    // Reads of standard input that never end must not keep a finished command alive.
+    runtime.shutdown_background();
+    outcome.map(|()| if call.failed.get() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
