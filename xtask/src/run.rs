@@ -39,6 +39,14 @@ fn shown(command: &Command) -> String {
 pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
+    // What cargo told this program of its own package is nothing to the builds it starts: `ring` would be built anew, and all that
+    // stands on it, whenever a build follows one that was started by hand.
+    for (name, _) in std::env::vars_os() {
+        let about_xtask = name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_"));
+        if about_xtask {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
