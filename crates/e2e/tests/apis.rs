@@ -1,5 +1,6 @@
 //! The life of an object of each kind, by kubectl and by raw requests: create, list, patch, replace, status, delete one and many.
 
+use e2e::target::Target;
 use e2e::{Cluster, Namespace};
 use serde_json::{Value, json};
 
@@ -191,6 +192,41 @@ fn storage_and_network_live() {
     ] {
         wide(plural, json!({"apiVersion": "resource.k8s.io/v1", "kind": kind, "spec": spec})).lives();
     }
+}
+
+/// Upstream: `test/e2e/apimachinery/flowcontrol.go`.
+#[test]
+fn priority_and_fairness_live_and_judge() {
+    let Some(target) = Target::new() else { return };
+    let cluster = &target.cluster;
+    let group = "flowcontrol.apiserver.k8s.io/v1";
+    let listed = cluster.kubectl(&format!("get --raw /apis/{group}")).ok();
+    for resource in ["flowschemas", "flowschemas/status", "prioritylevelconfigurations", "prioritylevelconfigurations/status"] {
+        assert!(listed.contains(&format!("\"name\":\"{resource}\"")), "{resource}: {listed}");
+    }
+    let level = json!({"apiVersion": group, "kind": "PriorityLevelConfiguration", "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}}});
+    let who = json!([{"kind": "User", "user": {"name": "e2e-shut-out"}}]);
+    let what = json!([{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"], "namespaces": ["*"]}]);
+    let schema = json!({"apiVersion": group, "kind": "FlowSchema", "spec": {"matchingPrecedence": 7, "priorityLevelConfiguration": {"name": "life-s"}, "rules": [{"subjects": who, "resourceRules": what}]}});
+    let (level, schema) = (Kind::new(cluster, None, "prioritylevelconfigurations", level), Kind::new(cluster, None, "flowschemas", schema));
+    let told = json!({"status": {"conditions": [{"type": "E2E", "status": "True", "reason": "E2E", "message": "set from e2e", "lastTransitionTime": "2024-01-01T00:00:00Z"}]}});
+    for kind in [&level, &schema] {
+        kind.lives();
+        kind.has_status(&told, "/status/conditions/0");
+    }
+    // A level without a seat refuses what its schema leads there, from the next request on.
+    cluster.kubectl("create clusterrolebinding e2e-shut-out --clusterrole=view --user=e2e-shut-out").ok();
+    let asks = |path: &str| target.ask(path, &["-H", "Impersonate-User: e2e-shut-out"]);
+    let lists = || asks("/api/v1/namespaces/default/configmaps");
+    assert_eq!(lists().0, 200);
+    level.create("life-s");
+    schema.create("life-s");
+    assert_eq!(lists(), (429, "Too many requests, please try again later.\n".into()));
+    assert_eq!(asks("/api/v1/namespaces/default/configmaps/kube-root-ca.crt").0, 200);
+    cluster.kubectl("delete flowschema life-s").ok();
+    assert_eq!(lists().0, 200);
+    cluster.kubectl("delete prioritylevelconfiguration life-s").ok();
+    cluster.kubectl("delete clusterrolebinding e2e-shut-out").ok();
 }
 
 #[test]

@@ -116,7 +116,10 @@ impl Room {
     // Differs: upstream moves lent seats between levels every ten seconds; here a free seat can be borrowed at once.
     fn has_room(&self, name: &str, width: u32) -> bool {
         let Some(busy) = self.levels.get(name) else { return true };
-        if busy.level.exempt || busy.executing == 0 || busy.executing + width <= busy.level.nominal {
+        // Differs: upstream also lets one request at a time into a level without any seat (kubernetes issue 134196); such a level is
+        // made to keep requests out.
+        let alone = busy.executing == 0 && busy.level.nominal > 0;
+        if busy.level.exempt || alone || busy.executing + width <= busy.level.nominal {
             return true;
         }
         let wanted = busy.executing + width - busy.level.nominal;
