@@ -33,7 +33,8 @@ fn check(chart: &Chart, values: &Map<String, Value>, out: &mut String) -> Result
     Ok(())
 }
 
-fn single(schema: &[u8], values: &Map<String, Value>) -> Result<String, String> {
+/// What does not fit a schema, a line each.
+pub fn single(schema: &[u8], values: &Map<String, Value>) -> Result<String, String> {
     if schema.len() > MAX_SCHEMA {
         return Err(format!("values.schema.json is larger than {MAX_SCHEMA} bytes"));
     }
@@ -43,7 +44,12 @@ fn single(schema: &[u8], values: &Map<String, Value>) -> Result<String, String> 
     }
     let validator = jsonschema::validator_for(&schema).map_err(|e| format!("invalid values.schema.json: {e}"))?;
     let whole = Value::Object(values.clone());
-    let mut lines: Vec<String> = validator.iter_errors(&whole).map(|e| line(&e)).collect();
+    let faults: Vec<jsonschema::ValidationError<'_>> = validator.iter_errors(&whole).collect();
+    let place = |e: &jsonschema::ValidationError<'_>| (e.instance_path().to_string(), e.schema_path().to_string().rsplit_once('/').map(|(p, _)| p.to_string()));
+    let is_type = |e: &jsonschema::ValidationError<'_>| matches!(e.kind(), jsonschema::error::ValidationErrorKind::Type { .. });
+    // Upstream: where the type is wrong, nothing else is said of a value.
+    let wrong: Vec<_> = faults.iter().filter(|e| is_type(e)).map(place).collect();
+    let mut lines: Vec<String> = faults.iter().filter(|e| is_type(e) || !wrong.contains(&place(e))).map(line).collect();
     lines.sort();
     Ok(lines.concat())
 }

@@ -115,26 +115,26 @@ impl Table {
     }
 
     pub fn render(&self) -> String {
-        let shown: Vec<Vec<Vec<String>>> = self.rows.iter().map(|row| row.iter().map(|cell| self.lines_of(cell)).collect()).collect();
-        let columns = shown.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column: usize| shown.iter().filter_map(|row| row.get(column)).flatten().map(|l| l.chars().count()).max().unwrap_or_default();
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        // A column is as wide as the longest line in it; of a text of several lines, that width alone is shown.
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).flat_map(|cell| cell.split('\n')).map(|l| l.chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..columns).map(|c| width(c).min(self.max_width)).collect();
         let mut out = String::new();
-        for row in &shown {
-            for line in 0..row.iter().map(Vec::len).max().unwrap_or(1) {
-                let cells: Vec<String> = widths.iter().enumerate().map(|(i, w)| format!("{:w$}", row.get(i).and_then(|c| c.get(line)).map_or("", String::as_str))).collect();
-                out.push_str(&cells.join("\t"));
+        for row in &self.rows {
+            let cells: Vec<Vec<String>> = widths.iter().enumerate().map(|(i, w)| lines_of(row.get(i).map_or("", String::as_str), *w)).collect();
+            for line in 0..cells.iter().map(Vec::len).max().unwrap_or(1) {
+                let shown: Vec<String> = widths.iter().zip(&cells).map(|(w, cell)| format!("{:w$}", cell.get(line).map_or("", String::as_str))).collect();
+                out.push_str(&shown.join("\t"));
                 out.push('\n');
             }
         }
         out
     }
+}
 
-    fn lines_of(&self, cell: &str) -> Vec<String> {
-        let count = cell.chars().count();
-        let cut = if count > self.max_width { format!("{}...", cell.chars().take(self.max_width - 3).collect::<String>()) } else { cell.to_string() };
-        cut.split('\n').map(str::to_string).collect()
-    }
+fn lines_of(cell: &str, width: usize) -> Vec<String> {
+    let shown = if cell.chars().count() > width { format!("{}...", cell.chars().take(width.saturating_sub(3)).collect::<String>()) } else { cell.to_string() };
+    shown.split('\n').map(str::to_string).collect()
 }
 
 /// A time as Go's `time.ANSIC` writes it, in the local zone: `Thu Nov 26 08:09:20 2026`.

@@ -23,7 +23,8 @@ pub fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     out(&format!("Creating {}\n", words[0]));
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > 250 || !name.chars().all(good) {
-        return Err(Failure::new(format!("chart name must be between 1 and 250 characters and match the regular expression \"^[a-zA-Z0-9._-]+$\": {name:?}")));
+        let text = if name.is_empty() || name.len() > 250 { "chart name must be between 1 and 250 characters" } else { "chart name must match the regular expression \"^[a-zA-Z0-9._-]+$\"" };
+        return Err(Failure::new(text));
     }
     let files = match m.value("starter").filter(|s| !s.is_empty()) {
         Some(starter) => from_starter(settings, starter, &name)?,

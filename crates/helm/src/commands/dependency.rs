@@ -98,23 +98,22 @@ fn in_go_order(d: &Dependency) -> String {
 /// Resolves (or takes from the lock) and fetches all that a chart needs.
 pub async fn update(m: &ArgMatches, settings: &Settings, path: &Path, build: bool) -> Outcome {
     let chart = load(path)?;
-    let wanted = &chart.metadata.dependencies;
-    if wanted.is_empty() {
+    if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
+    check_repositories(settings, &chart.metadata.dependencies)?;
+    let wanted = &with_urls(settings, &chart.metadata.dependencies)?;
     let lock = match &chart.lock {
         Some(lock) if build => {
             if hash(wanted, &lock.dependencies) != lock.digest {
-                let file = if chart.metadata.api_version == "v1" { "the lock file (requirements.lock) is out of sync with the dependencies file (requirements.yaml). Please update the dependencies" } else { "the lock file (Chart.lock) is out of sync with the dependencies file (Chart.yaml). Please update the dependencies" };
+                let file = if chart.metadata.api_version == "v1" { "the lock file (requirements.lock) is out of sync with the dependencies file (requirements.yaml). Please update the dependencies with 'helm dependency update'" } else { "the lock file (Chart.lock) is out of sync with the dependencies file (Chart.yaml). Please update the dependencies with 'helm dependency update'" };
                 return Err(Failure::new(file));
             }
+            refresh(m, settings, wanted).await?;
             lock.dependencies.clone()
         }
         _ => {
-            check_repositories(settings, wanted)?;
-            if !m.on("skip-refresh") {
-                refresh(settings, wanted).await?;
-            }
+            refresh(m, settings, wanted).await?;
             resolve(m, settings, path, wanted).await?
         }
     };
@@ -134,7 +133,20 @@ fn check_repositories(settings: &Settings, wanted: &[Dependency]) -> Outcome {
     if missing.is_empty() { Ok(()) } else { Err(Failure::new(format!("no repository definition for {}. Please add them via 'helm repo add'", missing.join(", ")))) }
 }
 
-async fn refresh(settings: &Settings, wanted: &[Dependency]) -> Outcome {
+/// The dependencies with URLs for the names of repositories.
+fn with_urls(settings: &Settings, wanted: &[Dependency]) -> Outcome<Vec<Dependency>> {
+    let named = |d: &Dependency| d.repository.starts_with('@') || d.repository.starts_with("alias:");
+    let whole = |d: &Dependency| {
+        let repository = if named(d) { locate::base_of(settings, &d.repository, &Access::default())?.0 } else { d.repository.clone() };
+        Ok(Dependency { repository, ..d.clone() })
+    };
+    wanted.iter().map(whole).collect()
+}
+
+async fn refresh(m: &ArgMatches, settings: &Settings, wanted: &[Dependency]) -> Outcome {
+    if m.on("skip-refresh") {
+        return Ok(());
+    }
     let all = Repositories::load(settings)?;
     if all.repositories.is_empty() || wanted.iter().all(|d| is_local(d) || d.repository.starts_with("oci://")) {
         return Ok(());
@@ -194,6 +206,7 @@ async fn fetch_all(m: &ArgMatches, settings: &Settings, path: &Path, lock: &[Dep
         std::fs::write(&file, bytes).map_err(|e| io("open", &file, &e))?;
         kept.push(name);
     }
+    out("Deleting outdated charts\n");
     std::fs::create_dir_all(&target).map_err(|e| io("mkdir", &target, &e))?;
     remove_old(&target, wanted, &kept)?;
     for name in kept {
@@ -228,7 +241,6 @@ fn remove_old(target: &Path, wanted: &[Dependency], kept: &[String]) -> Outcome 
         let Some(base) = name.strip_suffix(".tgz") else { continue };
         let is_of = |d: &Dependency| base.strip_prefix(&format!("{}-", d.name)).is_some_and(|v| Version::parse(v).is_some());
         if wanted.iter().any(is_of) && !kept.contains(&name) {
-            out("Deleting outdated charts\n");
             std::fs::remove_file(entry.path()).map_err(|e| io("remove", &entry.path(), &e))?;
         }
     }

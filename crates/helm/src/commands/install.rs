@@ -187,7 +187,7 @@ pub async fn load_installable(m: &ArgMatches, settings: &Settings, path: &std::p
     }
     if let Err(e) = check_dependencies(&chart) {
         if !m.on("dependency-update") {
-            return Err(e.of("an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies"));
+            return Err(e.of("an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies"));
         }
         super::dependency::update(m, settings, path, false).await?;
         chart = charts::load(path).map_err(|e| Failure::new(format!("failed reloading chart after repo update: {e}")))?;

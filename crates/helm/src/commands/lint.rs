@@ -170,10 +170,13 @@ fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report:
         Err(e) => return report.say(Severity::Error, "templates/", e),
     };
     if !m.on("skip-schema-validation") {
-        match charts::schema::validate(&chart, &coalesced) {
+        let own = chart.schema.as_ref().map_or_else(|| Ok(String::new()), |schema| charts::schema::single(schema, &coalesced));
+        match own {
             Ok(faults) if faults.is_empty() => {}
-            Ok(faults) => report.say(Severity::Error, "values.yaml", faults),
-            Err(e) => report.say(Severity::Error, "values.schema.json", e),
+            Ok(faults) | Err(faults) => report.say(Severity::Error, "values.yaml", faults),
+        }
+        if let Err(e) = crate::ops::render::check_schema(&chart, &coalesced) {
+            return report.say(Severity::Error, "templates/", e);
         }
     }
     let release = ReleaseInfo { name: "test-release".into(), namespace: "default".into(), revision: 1, is_install: true, is_upgrade: false };

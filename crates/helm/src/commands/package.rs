@@ -47,7 +47,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     for word in words {
         let path = Path::new(word);
         if !path.exists() {
-            return Err(Failure::new(format!("stat {}: no such file or directory", std::path::absolute(path).unwrap_or_default().display())));
+            return Err(Failure::new(format!("stat {}: no such file or directory", path.display())));
         }
         if m.on("dependency-update") {
             super::dependency::update(m, settings, path, false).await?;

@@ -51,7 +51,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
 fn untar(m: &ArgMatches, folder: &Path, bytes: &[u8]) -> Outcome {
     let mut target = PathBuf::from(m.value("untardir").unwrap_or("."));
     if target.is_relative() {
-        target = folder.join(target);
+        target = folder.join(target).components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect();
     }
     let chart = charts::load_archive(bytes).map_err(|e| Failure::new(e.to_string()))?;
     // The name was validated: it is one part of a path, and none of the special ones.

@@ -29,7 +29,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let (path, remote) = (Path::new(words[0]), words[1]);
     if !remote.starts_with("oci://") {
         let scheme = remote.split_once("://").map_or(remote, |(s, _)| s);
-        return Err(Failure::new(format!("scheme prefix missing from remote (e.g. \"oci://\"): {scheme:?} is not supported for push")));
+        return Err(Failure::new(format!("scheme {scheme:?} not supported")));
     }
     let bytes = std::fs::read(path).map_err(|e| io("", path, &e))?;
     let signed = std::fs::read(PathBuf::from(format!("{}.prov", path.display()))).ok();

@@ -61,6 +61,9 @@ async fn server_side(cluster: &Cluster, object: &Object, how: How) -> Outcome {
 /// Brings `target` to the cluster, from `original`; what only `original` has is removed, unless its resource policy keeps it.
 /// What was created stands in `created`, also after an error.
 pub async fn update(cluster: &Cluster, original: &[Object], target: &[Object], how: How, from_client_side: bool, created: &mut Vec<Object>) -> Outcome {
+    if how.server_side && how.force_replace {
+        return Err(Failure::new("invalid operation: cannot use server-side apply and force replace together"));
+    }
     for object in target {
         let live = match cluster.get(&object.path()).await {
             Ok(live) => live,

@@ -262,7 +262,7 @@ pub fn completion(object: &Value) -> Readiness {
     match object["kind"].as_str().unwrap_or_default() {
         "Pod" => match object["status"]["phase"].as_str().unwrap_or_default() {
             "Succeeded" => Current,
-            "Failed" => Failed(format!("Pod {} failed", object["metadata"]["name"].as_str().unwrap_or_default())),
+            "Failed" => Failed(format!("pod {} failed", object["metadata"]["name"].as_str().unwrap_or_default())),
             _ => InProgress("Pod in progress".into()),
         },
         "Job" if is(object, "Complete", "True") => Current,

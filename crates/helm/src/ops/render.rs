@@ -103,7 +103,8 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
     Err(format!("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {}", capabilities.kube_version.version))
 }
 
-fn check_schema(chart: &Chart, values: &Table) -> Result<(), String> {
+/// Whether the values fit the schemas that the charts bring.
+pub fn check_schema(chart: &Chart, values: &Table) -> Result<(), String> {
     let faults = charts::schema::validate(chart, values)?;
     if faults.is_empty() { Ok(()) } else { Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{faults}")) }
 }

@@ -80,7 +80,9 @@ pub async fn get(url: &str, access: &Access) -> Outcome<Vec<u8>> {
     }
     let response = request.send().await.map_err(|e| Failure::new(format!("Get {url:?}: {}", reason(&e))))?;
     if response.status() != reqwest::StatusCode::OK {
-        return Err(Failure::new(format!("failed to fetch {url} : {}", response.status())));
+        let reason = response.extensions().get::<hyper::ext::ReasonPhrase>().map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned());
+        let reason = reason.unwrap_or_else(|| response.status().canonical_reason().unwrap_or_default().to_string());
+        return Err(Failure::new(format!("failed to fetch {url} : {} {reason}", response.status().as_u16())));
     }
     body(response, url).await
 }

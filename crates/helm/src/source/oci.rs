@@ -270,9 +270,8 @@ pub async fn login(settings: &Settings, host: &str, access: &Access) -> Outcome 
 /// Forgets the credentials for a host.
 pub fn logout(settings: &Settings, host: &str) -> Outcome {
     let mut config = read_config(settings)?;
-    let known = config["auths"].as_object_mut().and_then(|auths| auths.remove(host)).is_some();
-    if !known {
-        return Err(Failure::new("not logged in"));
+    if config["auths"].as_object_mut().and_then(|auths| auths.remove(host)).is_none() {
+        return Ok(());
     }
     write_config(settings, &config)
 }

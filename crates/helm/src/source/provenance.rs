@@ -45,7 +45,7 @@ pub fn verify_file(path: &Path, ring: &Path) -> Outcome<Verified> {
         return Err(Failure::new("chart must be a tgz file"));
     }
     let beside = PathBuf::from(format!("{}.prov", path.display()));
-    let signed = std::fs::read(&beside).map_err(|_| Failure::new(format!("could not load provenance file {}: open {}: no such file or directory", beside.display(), beside.display())))?;
+    let signed = std::fs::read(&beside).map_err(|_| Failure::new(format!("could not load provenance file {}: stat {}: no such file or directory", beside.display(), beside.display())))?;
     let bytes = std::fs::read(path).map_err(|e| io("open", path, &e))?;
     verify(&bytes, &path.file_name().unwrap_or_default().to_string_lossy(), &signed, ring)
 }
