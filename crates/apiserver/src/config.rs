@@ -39,6 +39,7 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// The text of `--encryption-provider-config`; none: Secrets, with keys beside the authority.
     pub encryption: Option<String>,
+    pub gates: Gates,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
 }
@@ -62,6 +63,29 @@ pub struct AccessConfig {
     pub client_ca: Option<String>,
     /// `--requestheader-*`; none: the cluster's own front proxy.
     pub request_header: Option<RequestHeader>,
+}
+
+/// Features that can be turned on and off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Objects as CBOR. Upstream: `CBORServingAndStorage`, off by default.
+    pub cbor: bool,
+}
+
+impl Gates {
+    /// Reads `--feature-gates`, `Name=true` each.
+    pub fn read(words: &[String]) -> Result<Self, String> {
+        let mut gates = Self::default();
+        for word in words {
+            let (name, value) = word.split_once('=').ok_or_else(|| format!("missing bool value for {word}"))?;
+            let on = value.parse().map_err(|_| format!("invalid value of {name}={value}, err: it is neither true nor false"))?;
+            match name.trim() {
+                "CBORServingAndStorage" => gates.cbor = on,
+                other => return Err(format!("unrecognized feature gate: {other}; known here is CBORServingAndStorage")),
+            }
+        }
+        Ok(gates)
+    }
 }
 
 /// Upstream's flags about admission plug-ins.
@@ -174,6 +198,7 @@ impl Config {
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),
             encryption: None,
+            gates: Gates::default(),
             cluster_name: "knarr".into(),
         }
     }

@@ -40,7 +40,7 @@ pub fn handle(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Bo
 
 async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
     let audit_id = request.headers().get("audit-id").cloned();
-    let accept = Accept::negotiate(request.headers());
+    let accept = Accept::negotiate(request.headers(), server.config.gates);
     let shown = accept.clone().unwrap_or_default();
     let begin = Instant::now();
     let id = audit_id.filter(|id| !id.is_empty() && id.len() <= 64).or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
@@ -115,7 +115,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         let streamed: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(connect::serve(call, Request::from_parts(parts, body)));
         return streamed.await;
     }
-    call.accept = if call.served.resource.custom.is_some() { Accept::negotiate_custom(&call.headers)? } else { accept? };
+    call.accept = if call.served.resource.custom.is_some() { Accept::negotiate_custom(&call.headers, call.server.config.gates)? } else { accept? };
     call.body = read_body(body).await?;
     seen.body(&call.body);
     if call.info.verb == "watch" || call.info.subresource == "log" {

@@ -10,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
+use crate::config::Gates;
 use crate::object;
 
 /// A body, whole or streamed; streams end early where a connection breaks, so there is no error to carry.
@@ -18,6 +19,7 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub const JSON: &str = "application/json";
 pub const YAML: &str = "application/yaml";
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+pub const CBOR: &str = "application/cbor";
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed_unsync()
@@ -62,6 +64,7 @@ pub enum Form {
     Json,
     Yaml,
     Protobuf,
+    Cbor,
 }
 
 /// What the client wants instead of the object.
@@ -83,25 +86,38 @@ pub struct Accept {
 
 impl Accept {
     /// The best offer of the Accept header that can be served. Upstream: order counts, weights below it.
-    pub fn negotiate(headers: &HeaderMap) -> Result<Self, ApiError> {
-        Self::choose(headers, false)
+    pub fn negotiate(headers: &HeaderMap, gates: Gates) -> Result<Self, ApiError> {
+        Self::choose(headers, false, gates)
     }
 
     /// The same for custom resources, which have no protobuf form; their metadata has.
-    pub fn negotiate_custom(headers: &HeaderMap) -> Result<Self, ApiError> {
-        Self::choose(headers, true)
+    pub fn negotiate_custom(headers: &HeaderMap, gates: Gates) -> Result<Self, ApiError> {
+        Self::choose(headers, true, gates)
     }
 
-    fn choose(headers: &HeaderMap, only_text: bool) -> Result<Self, ApiError> {
+    fn choose(headers: &HeaderMap, is_custom: bool, gates: Gates) -> Result<Self, ApiError> {
         let header = headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if header.trim().is_empty() {
             return Ok(Self::default());
         }
         let mut offers: Vec<(f32, Self)> = header.split(',').filter_map(parse_offer).collect();
         offers.sort_by(|a, b| b.0.total_cmp(&a.0));
-        offers.retain(|(_, accept)| !only_text || accept.view != View::Object || accept.form != Form::Protobuf);
-        offers.first().map(|(_, accept)| *accept).ok_or_else(|| ApiError::not_acceptable(if only_text { "application/json, application/yaml" } else { "application/json, application/yaml, application/vnd.kubernetes.protobuf" }))
+        offers.retain(|(_, accept)| gates.cbor || accept.form != Form::Cbor);
+        offers.retain(|(_, accept)| !is_custom || accept.view != View::Object || accept.form != Form::Protobuf);
+        offers.first().map(|(_, accept)| *accept).ok_or_else(|| ApiError::not_acceptable(&accepted(is_custom, gates)))
     }
+}
+
+/// What objects may be sent and asked for as, in upstream's order.
+pub fn accepted(is_custom: bool, gates: Gates) -> String {
+    let mut all = vec![JSON, YAML];
+    if !is_custom {
+        all.push(PROTOBUF);
+    }
+    if gates.cbor {
+        all.push(CBOR);
+    }
+    all.join(", ")
 }
 
 fn parse_offer(offer: &str) -> Option<(f32, Accept)> {
@@ -110,6 +126,7 @@ fn parse_offer(offer: &str) -> Option<(f32, Accept)> {
         "application/json" | "*/*" | "application/*" => Form::Json,
         "application/yaml" | "application/x-yaml" | "text/yaml" => Form::Yaml,
         PROTOBUF => Form::Protobuf,
+        CBOR => Form::Cbor,
         _ => return None,
     };
     let (mut view, mut weight) = (View::Object, 1.0);
@@ -139,6 +156,7 @@ pub fn encoded(code: StatusCode, value: &Value, form: Form) -> Response<Body> {
             Some(text) => respond(code, YAML, full(text)),
             None => json(code, value),
         },
+        Form::Cbor => respond(code, CBOR, full(crate::wire::to_cbor(value))),
         Form::Protobuf => match crate::wire::to_protobuf(value) {
             Some(bytes) => respond(code, PROTOBUF, full(bytes)),
             None => json(code, value),
@@ -153,7 +171,7 @@ mod tests {
     fn negotiate(header: &'static str) -> Option<Accept> {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::ACCEPT, HeaderValue::from_static(header));
-        Accept::negotiate(&headers).ok()
+        Accept::negotiate(&headers, Gates::default()).ok()
     }
 
     #[test]

@@ -9,12 +9,10 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use store::Record;
 
+use crate::config::Gates;
 use crate::registry::Served;
-use crate::respond::{Body, PROTOBUF};
+use crate::respond::{self, Body, CBOR, PROTOBUF};
 use crate::rest::Call;
-
-const ACCEPTED_CUSTOM: &str = "application/json, application/yaml";
-const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// An object and what strict decoding had to say about it.
 pub struct Decoded {
@@ -48,15 +46,20 @@ impl FieldValidation {
 /// Decodes the body as an object of the kind that the endpoint speaks.
 pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded, ApiError> {
     let custom = call.served.resource.custom.as_deref().filter(|_| expected == call.served.resource.gvk());
-    let decoded = decode_body(&call.body, content_type(call), &expected, custom)?;
+    let decoded = decode_body(&call.body, content_type(call), &expected, custom, call.server.config.gates)?;
     finish(call, decoded, &expected)
 }
 
 /// Decodes a configuration to be applied, as it stands: nothing is dropped yet.
 pub fn decode_applied(call: &Call) -> Result<Decoded, ApiError> {
     let expected = call.served.resource.gvk();
-    let text = std::str::from_utf8(&call.body).map_err(|e| ApiError::bad_request(format!("the body is not UTF-8: {e}")))?;
-    let decoded = codec::decode_yaml(text, Strictness::Collect).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+    let decoded = if call.body.starts_with(codec::CBOR_MAGIC) {
+        let value = codec::decode_cbor(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding CBOR: {error}")))?;
+        codec::Decoded { value, strict_errors: Vec::new() }
+    } else {
+        let text = std::str::from_utf8(&call.body).map_err(|e| ApiError::bad_request(format!("the body is not UTF-8: {e}")))?;
+        codec::decode_yaml(text, Strictness::Collect).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?
+    };
     let mut value = decoded.value;
     check_kind(&mut value, &expected, call.served.resource.custom.is_some())?;
     Ok(Decoded { value, warnings: decoded.strict_errors })
@@ -86,7 +89,7 @@ fn cannot_handle(expected: &GroupVersionKind, why: &str) -> ApiError {
 }
 
 /// Decodes a body of any media type that is accepted.
-pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind, custom: Option<&Custom>) -> Result<Decoded, ApiError> {
+pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind, custom: Option<&Custom>, gates: Gates) -> Result<Decoded, ApiError> {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let of = schema::by_kind(&expected.group, &expected.version, &expected.kind);
     let failed = |error: DecodeError| match error {
@@ -100,13 +103,11 @@ pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind,
         },
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
             let text = std::str::from_utf8(body).map_err(|e| ApiError::bad_request(format!("the body is not UTF-8: {e}")))?;
-            let mut decoded = codec::decode_yaml(text, Strictness::Collect).map_err(failed)?;
-            if let Some(of) = of {
-                let typed = codec::conform(decoded.value, of, Strictness::Collect).map_err(failed)?;
-                decoded.value = typed.value;
-                decoded.strict_errors.extend(typed.strict_errors);
-            }
-            decoded
+            conformed(codec::decode_yaml(text, Strictness::Collect).map_err(failed)?, of).map_err(failed)?
+        }
+        CBOR if gates.cbor => {
+            let value = codec::decode_cbor(body).map_err(failed)?;
+            conformed(codec::Decoded { value, strict_errors: Vec::new() }, of).map_err(failed)?
         }
         PROTOBUF if custom.is_none() => {
             let object = match of {
@@ -121,8 +122,7 @@ pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind,
             }
             codec::Decoded { value, strict_errors: Vec::new() }
         }
-        _ if custom.is_some() => return Err(ApiError::unsupported_media_type(ACCEPTED_CUSTOM)),
-        _ => return Err(ApiError::unsupported_media_type(ACCEPTED)),
+        _ => return Err(ApiError::unsupported_media_type(&respond::accepted(custom.is_some(), gates))),
     };
     let (mut value, mut warnings) = (decoded.value, decoded.strict_errors);
     check_kind(&mut value, expected, custom.is_some())?;
@@ -131,6 +131,16 @@ pub fn decode_body(body: &[u8], content_type: &str, expected: &GroupVersionKind,
         warnings.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
     }
     Ok(Decoded { value, warnings })
+}
+
+/// What was read without a type made to fit one.
+fn conformed(mut decoded: codec::Decoded, of: Option<&schema::Type>) -> Result<codec::Decoded, DecodeError> {
+    if let Some(of) = of {
+        let typed = codec::conform(decoded.value, of, Strictness::Collect)?;
+        decoded.value = typed.value;
+        decoded.strict_errors.extend(typed.strict_errors);
+    }
+    Ok(decoded)
 }
 
 /// A body may leave out what it is; if it says so it must be right.
@@ -190,6 +200,9 @@ pub fn decode_options(call: &Call) -> Result<Value, ApiError> {
         return Ok(Value::Null);
     }
     let Some(of) = schema::by_kind("", "v1", "DeleteOptions") else { return Ok(Value::Null) };
+    if call.body.starts_with(codec::CBOR_MAGIC) && call.server.config.gates.cbor {
+        return codec::decode_cbor(&call.body).map_err(|e| ApiError::bad_request(e.to_string()));
+    }
     if call.body.starts_with(codec::MAGIC) {
         return codec::decode_proto_as(&call.body, of).map(|o| o.value).map_err(|e| ApiError::bad_request(e.to_string()));
     }
@@ -225,6 +238,11 @@ pub fn to_yaml(value: &Value) -> Option<String> {
 fn type_of(value: &Value) -> Option<&'static schema::Type> {
     let found = GroupVersionKind::from_api_version(value["apiVersion"].as_str()?, value["kind"].as_str()?);
     schema::by_kind(&found.group, &found.version, &found.kind)
+}
+
+/// The CBOR form.
+pub fn to_cbor(value: &Value) -> Vec<u8> {
+    codec::encode_cbor(value, type_of(value))
 }
 
 /// The protobuf form with its envelope; none for kinds that have no such form.

@@ -2,6 +2,7 @@
 //!
 //! Never holds typed structs: every decision reads the schema table. Every input is bounded in depth and size and never panics.
 
+mod cbor;
 mod conform;
 mod error;
 mod json;
@@ -11,6 +12,7 @@ mod scalar;
 mod wire;
 mod yaml;
 
+pub use cbor::{CBOR_MAGIC, cbor_event, decode_cbor, encode_cbor};
 pub use conform::{Decoded, Strictness, conform};
 pub use error::{DecodeError, EncodeError};
 pub use json::{decode_json, decode_untyped};

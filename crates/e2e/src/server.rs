@@ -96,6 +96,21 @@ impl ApiServer {
         (code.parse().expect("a code"), body.to_owned())
     }
 
+    /// The same as the administrator, in bytes: the code, the media type, and the body.
+    pub fn curl_bytes(&self, path: &str, args: &[&str], body: &[u8]) -> (u16, String, Vec<u8>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (sent, got) = (folder.path().join("sent"), folder.path().join("got"));
+        std::fs::write(&sent, body).expect("the body is written");
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--max-time", "60", "--cacert", &self.pki("ca.crt"), "--cert", &self.pki("admin.crt"), "--key", &self.pki("admin.key"), "-w", "%{http_code} %{content_type}", "-o"]).arg(&got);
+        if !body.is_empty() {
+            command.arg("--data-binary").arg(format!("@{}", sent.display()));
+        }
+        let told = run(command.args(args).arg(self.url(path)), "").ok();
+        let (code, media) = told.split_once(' ').expect("curl tells code and media type");
+        (code.parse().expect("a code"), media.to_owned(), std::fs::read(got).unwrap_or_default())
+    }
+
     /// Posts a review as who the arguments say.
     pub fn post(&self, path: &str, args: &[&str], object: &Value) -> (u16, Value) {
         let (code, body) = self.curl(path, &[args, &["-H", "Content-Type: application/json", "--data-binary", "@-"]].concat(), &object.to_string());

@@ -10,7 +10,7 @@ use store::{Range, Record};
 use std::sync::Arc;
 
 use super::selection::Selection;
-use super::{Call, partial, table};
+use super::{Call, partial, table, table_form};
 use crate::object;
 use crate::respond::{self, Body, Form, View};
 
@@ -26,7 +26,7 @@ pub struct Page {
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let page = page(call).await?;
     match call.accept.view {
-        View::Table => Ok(respond::encoded(StatusCode::OK, &table_of(call, &page), if call.accept.form == Form::Yaml { Form::Yaml } else { Form::Json })),
+        View::Table => Ok(respond::encoded(StatusCode::OK, &table_of(call, &page), table_form(call.accept.form))),
         View::Partial => {
             let items: Vec<Value> = page.records.iter().map(|r| partial::object(&call.read(r))).collect();
             let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata, "items": items});

@@ -123,11 +123,16 @@ impl Call {
             View::Object => respond::encoded(code, &value, self.accept.form),
             View::Table => {
                 let table = table::of_objects(self, &[value], "", true);
-                respond::encoded(code, &table, if self.accept.form == Form::Yaml { Form::Yaml } else { Form::Json })
+                respond::encoded(code, &table, table_form(self.accept.form))
             }
             View::Partial => respond::encoded(code, &partial::object(&value), self.accept.form),
         }
     }
+}
+
+/// The form of a table, which has none in protobuf.
+fn table_form(form: Form) -> Form {
+    if form == Form::Protobuf { Form::Json } else { form }
 }
 
 /// Serves a request for a resource.

@@ -11,12 +11,13 @@ use super::{Call, create, update};
 use crate::respond::Body;
 use crate::wire::{self, FieldValidation};
 
+const APPLY_CBOR: &str = "application/apply-patch+cbor";
 /// What custom resources take: they have no merge keys.
 const ACCEPTED_CUSTOM: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
-    if media(call) == "application/apply-patch+yaml" {
+    if media(call) == "application/apply-patch+yaml" || (media(call) == APPLY_CBOR && call.server.config.gates.cbor) {
         return apply(call).await;
     }
     let custom = call.served.resource.custom.is_some();

@@ -69,7 +69,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
     };
     let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s != 0).map_or_else(|| rand::rng().random_range(MIN_LIFE..2 * MIN_LIFE), |s| s.clamp(0, MOST_LIFE) as u64);
     let now = Instant::now();
-    let media = if call.accept.form == Form::Protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { respond::JSON };
+    let media = media(call.accept.form);
     let stream = Stream {
         selection,
         watch,
@@ -125,8 +125,21 @@ fn expired_status(expired: Expired) -> Value {
 fn too_old(call: &Call, expired: Expired) -> Response<Body> {
     let mut part = BytesMut::new();
     put_event(&mut part, call.accept.form, "ERROR", &object::to_bytes(&expired_status(expired)));
-    let media = if call.accept.form == Form::Protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { respond::JSON };
+    let media = media(call.accept.form);
     respond::respond(StatusCode::OK, media, respond::full(part.freeze()))
+}
+
+fn media(form: Form) -> &'static str {
+    match form {
+        Form::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Form::Cbor => "application/cbor-seq",
+        Form::Json | Form::Yaml => respond::JSON,
+    }
+}
+
+/// Tables have no protobuf form.
+fn text_or_cbor(form: Form) -> Form {
+    if form == Form::Cbor { form } else { Form::Json }
 }
 
 fn put_event(part: &mut BytesMut, form: Form, kind: &str, object: &[u8]) {
@@ -134,6 +147,11 @@ fn put_event(part: &mut BytesMut, form: Form, kind: &str, object: &[u8]) {
         if let Some(frame) = crate::wire::protobuf_event(kind, object) {
             part.extend_from_slice(&frame);
         }
+        return;
+    }
+    if form == Form::Cbor {
+        let object = crate::wire::to_cbor(&object::parse(object));
+        part.extend_from_slice(&codec::cbor_event(kind, &object));
         return;
     }
     part.reserve(object.len() + 40);
@@ -261,7 +279,7 @@ impl Stream {
             View::Table => {
                 let table = table::of_objects(call, &[call.read(record)], "", !self.columns_sent);
                 self.columns_sent = true;
-                put_event(part, Form::Json, kind, &object::to_bytes(&table));
+                put_event(part, text_or_cbor(call.accept.form), kind, &object::to_bytes(&table));
             }
         }
     }
@@ -288,6 +306,6 @@ impl Stream {
     fn put_table_bookmark(&mut self, part: &mut BytesMut, metadata: &Value) {
         let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}});
         let table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": [], "rows": [row]});
-        put_event(part, Form::Json, "BOOKMARK", &object::to_bytes(&table));
+        put_event(part, text_or_cbor(self.call.accept.form), "BOOKMARK", &object::to_bytes(&table));
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, OidcFlags, RequestHeader, TokenWebhookConfig};
+use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Gates, OidcFlags, RequestHeader, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -109,6 +109,9 @@ pub struct AccessArgs {
     /// What is encrypted where it is kept, and by whom, as an EncryptionConfiguration [default: Secrets, by keys of its own]
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub encryption_provider_config: Option<PathBuf>,
+    /// Features to turn on or off, such as CBORServingAndStorage=true
+    #[arg(long, hide_short_help = true, value_name = "NAME=BOOL", value_delimiter = ',')]
+    pub feature_gates: Vec<String>,
     /// Who judges rights, as an AuthorizationConfiguration
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub authorization_config: Option<PathBuf>,
@@ -165,6 +168,10 @@ impl AccessArgs {
             authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
         })
+    }
+
+    pub fn gates(&self) -> anyhow::Result<Gates> {
+        Gates::read(&self.feature_gates).map_err(|why| failure(why, "leave out gates that are not known here"))
     }
 
     pub fn encryption(&self) -> anyhow::Result<Option<String>> {

@@ -118,6 +118,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         access: settings.access.config()?,
         admission: settings.access.admission()?,
         encryption: settings.access.encryption()?,
+        gates: settings.access.gates()?,
         cluster_name: settings.name.clone(),
         ..apiserver::Config::below(&layout.data)
     })
