@@ -19,8 +19,6 @@ pub struct Fetched {
     pub name: String,
     pub bytes: Vec<u8>,
     pub provenance: Option<Vec<u8>>,
-    /// What a registry says of it.
-    pub told: String,
 }
 
 /// What is wanted of a chart.
@@ -122,7 +120,7 @@ async fn fetch_url(url: &str, request: &Request) -> Outcome<Fetched> {
         true => Some(get(&format!("{url}.prov"), &request.access).await.map_err(|_| Failure::new(format!("failed to fetch provenance \"{url}.prov\"")))?),
         false => None,
     };
-    Ok(Fetched { name, bytes, provenance, told: String::new() })
+    Ok(Fetched { name, bytes, provenance })
 }
 
 /// A URL of an index, made whole by that of its repository.

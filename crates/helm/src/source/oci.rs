@@ -113,8 +113,8 @@ impl<'a> Registry<'a> {
         let response = self.send(Method::GET, &url, &[(ACCEPT, accept)], None).await?;
         match response.status() {
             StatusCode::OK => body(response, &url).await,
-            StatusCode::NOT_FOUND => Err(Failure::new(format!("{what}: not found"))),
-            status => Err(Failure::new(format!("{what}: unexpected status from GET request to {url}: {status}"))),
+            StatusCode::NOT_FOUND => Err(Failure::new(format!("failed to perform \"FetchReference\" on source: {what}: not found"))),
+            _ => Err(told(&url, response).await),
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Registry<'a> {
         for _ in 0..MAX_PAGES {
             let response = self.send(Method::GET, &url, &[], None).await?;
             if response.status() != StatusCode::OK {
-                return Err(Failure::new(format!("{}/{path}: {}", self.host, response.status())));
+                return Err(told(&url, response).await);
             }
             let link = response.headers().get("link").and_then(|l| l.to_str().ok()).and_then(|l| l.split_once('<')?.1.split_once('>').map(|(u, _)| u.to_string()));
             let page: Value = serde_json::from_slice(&body(response, &url).await?).unwrap_or_default();
@@ -154,6 +154,29 @@ impl<'a> Registry<'a> {
             }
         }
         Ok(out)
+    }
+}
+
+/// What a registry says of a request that it does not serve.
+// Upstream: oras-go registry/remote/errcode.
+async fn told(url: &str, response: Response) -> Failure {
+    let code = response.status().as_u16();
+    let said: Value = serde_json::from_slice(&body(response, url).await.unwrap_or_default()).unwrap_or_default();
+    let one = |e: &Value| {
+        let word = e["code"].as_str().unwrap_or_default().to_lowercase().replace('_', " ");
+        let detail = if e["detail"].is_null() { String::new() } else { format!(": {}", charts::values::go_text(&e["detail"])) };
+        format!("{word}: {}{detail}", e["message"].as_str().unwrap_or_default())
+    };
+    let all: Vec<String> = said["errors"].as_array().into_iter().flatten().map(one).collect();
+    let reason = if all.is_empty() { StatusCode::from_u16(code).ok().and_then(|s| s.canonical_reason()).unwrap_or_default().to_string() } else { all.join("; ") };
+    Failure::new(format!("GET {url:?}: response status code {code}: {reason}"))
+}
+
+/// Tells a name and a digest, and why a version looks different in it.
+pub fn tell(word: &str, name: &str, digest: &str) {
+    eprintln!("{word}: {name}\nDigest: {digest}");
+    if name.contains('_') {
+        eprintln!("{name} contains an underscore.\n\nTags of OCI artifacts cannot hold a plus sign: Helm writes the + of a version as _ when it pushes, and reads it back when it pulls.");
     }
 }
 
@@ -191,8 +214,8 @@ pub async fn pull(settings: &Settings, text: &str, request: &Request) -> Outcome
         false => None,
     };
     let last = reference.path.rsplit('/').next().unwrap_or_default();
-    let told = format!("Pulled: {name}\nDigest: sha256:{}\n", digest(&manifest_bytes));
-    Ok(Fetched { name: format!("{last}-{}.tgz", reference.tag.replace('_', "+")), bytes, provenance, told })
+    tell("Pulled", &name, &format!("sha256:{}", digest(&manifest_bytes)));
+    Ok(Fetched { name: format!("{last}-{}.tgz", reference.tag.replace('_', "+")), bytes, provenance })
 }
 
 /// A layer by its type; what comes must be what its digest says.
