@@ -27,6 +27,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let request = Request::from_flags(m);
     for reference in words {
         let fetched = fetch(settings, reference, &request).await?;
+        out(&fetched.told);
         let folder = PathBuf::from(m.value("destination").unwrap_or("."));
         if m.on("verify") {
             let signed = fetched.provenance.as_deref().unwrap_or_default();

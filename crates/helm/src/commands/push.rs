@@ -7,6 +7,7 @@ use clap::{ArgMatches, Command};
 
 use crate::failure::{Failure, Outcome, io};
 use crate::flags::{self, switch, text};
+use crate::output::out;
 use crate::settings::Settings;
 use crate::source::fetch::Access;
 use crate::source::oci;
@@ -33,6 +34,6 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let bytes = std::fs::read(path).map_err(|e| io("", path, &e))?;
     let signed = std::fs::read(PathBuf::from(format!("{}.prov", path.display()))).ok();
     let (name, digest) = oci::push(settings, &bytes, signed.as_deref(), remote, &Access::from_flags(m)).await?;
-    oci::tell("Pushed", &name, &digest);
+    out(&oci::words("Pushed", &name, &digest));
     Ok(())
 }

@@ -98,7 +98,7 @@ async fn write_over(cluster: &Cluster, before: &Object, object: &Object, live: V
         }
         return server_side(cluster, object, how).await;
     }
-    let (content_type, patch) = three_way(&before.value, &object.value, &live);
+    let (content_type, patch) = three_way(&before.value, &object.value, &live).map_err(|e| Failure::new(format!("failed to create patch: {e}")))?;
     if patch.as_object().is_some_and(serde_json::Map::is_empty) {
         return Ok(());
     }

@@ -19,6 +19,8 @@ pub struct Fetched {
     pub name: String,
     pub bytes: Vec<u8>,
     pub provenance: Option<Vec<u8>>,
+    /// What a registry says of it.
+    pub told: String,
 }
 
 /// What is wanted of a chart.
@@ -58,6 +60,7 @@ pub async fn chart(m: &ArgMatches, settings: &Settings, reference: &str) -> Outc
         return Err(Failure::new(format!("path {reference:?} not found")));
     }
     let fetched = fetch(settings, reference, &Request::from_flags(m)).await?;
+    eprint!("{}", fetched.told);
     let folder = settings.content_cache.join(digest(&fetched.bytes));
     std::fs::create_dir_all(&folder).map_err(|e| io("mkdir", &folder, &e))?;
     let target = folder.join(&fetched.name);
@@ -120,7 +123,7 @@ async fn fetch_url(url: &str, request: &Request) -> Outcome<Fetched> {
         true => Some(get(&format!("{url}.prov"), &request.access).await.map_err(|_| Failure::new(format!("failed to fetch provenance \"{url}.prov\"")))?),
         false => None,
     };
-    Ok(Fetched { name, bytes, provenance })
+    Ok(Fetched { name, bytes, provenance, told: String::new() })
 }
 
 /// A URL of an index, made whole by that of its repository.

@@ -172,12 +172,11 @@ async fn told(url: &str, response: Response) -> Failure {
     Failure::new(format!("GET {url:?}: response status code {code}: {reason}"))
 }
 
-/// Tells a name and a digest, and why a version looks different in it.
-pub fn tell(word: &str, name: &str, digest: &str) {
-    eprintln!("{word}: {name}\nDigest: {digest}");
-    if name.contains('_') {
-        eprintln!("{name} contains an underscore.\n\nTags of OCI artifacts cannot hold a plus sign: Helm writes the + of a version as _ when it pushes, and reads it back when it pulls.");
-    }
+/// A name and a digest, and why a version looks different in it.
+pub fn words(word: &str, name: &str, digest: &str) -> String {
+    let why = "Tags of OCI artifacts cannot hold a plus sign: Helm writes the + of a version as _ when it pushes, and reads it back when it pulls.";
+    let note = if name.contains('_') { format!("{name} contains an underscore.\n\n{why}\n") } else { String::new() };
+    format!("{word}: {name}\nDigest: {digest}\n{note}")
 }
 
 /// The newest tag of a range.
@@ -214,8 +213,8 @@ pub async fn pull(settings: &Settings, text: &str, request: &Request) -> Outcome
         false => None,
     };
     let last = reference.path.rsplit('/').next().unwrap_or_default();
-    tell("Pulled", &name, &format!("sha256:{}", digest(&manifest_bytes)));
-    Ok(Fetched { name: format!("{last}-{}.tgz", reference.tag.replace('_', "+")), bytes, provenance })
+    let told = words("Pulled", &name, &format!("sha256:{}", digest(&manifest_bytes)));
+    Ok(Fetched { name: format!("{last}-{}.tgz", reference.tag.replace('_', "+")), bytes, provenance, told })
 }
 
 /// A layer by its type; what comes must be what its digest says.
