@@ -355,11 +355,13 @@ impl<'a> Parser<'a> {
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
         let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let line = self.token[0].line;
         let outer = std::mem::replace(&mut self.frame, Frame::new());
         let (root, end) = self.list()?;
         self.frame = outer;
         if let End::Else { .. } = end {
-            return self.error(format_args!("unexpected {} in {context}", end.shown()));
+            // Upstream: the outer parser reports, which last read the end of the action.
+            return Err(ParseError(format!("template: {}:{line}: unexpected {} in {context}", self.name, end.shown())));
         }
         self.add(name.clone(), root)?;
         Ok(Node::Template { pos: token.pos, name, pipe: Some(pipe) })

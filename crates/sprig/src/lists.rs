@@ -138,11 +138,10 @@ fn chunk(size: i64, value: &Value) -> Outcome {
 
 /// Upstream: the count of chunks is floor((len-1)/size)+1, which is then at most 1.
 fn negative_chunk(size: i64, items: &[Value]) -> Outcome {
-    let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let count = (length - 1).div_euclid(size) + 1;
-    match count {
-        ..0 => Err("runtime error: makeslice: len out of range".into()),
-        0 => Ok(Value::List(List::new(Elem::List, Vec::new()))),
+    let short = i64::try_from(items.len()).unwrap_or(i64::MAX) - 1 < size.saturating_neg();
+    match items.len() {
+        1 => Ok(Value::List(List::new(Elem::List, vec![Value::list(items.to_vec())]))),
+        2.. if short || items.len() - 1 == usize::try_from(size.saturating_neg()).unwrap_or(0) => Ok(Value::List(List::new(Elem::List, Vec::new()))),
         _ => Err("runtime error: makeslice: len out of range".into()),
     }
 }

@@ -75,11 +75,41 @@ fn float_min(a: f64, b: f64) -> f64 {
 
 fn round(args: &[Value]) -> Outcome {
     let threshold = if args.len() > 2 { float(args, 2) } else { 0.5 };
-    #[expect(clippy::cast_precision_loss, reason = "as Go converts")]
-    let power = 10f64.powf(int(args, 1) as f64);
+    let power = power_of_ten(int(args, 1));
     let scaled = power * to_float64(&any(args, 0));
     let rounded = if scaled.fract() >= threshold { scaled.ceil() } else { scaled.floor() };
     Ok(Value::Float(rounded / power))
+}
+
+/// Upstream: math.Pow, by squaring halves; its last digit differs from an exact power's for large exponents.
+fn power_of_ten(exponent: i64) -> f64 {
+    let (mut power, mut scale) = (1.0f64, 0i32);
+    let (mut base, mut shift) = (0.625f64, 4i32);
+    let mut left = exponent.unsigned_abs();
+    while left != 0 {
+        if shift > 1 << 12 {
+            scale = scale.saturating_add(shift);
+            break;
+        }
+        if left & 1 == 1 {
+            power *= base;
+            scale += shift;
+        }
+        base *= base;
+        shift *= 2;
+        if base < 0.5 {
+            base += base;
+            shift -= 1;
+        }
+        left >>= 1;
+    }
+    if exponent < 0 {
+        power = 1.0 / power;
+        scale = -scale;
+    }
+    // In two steps, so that what is subnormal or infinite becomes so only at the end.
+    let half = scale.clamp(-2200, 2200) / 2;
+    power * 2f64.powi(half) * 2f64.powi(scale.clamp(-2200, 2200) - half)
 }
 
 fn seq(args: &[Value]) -> Outcome {

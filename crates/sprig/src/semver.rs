@@ -302,6 +302,10 @@ impl Object for Version {
         self
     }
 
+    fn target(&self) -> Option<Value> {
+        Some(Value::Object(Rc::new(Fields(self.clone()))))
+    }
+
     fn stringer(&self) -> Option<Str> {
         Some(Str::from(self.shown()))
     }
@@ -338,6 +342,35 @@ impl Object for Version {
             "GreaterThanEqual" => compared(version, |order| Value::Bool(order != Ordering::Less)),
             _ => None,
         }
+    }
+}
+
+/// The struct behind the pointer, for verbs that do not call its methods.
+struct Fields(Version);
+
+impl Object for Fields {
+    fn type_name(&self) -> Cow<'static, str> {
+        Cow::Borrowed("semver.Version")
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Struct
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let Version { major, minor, patch, pre, metadata, original } = &self.0;
+        vec![
+            ("major", Value::Uint(UintType::Uint64, *major)),
+            ("minor", Value::Uint(UintType::Uint64, *minor)),
+            ("patch", Value::Uint(UintType::Uint64, *patch)),
+            ("pre", Value::str(pre.as_str())),
+            ("metadata", Value::str(metadata.as_str())),
+            ("original", Value::str(original.as_str())),
+        ]
     }
 }
 

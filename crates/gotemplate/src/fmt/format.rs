@@ -165,7 +165,7 @@ impl Printer {
         } else if !cursor.good_index {
             self.complain(verb, "(BADINDEX)");
         } else if let Some(arg) = args.get(cursor.arg) {
-            if verb == 'v' {
+            if matches!(verb, 'v' | 'w') {
                 self.flags.sharp_v = std::mem::take(&mut self.flags.sharp);
                 self.flags.plus_v = std::mem::take(&mut self.flags.plus);
             }

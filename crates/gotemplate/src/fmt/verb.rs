@@ -11,10 +11,12 @@ impl Printer {
     /// A top-level argument.
     pub fn arg(&mut self, value: &Value, verb: char) {
         match verb {
+            'T' if value.is_nil() => self.pad(b"<nil>"),
             'T' => {
                 let name = value.type_name();
                 self.string(name.as_bytes());
             }
+            'w' => self.bad_verb(value, verb),
             'p' => self.pointer(value, verb),
             _ => self.value(value, verb, 0),
         }
@@ -29,8 +31,11 @@ impl Printer {
             return;
         }
         match value {
+            Value::Nil if depth > 0 => {
+                self.out.extend_from_slice(if self.flags.sharp_v { b"interface {}(nil)" } else { b"<nil>" });
+            }
             Value::Nil => match verb {
-                'v' => self.pad(if depth > 0 && self.flags.sharp_v { b"interface {}(nil)" } else { b"<nil>" }),
+                'v' => self.pad(b"<nil>"),
                 _ => self.bad_verb(value, verb),
             },
             Value::Bool(b) => match verb {
@@ -159,7 +164,7 @@ impl Printer {
             sign = b' ';
         }
         if !number.is_finite() {
-            let shown = if number.is_nan() && !self.flags.space && !self.flags.plus || (sign == b'+' && !self.flags.plus) {
+            let shown = if number.is_nan() && !self.flags.space && !self.flags.plus {
                 body
             } else {
                 format!("{}{body}", char::from(sign))
@@ -396,22 +401,20 @@ impl Printer {
     }
 }
 
-/// `#`: a decimal point always, and the zeros that `%g` drops.
+/// `#`: a decimal point always, and the zeros that `%g` drops. Upstream: fmt/format.go fmtFloat.
 fn with_point(body: &str, format: char, precision: Option<usize>) -> String {
-    let (number, tail) = match body.find(if matches!(format, 'x' | 'X') { ['p', 'P'] } else { ['e', 'E'] }) {
-        Some(at) => body.split_at(at),
-        None => (body, ""),
-    };
+    let hexadecimal = matches!(format, 'x' | 'X');
+    let tail_at = body.find(['p', 'P']).or_else(|| if hexadecimal { None } else { body.find(['e', 'E']) }).unwrap_or(body.len());
+    let (number, tail) = body.split_at(tail_at);
+    let mut missing = if matches!(format, 'g' | 'G' | 'x') { precision.unwrap_or(6) } else { 0 };
+    let significant = number.chars().filter(|c| *c != '.').skip_while(|c| *c == '0').count();
+    missing = missing.saturating_sub(significant);
     let mut number = number.to_owned();
-    let mut wanted = if matches!(format, 'g' | 'G' | 'x' | 'X') { precision.unwrap_or(6) } else { 0 };
-    let significant = number.trim_start_matches("0x").trim_start_matches("0X").chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-    let significant = significant.trim_start_matches('0').len();
-    if significant == 0 && number.starts_with('0') {
-        wanted = wanted.saturating_sub(1);
-    }
-    wanted = wanted.saturating_sub(significant);
     if !number.contains('.') {
+        if number == "0" {
+            missing = missing.saturating_sub(1);
+        }
         number.push('.');
     }
-    format!("{number}{}{tail}", "0".repeat(wanted))
+    format!("{number}{}{tail}", "0".repeat(missing))
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use gotemplate::text::{can_backquote, decode_rune, is_digit, is_letter, quote};
 use gotemplate::{Failure, Functions, Outcome, Signature, Str, Type, Value};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use crate::args::{MAX_BYTES, bounded, int, text};
 use Type::{Int, String as Text};
@@ -81,7 +81,7 @@ pub fn register(f: &mut Functions) {
 struct Subject {
     original: Str,
     /// The text with the stray bytes replaced, and where each of its bytes was.
-    replaced: Option<(Vec<u8>, Vec<usize>)>,
+    replaced: Option<(String, Vec<usize>)>,
 }
 
 impl Subject {
@@ -89,20 +89,20 @@ impl Subject {
         if std::str::from_utf8(&original).is_ok() {
             return Subject { original, replaced: None };
         }
-        let (mut text, mut places) = (Vec::new(), Vec::new());
+        let (mut text, mut places) = (String::new(), Vec::new());
         for (at, rune, width) in gotemplate::text::runes(&original) {
-            let mut buffer = [0; 4];
-            let encoded = rune.encode_utf8(&mut buffer).as_bytes();
-            let offsets = (0..encoded.len()).map(|i| at + if encoded.len() == width { i } else { 0 });
-            places.extend(offsets);
-            text.extend_from_slice(encoded);
+            places.extend((0..rune.len_utf8()).map(|i| at + if rune.len_utf8() == width { i } else { 0 }));
+            text.push(rune);
         }
         places.push(original.len());
         Subject { original, replaced: Some((text, places)) }
     }
 
-    fn text(&self) -> &[u8] {
-        self.replaced.as_ref().map_or(&*self.original, |(text, _)| text)
+    fn text(&self) -> &str {
+        match &self.replaced {
+            Some((text, _)) => text,
+            None => std::str::from_utf8(&self.original).unwrap_or_default(),
+        }
     }
 
     fn place(&self, at: usize) -> usize {
@@ -113,7 +113,7 @@ impl Subject {
         &self.original[self.place(from)..self.place(to)]
     }
 
-    fn group(&self, found: regex::bytes::Match<'_>) -> &[u8] {
+    fn group(&self, found: regex::Match<'_>) -> &[u8] {
         self.slice(found.start(), found.end())
     }
 }

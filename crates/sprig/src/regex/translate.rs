@@ -63,6 +63,13 @@ fn is_unicode_class(name: &str) -> bool {
     plain && (known(&format!("gc={name}")) || known(&format!("sc={name}")) || matches!(name.to_ascii_lowercase().as_str(), "any" | "ascii" | "assigned" | "lc"))
 }
 
+fn is_posix_class(name: &str) -> bool {
+    const NAMES: [&str; 14] =
+        ["alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word", "xdigit"];
+    let inner = name.trim_start_matches("[:").trim_end_matches(":]");
+    NAMES.contains(&inner.strip_prefix('^').unwrap_or(inner))
+}
+
 impl<'p> Translator<'p> {
     fn run(&mut self) -> Parsed<()> {
         // Where the last item was a repetition, what began with its operator.
@@ -287,30 +294,26 @@ impl<'p> Translator<'p> {
             text = after;
         }
         let mut first = true;
-        let mut empty = true;
         while first || !text.starts_with(']') {
             first = false;
             if text.starts_with("[:") && let Some(end) = text[2..].find(":]") {
                 let name = &text[..end + 4];
-                if Regex::new(&format!("[{name}]")).is_err() {
+                if !is_posix_class(name) {
                     return error("invalid character class range", name);
                 }
                 out.push_str(name);
                 text = &text[name.len()..];
-                empty = false;
                 continue;
             }
             if text.starts_with("\\p") || text.starts_with("\\P") {
                 let (class, length) = unicode_class(text)?;
                 out.push_str(&class);
                 text = &text[length..];
-                empty = false;
                 continue;
             }
             if let Some(class) = text.strip_prefix('\\').and_then(|t| t.chars().next()).and_then(perl_class) {
                 out.push_str(class);
                 text = &text[2..];
-                empty = false;
                 continue;
             }
             let range = text;
@@ -326,9 +329,7 @@ impl<'p> Translator<'p> {
                 }
             }
             out.push_str(&format!("\\x{{{:X}}}-\\x{{{:X}}}", u32::from(low), u32::from(high)));
-            empty = false;
         }
-        debug_assert!(!empty);
         out.push(']');
         self.rest = &text[1..];
         self.out.push_str(&out);
