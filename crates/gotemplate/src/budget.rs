@@ -9,6 +9,9 @@ use crate::function::Failure;
 /// Upstream: text/template's maxExecDepth.
 pub(crate) const MAX_DEPTH: usize = 100_000;
 
+/// The largest single text or list.
+const LARGEST: usize = 128 << 20;
+
 pub struct Budget {
     steps: Cell<u64>,
     bytes: Cell<u64>,
@@ -16,7 +19,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget::new(100_000_000, 2 << 30)
+        Budget::new(30_000_000, 1 << 30)
     }
 }
 
@@ -39,11 +42,11 @@ impl Budget {
     /// Takes bytes of text or values made.
     pub fn make(&self, count: usize) -> Result<(), Failure> {
         match self.bytes.get().checked_sub(u64::try_from(count).unwrap_or(u64::MAX)) {
-            Some(left) => {
+            Some(left) if count <= LARGEST => {
                 self.bytes.set(left);
                 Ok(())
             }
-            None => Err(Failure::new("template makes too much text")),
+            _ => Err(Failure::new("template makes too much text")),
         }
     }
 }

@@ -33,8 +33,8 @@ pub fn map(args: &[Value], at: usize) -> Map {
 }
 
 /// Beyond it a function would make more than any chart takes.
-pub const MAX_BYTES: usize = 256 << 20;
-pub const MAX_ITEMS: usize = 10_000_000;
+pub const MAX_BYTES: usize = 64 << 20;
+pub const MAX_ITEMS: usize = 2_500_000;
 
 pub fn bounded(size: usize, limit: usize, what: &str) -> Result<(), Failure> {
     if size > limit { Err(Failure::new(format!("{what} is too large: {size}, at most {limit}"))) } else { Ok(()) }

@@ -25,7 +25,7 @@ pub use error::RenderError;
 pub use objects::{Capabilities, KubeVersion};
 
 /// Room for the deepest nesting of templates that upstream allows.
-const STACK: usize = 1 << 30;
+const STACK: usize = 512 << 20;
 /// What the set of all templates is called in messages.
 const ROOT: &str = "gotpl";
 

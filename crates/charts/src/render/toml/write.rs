@@ -6,6 +6,9 @@ use gotemplate::{Failure, Kind, Str, Value};
 
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 
+/// Each table repeats the whole path to it.
+const MAX_DEPTH: usize = 1000;
+
 /// An error that becomes the text, or one that ends the template as upstream's panic does.
 enum Fault {
     Text(String),
@@ -103,7 +106,7 @@ impl Encoder {
     }
 
     fn encode(&mut self, key: &[Str], value: &Value) -> Written {
-        if gotemplate::stack::exhausted() {
+        if key.len() > MAX_DEPTH || gotemplate::stack::exhausted() {
             return Err(Fault::Panic("value is nested too deeply for TOML: it may hold itself".into()));
         }
         if let Some(entries) = entries(value) {
