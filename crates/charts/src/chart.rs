@@ -23,6 +23,8 @@ impl File {
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
     pub metadata: Metadata,
+    /// Whether Chart.yaml has a list of dependencies, an empty one too: without one the charts below are taken as they are.
+    pub lists_dependencies: bool,
     pub lock: Option<Lock>,
     /// Numbers are floating point, as Go reads them into `interface{}`.
     pub values: Map<String, Value>,

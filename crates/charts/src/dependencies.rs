@@ -18,7 +18,7 @@ pub fn process(chart: &mut Chart, values: &Table) -> Result<Vec<String>, String>
 }
 
 fn enable(chart: &mut Chart, values: &Table, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
-    if chart.metadata.dependencies.is_empty() {
+    if !chart.lists_dependencies {
         return Ok(());
     }
     chart.dependencies = renamed(chart);

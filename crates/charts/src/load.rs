@@ -58,6 +58,7 @@ fn nested(files: Vec<File>, depth: usize) -> Result<Chart, LoadError> {
     let mut chart = Chart { raw: files.clone(), ..Chart::default() };
     let Some(file) = files.iter().find(|f| f.name == "Chart.yaml") else { return Err(LoadError::Chart("Chart.yaml file is missing".into())) };
     chart.metadata = parse::<Metadata>(file, "cannot load Chart.yaml")?;
+    chart.lists_dependencies = goyaml::from_yaml(&file.text()).is_ok_and(|v| v["dependencies"].is_array());
     if chart.metadata.api_version.is_empty() {
         chart.metadata.api_version = "v1".into();
     }
@@ -90,6 +91,7 @@ fn place(file: File, chart: &mut Chart, below: &mut BTreeMap<String, Vec<File>>)
                 dependencies: Vec<crate::chart::Dependency>,
             }
             chart.metadata.dependencies = parse::<Requirements>(&file, "cannot load requirements.yaml")?.dependencies;
+            chart.lists_dependencies |= !chart.metadata.dependencies.is_empty();
             if first {
                 chart.files.push(file);
             }

@@ -117,10 +117,10 @@ impl Pass {
         dest.insert(GLOBAL_KEY.to_string(), Value::Object(to));
     }
 
-    /// The chart's own defaults, below what is there.
+    /// The chart's own defaults, below what is there; their nulls stay out but where nulls are kept.
     fn own(&mut self, chart: &Chart, dest: &mut Table, prefix: &str) {
         let here = join(prefix, chart.name());
-        let default_of_subchart = !self.merge && !prefix.is_empty();
+        let cleaned = !self.merge;
         for (key, default) in &chart.values {
             match dest.get_mut(key) {
                 Some(Value::Null) if !self.merge => {
@@ -131,7 +131,7 @@ impl Pass {
                         let outer = self.merge;
                         self.merge |= chart.dependencies.iter().any(|sub| sub.name() == key);
                         let mut src = src.clone();
-                        if !self.merge && !prefix.is_empty() {
+                        if !self.merge {
                             drop_nulls(&mut src);
                         }
                         self.tables(table, src, &join(&here, key));
@@ -141,10 +141,10 @@ impl Pass {
                     _ => self.warnings.push(format!("warning: skipped value for {here}.{key}: Not a table.")),
                 },
                 Some(_) => {}
-                None if default_of_subchart && default.is_null() => {}
+                None if cleaned && default.is_null() => {}
                 None => {
                     let mut value = default.clone();
-                    if let (true, Value::Object(table)) = (default_of_subchart, &mut value) {
+                    if let (true, Value::Object(table)) = (cleaned, &mut value) {
                         drop_nulls(table);
                     }
                     dest.insert(key.clone(), value);
@@ -188,12 +188,18 @@ fn drop_nulls(table: &mut Table) {
     }
 }
 
-fn go_type_of(value: &Value) -> &'static str {
+/// A value as Go's `%t` prints it: all but booleans are told to be wrong.
+fn go_type_of(value: &Value) -> String {
     match value {
-        Value::Null => "%!t(<nil>)",
-        Value::Bool(true) => "true",
-        Value::Bool(false) => "false",
-        _ => "%!t(...)",
+        Value::Null => "%!t(<nil>)".into(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => format!("%!t({}={})", if n.is_f64() { "float64" } else { "int64" }, go_text(value)),
+        Value::String(s) => format!("%!t(string={s})"),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_type_of).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let inner = |v: &Value| if v.is_null() { "<nil>".into() } else { go_type_of(v) };
+            format!("map[{}]", map.iter().map(|(k, v)| format!("%!t(string={k}):{}", inner(v))).collect::<Vec<_>>().join(" "))
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub async fn run(this: &Install, settings: &Settings, mut chart: Chart, values: 
     let Some(mut cluster) = cluster else { return offline(this, &mut chart, values).await };
     let lease = Lease::new(&cluster).await.map_err(failed)?;
     let last = available(this, settings, &cluster, &lease).await.map_err(failed)?;
-    for warning in charts::dependencies::process(&mut chart, &values).map_err(failed)? {
+    for warning in charts::dependencies::process(&mut chart, &values).map_err(|e| failed(format!("chart dependencies processing failed: {e}")))? {
         crate::failure::warn(&warning);
     }
     if !this.skip_crds && this.dry_run == DryRun::No {
@@ -187,7 +187,7 @@ fn rendered(this: &Install, release: &mut Release, capabilities: &Capabilities, 
 }
 
 async fn offline(this: &Install, chart: &mut Chart, values: Map<String, Value>) -> Made {
-    for warning in charts::dependencies::process(chart, &values).map_err(failed)? {
+    for warning in charts::dependencies::process(chart, &values).map_err(|e| failed(format!("chart dependencies processing failed: {e}")))? {
         crate::failure::warn(&warning);
     }
     let mut release = new_release(this, chart, values, 1);

@@ -92,7 +92,7 @@ pub async fn prepare(this: &Upgrade, cluster: &Cluster, storage: &Storage<'_>, l
         },
     };
     let values = reused(this.reuse, &mut chart, &current, values)?;
-    for warning in charts::dependencies::process(&mut chart, &values)? {
+    for warning in charts::dependencies::process(&mut chart, &values).map_err(|e| Failure::new(format!("chart dependencies processing failed: {e}")))? {
         warn(&warning);
     }
     let server_side = is_server_side(&this.server_side, &last.apply_method)?;
