@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::Call;
+use super::{Call, translate};
 use crate::admission::extension;
 use crate::handler::{BodyError, Incoming};
 use crate::object;
@@ -47,7 +47,7 @@ pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Bo
         extension::connect(&call, options).await?;
     }
     match (&*call.served.resource.plural, call.info.subresource.as_str()) {
-        ("pods", "exec" | "attach" | "portforward") => pod_stream(&call, request).await,
+        ("pods", "exec" | "attach" | "portforward") => pod_stream(call, request).await,
         ("pods", "log") => log_socket(call, request).await,
         (_, "proxy") => proxy(&call, request).await,
         _ => Err(ApiError::no_such_path()),
@@ -148,14 +148,10 @@ fn encode(text: &str) -> String {
     out
 }
 
-async fn pod_stream(call: &Call, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
     let pod = call.read(&*call.record()?);
-    let (host, port) = host_of(call, &pod)?;
+    let (host, port) = host_of(&call, &pod)?;
     let (namespace, name) = (&call.info.namespace, &call.info.name);
-    if !only_newer_protocols(&call.headers) {
-        // Upstream speaks these to clients and translates; the refusal makes clients fall back to SPDY.
-        return Err(ApiError::bad_request("unable to upgrade: none of the offered WebSocket subprotocols is served here"));
-    }
     let path = match call.info.subresource.as_str() {
         "portforward" => {
             let ports: Vec<String> = call.query.all("ports").map(|p| format!("ports={}", encode(p))).collect();
@@ -173,6 +169,17 @@ async fn pod_stream(call: &Call, request: Request<Incoming>) -> Result<Response<
             format!("/{action}/{namespace}/{name}/{container}?{}", pairs.join("&"))
         }
     };
+    let is_ports = call.info.subresource == "portforward";
+    // Upstream: who offers the newest protocol gets it, whatever else he offers.
+    if is_websocket(&call.headers) && offers(&call.headers, if is_ports { translate::TUNNEL } else { translate::V5 }) {
+        let target = translate::Target { host, port, path };
+        if is_ports {
+            return translate::tunnel(call, request, target).await;
+        }
+        let flag = |name: &str| call.query.flag(name);
+        let wanted = translate::Wanted { stdin: flag("stdin"), stdout: flag("stdout"), stderr: flag("stderr") && !flag("tty"), tty: flag("tty") };
+        return translate::streams(call, request, target, wanted);
+    }
     let mut request = request;
     let client = hyper::upgrade::on(&mut request);
     let outgoing = forwarded(&request, &path, &host)?;
@@ -180,10 +187,10 @@ async fn pod_stream(call: &Call, request: Request<Incoming>) -> Result<Response<
     Ok(pass_on(answer, client))
 }
 
-/// Whether a WebSocket client offers a subprotocol that the runtime speaks; other clients are not asked.
-fn only_newer_protocols(headers: &HeaderMap) -> bool {
-    let offered: Vec<&str> = headers.get_all("sec-websocket-protocol").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).filter(|p| !p.starts_with("base64url.bearer.")).collect();
-    !is_websocket(headers) || offered.is_empty() || offered.iter().any(|p| p.ends_with("channel.k8s.io") && !p.starts_with("v5."))
+/// Whether a WebSocket client offers a subprotocol.
+fn offers(headers: &HeaderMap, protocol: &str) -> bool {
+    let offered = headers.get_all("sec-websocket-protocol").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    offered.map(str::trim).any(|p| p == protocol)
 }
 
 /// Headers that belong to a connection or speak of the client's identity.

@@ -9,8 +9,10 @@ pub mod patch;
 pub mod review;
 pub mod scale;
 pub mod selection;
+mod spdy;
 pub mod subresource;
 pub mod table;
+mod translate;
 pub mod update;
 pub mod watch;
 
