@@ -16,6 +16,8 @@ pub enum Dialect<'a> {
     Text,
     /// JSON values.
     Json,
+    /// Texts that are taken as they stand, to the end: commas and backslashes mean nothing.
+    Literal,
     /// The text names what holds the value, e.g. a file.
     Named(&'a dyn Fn(&str) -> Result<Value, String>),
 }
@@ -98,7 +100,7 @@ impl Parser<'_> {
         while let Some(c) = self.read() {
             match c {
                 c if stops.contains(&c) => return (out, Some(c)),
-                '\\' => match self.read() {
+                '\\' if !self.is_literal() => match self.read() {
                     Some(next) => out.push(next),
                     None => return (out, None),
                 },
@@ -108,8 +110,12 @@ impl Parser<'_> {
         (out, None)
     }
 
+    fn is_literal(&self) -> bool {
+        matches!(self.dialect, Dialect::Literal)
+    }
+
     fn key(&mut self, table: &mut Table, level: usize) -> Result<(), Stop> {
-        let (key, stop) = self.until(&['=', '[', ',', '.']);
+        let (key, stop) = if self.is_literal() { self.until(&['=', '[', '.']) } else { self.until(&['=', '[', ',', '.']) };
         match stop {
             None if key.is_empty() => Err(Stop::End),
             None => fault(format!("key {key:?} has no value")),
@@ -139,6 +145,10 @@ impl Parser<'_> {
         if matches!(self.dialect, Dialect::Json) {
             let value = if self.nothing() { Value::Null } else { self.json()? };
             set(table, key, value);
+            return Ok(());
+        }
+        if self.is_literal() {
+            set(table, key, Value::String(self.until(&[]).0));
             return Ok(());
         }
         match self.list() {
@@ -182,8 +192,9 @@ impl Parser<'_> {
 
     fn index(&mut self) -> Result<i64, Stop> {
         let (text, stop) = self.until(&[']']);
+        // Upstream: the end of the text within an index ends all, and is no fault.
         if stop.is_none() {
-            return fault("error parsing index: EOF");
+            return Err(Stop::End);
         }
         text.parse().or_else(|_| fault(format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax")))
     }
@@ -192,34 +203,38 @@ impl Parser<'_> {
     fn item(&mut self, list: Vec<Value>, index: i64, level: usize) -> (Vec<Value>, Result<(), Stop>) {
         let kept = list.clone();
         match self.changed_item(list, index, level) {
-            Ok((list, end)) => (list, if end { Err(Stop::End) } else { Ok(()) }),
+            Ok(list) => (list, Ok(())),
             Err(e) => (kept, Err(e)),
         }
     }
 
-    fn changed_item(&mut self, mut list: Vec<Value>, index: i64, level: usize) -> Result<(Vec<Value>, bool), Stop> {
+    fn changed_item(&mut self, list: Vec<Value>, index: i64, level: usize) -> Result<Vec<Value>, Stop> {
         if index < 0 {
             return fault(format!("negative {index} index not allowed"));
         }
         let (rest, stop) = self.until(&['[', '.', '=']);
         if !rest.is_empty() {
-            return fault(format!("unexpected data at end of array index: {rest:?}"));
+            return fault(format!("unexpected data at end of array index: {}", quoted_runes(&rest)));
         }
         let old = list.get(index as usize).cloned();
         match stop {
             None => Err(Stop::End),
             Some('=') if matches!(self.dialect, Dialect::Json) => {
                 let value = if self.nothing() { Value::Null } else { self.json()? };
-                Ok((set_index(list, index, value)?, false))
+                set_index(list, index, value)
+            }
+            Some('=') if self.is_literal() => {
+                let value = Value::String(self.until(&[]).0);
+                set_index(list, index, value)
             }
             Some('=') => match self.list() {
-                Ok(Some(value)) => Ok((set_index(list, index, value)?, false)),
-                Err(Stop::End) => Ok((set_index(list, index, Value::String(String::new()))?, false)),
+                Ok(Some(value)) => set_index(list, index, value),
+                Err(Stop::End) => set_index(list, index, Value::String(String::new())),
                 Err(e) => Err(e),
                 Ok(None) => {
                     let (text, _) = self.until(&[',']);
                     let value = self.value(&text)?;
-                    Ok((set_index(list, index, value)?, false))
+                    set_index(list, index, value)
                 }
             },
             Some('[') => {
@@ -229,20 +244,17 @@ impl Parser<'_> {
                     Some(Value::Array(inner)) => inner,
                     Some(other) => return Err(not_a(&other, "[]interface {}")),
                 };
-                let (inner, end) = self.changed_item(inner, next, level)?;
-                Ok((set_index(list, index, Value::Array(inner))?, end))
+                let inner = self.changed_item(inner, next, level)?;
+                set_index(list, index, Value::Array(inner))
             }
             Some(_) => {
                 let mut inner = match old {
                     Some(Value::Object(inner)) => inner,
                     _ => Table::new(),
                 };
-                let result = self.key(&mut inner, level);
-                if let Err(Stop::Fault(text)) = result {
-                    return fault(text);
-                }
-                list = set_index(list, index, Value::Object(inner))?;
-                Ok((list, result.is_err()))
+                // Upstream: at the end of the text the list stays as it was, e.g. for `a[0].b=`.
+                self.key(&mut inner, level)?;
+                set_index(list, index, Value::Object(inner))
             }
         }
     }
@@ -305,7 +317,7 @@ impl Parser<'_> {
     fn value(&self, text: &str) -> Result<Value, Stop> {
         match self.dialect {
             Dialect::Typed => Ok(typed(text)),
-            Dialect::Text | Dialect::Json => Ok(Value::String(text.to_string())),
+            Dialect::Text | Dialect::Json | Dialect::Literal => Ok(Value::String(text.to_string())),
             Dialect::Named(read) => read(text).map_err(Stop::Fault),
         }
     }
@@ -330,67 +342,14 @@ fn typed(text: &str) -> Value {
     whole.map_or_else(|| Value::String(text.to_string()), |n| Value::Number(n.into()))
 }
 
-/// Lays one argument of `--set-literal`: all behind the first `=` is the value, commas and backslashes included.
-pub fn parse_literal_into(text: &str, values: &mut Table) -> Result<(), String> {
-    let Some((key, value)) = text.split_once('=') else {
-        return if text.is_empty() { Ok(()) } else { Err(format!("key {text:?} has no value")) };
+/// Characters as Go's `%q` prints a list of them.
+fn quoted_runes(text: &str) -> String {
+    let one = |c: char| match c {
+        '\'' => "'\\''".to_string(),
+        '"' => "'\"'".to_string(),
+        c => format!("'{}'", c.escape_debug()),
     };
-    let mut path = Vec::new();
-    for (level, part) in key.split('.').enumerate() {
-        if level > MAX_NESTING {
-            return Err(format!("value name nested level is greater than maximum supported nested level of {MAX_NESTING}"));
-        }
-        let (name, mut rest) = part.find('[').map_or((part, ""), |at| part.split_at(at));
-        path.push(Step::Key(name.to_string()));
-        while let Some(inner) = rest.strip_prefix('[') {
-            let Some((index, after)) = inner.split_once(']') else { return Err("error parsing index: EOF".into()) };
-            let index: i64 = index.parse().map_err(|_| format!("error parsing index: strconv.Atoi: parsing {index:?}: invalid syntax"))?;
-            path.push(Step::Index(index));
-            rest = after;
-        }
-        if !rest.is_empty() {
-            return Err(format!("unexpected data at end of array index: {rest:?}"));
-        }
-    }
-    let mut whole = Value::Object(std::mem::take(values));
-    let result = put(&mut whole, &path, value);
-    if let Value::Object(table) = whole {
-        *values = table;
-    }
-    result
-}
-
-enum Step {
-    Key(String),
-    Index(i64),
-}
-
-fn put(at: &mut Value, path: &[Step], value: &str) -> Result<(), String> {
-    match path.split_first() {
-        None => *at = Value::String(value.to_string()),
-        Some((Step::Key(key), rest)) => {
-            if !at.is_object() {
-                *at = Value::Object(Table::new());
-            }
-            if let (Value::Object(table), false) = (at, key.is_empty()) {
-                put(table.entry(key.clone()).or_insert(Value::Null), rest, value)?;
-            }
-        }
-        Some((Step::Index(index), rest)) => {
-            let list = match std::mem::take(at) {
-                Value::Array(list) => list,
-                _ => Vec::new(),
-            };
-            let old = usize::try_from(*index).ok().and_then(|i| list.get(i).cloned()).unwrap_or_default();
-            let mut list = set_index(list, *index, old).map_err(|stop| match stop {
-                Stop::Fault(text) => text,
-                Stop::End => String::new(),
-            })?;
-            put(&mut list[*index as usize], rest, value)?;
-            *at = Value::Array(list);
-        }
-    }
-    Ok(())
+    format!("[{}]", text.chars().map(one).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -429,7 +388,7 @@ mod tests {
             ("a[-1]=x", "negative -1 index not allowed"),
             ("a[99999999]=x", "index of 99999999 is greater than maximum supported index of 65536"),
             ("a[x]=1", "error parsing index: strconv.Atoi: parsing \"x\": invalid syntax"),
-            ("a[0]x=1", "unexpected data at end of array index: \"x\""),
+            ("a[0]x=1", "unexpected data at end of array index: ['x']"),
             ("a=1,a.b=2", "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}"),
         ] {
             assert_eq!(set(text).expect_err(text), error);
@@ -443,7 +402,7 @@ mod tests {
         parse_into("a=1,b={true}", &Dialect::Text, &mut out).expect("text");
         parse_into("j={\"x\":[1,2]}, k = ,l[1]=\"s\"", &Dialect::Json, &mut out).expect("json");
         parse_into("f=p", &Dialect::Named(&|p| Ok(Value::String(format!("<{p}>")))), &mut out).expect("file");
-        parse_literal_into(r"m.n[1]=a,b\{=}", &mut out).expect("literal");
+        parse_into(r"m.n[1]=a,b\{=}", &Dialect::Literal, &mut out).expect("literal");
         assert_eq!(goyaml::to_json(&Value::Object(out)), r#"{" k ":null,"a":"1","b":["true"],"f":"\u003cp\u003e","j":{"x":[1,2]},"l":[null,"s"],"m":{"n":[null,"a,b\\{=}"]}}"#);
     }
 }

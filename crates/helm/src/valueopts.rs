@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use charts::set::{Dialect, parse_into, parse_literal_into};
+use charts::set::{Dialect, parse_into};
 use clap::ArgMatches;
 use serde_json::{Map, Value};
 
@@ -41,7 +41,7 @@ pub async fn read(m: &ArgMatches) -> Outcome<Table> {
         parse_into(text, &Dialect::Named(&read), &mut out).map_err(|e| Failure::new(format!("failed parsing --set-file data: {e}")))?;
     }
     for text in m.all("set-literal") {
-        parse_literal_into(text, &mut out).map_err(|e| Failure::new(format!("failed parsing --set-literal data: {e}")))?;
+        parse_into(text, &Dialect::Literal, &mut out).map_err(|e| Failure::new(format!("failed parsing --set-literal data: {e}")))?;
     }
     Ok(out)
 }
