@@ -120,8 +120,10 @@ pub fn find(arguments: &[OsString]) -> Option<Plugin> {
 pub fn run(arguments: &[OsString]) -> Outcome {
     let plugin = find(arguments).ok_or_else(|| Failure::new("no such plugin"))?;
     let at = arguments.iter().position(|a| a.to_string_lossy() == plugin.name.as_str()).unwrap_or_default();
-    let mut command = plugin.process(&arguments[at + 1..])?;
-    let matches = crate::cli::command().ignore_errors(true).get_matches_from(std::iter::once(OsString::from("helm")).chain(arguments[..at].iter().cloned()).chain([OsString::from("env")]));
+    let (own, rest) = if plugin.value["ignoreFlags"] == true { (Vec::new(), Vec::new()) } else { global_flags(&arguments[at + 1..]) };
+    let mut command = plugin.process(&rest)?;
+    let words = [OsString::from("helm")].into_iter().chain(arguments[..at].iter().cloned()).chain(own).chain([OsString::from("env")]);
+    let matches = crate::cli::command().ignore_errors(true).get_matches_from(words);
     if let Some((_, inner)) = matches.subcommand() {
         let settings = Settings::read(inner);
         let namespace = settings.namespace.clone().unwrap_or_else(|| "default".into());
@@ -132,6 +134,29 @@ pub fn run(arguments: &[OsString]) -> Outcome {
         Some(0) => Ok(()),
         code => Err(Failure { text: format!("plugin {:?} exited with error", plugin.name), code: u8::try_from(code.unwrap_or(1)).unwrap_or(1) }),
     }
+}
+
+/// Helm's own flags among those of a plugin, which sees the others.
+// Upstream: helm pkg/cmd/load_plugins.go manuallyProcessArgs.
+fn global_flags(arguments: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
+    const WITH_VALUE: [&str; 12] = [
+        "-n", "--namespace", "--kube-context", "--kubeconfig", "--kube-token", "--kube-as-user", "--kube-as-group", "--kube-apiserver", "--kube-ca-file", "--registry-config",
+        "--repository-cache", "--repository-config",
+    ];
+    let (mut own, mut rest) = (Vec::new(), Vec::new());
+    let mut left = arguments.iter();
+    while let Some(word) = left.next() {
+        let text = word.to_string_lossy();
+        if WITH_VALUE.contains(&text.as_ref()) {
+            own.push(word.clone());
+            own.extend(left.next().cloned());
+        } else if text == "--debug" || WITH_VALUE.iter().any(|f| text.strip_prefix(f).is_some_and(|r| r.starts_with('='))) {
+            own.push(word.clone());
+        } else {
+            rest.push(word.clone());
+        }
+    }
+    (own, rest)
 }
 
 /// What changes manifests before they are applied.

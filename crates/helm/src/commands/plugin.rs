@@ -55,7 +55,7 @@ fn list(m: &ArgMatches) -> Outcome {
     let mut table = Table::new(&["NAME", "VERSION", "TYPE", "APIVERSION", "PROVENANCE", "SOURCE"]);
     for p in plugins::all().into_iter().filter(|p| wanted.is_empty() || p.kind == wanted) {
         let source = p.value["sourceURL"].as_str().unwrap_or("unknown").to_string();
-        let provenance = if p.folder.symlink_metadata().is_ok_and(|f| f.file_type().is_symlink()) { "local dev" } else { "unsigned" };
+        let provenance = if p.folder.symlink_metadata().is_ok_and(|f| f.file_type().is_symlink()) { "local dev" } else { "unknown" };
         table.row(vec![p.name, p.version, p.kind, p.api_version, provenance.into(), source]);
     }
     out(&table.render());
