@@ -251,6 +251,11 @@ impl Flags {
         }
     }
 
+    /// A flag's text where no flag of another kind has taken its name: `create rolebinding --user` is no kubeconfig's user.
+    pub fn global(&self, name: &str) -> &str {
+        if self.known.get(name).is_some_and(|f| f.kind == Kind::Text) { self.text(name) } else { "" }
+    }
+
     pub fn yes(&self, name: &str) -> bool {
         parse_bool(self.text(name)).unwrap_or(false)
     }

@@ -107,7 +107,7 @@ impl Kubeconfig {
     pub fn chosen(&self, flags: &Flags) -> Outcome<(Value, String)> {
         let context = self.context(flags.text("context"))?;
         let pick = |flag: &str, key: &str| -> String {
-            let given = flags.text(flag);
+            let given = flags.global(flag);
             if given.is_empty() { context.and_then(|c| c[key].as_str()).unwrap_or_default().to_owned() } else { given.to_owned() }
         };
         let (cluster_name, user_name) = (pick("cluster", "cluster"), pick("user", "user"));

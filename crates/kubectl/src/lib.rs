@@ -50,7 +50,15 @@ pub fn main(args: Vec<std::ffi::OsString>) -> ExitCode {
 }
 
 fn start(args: &[String]) -> Outcome<ExitCode> {
-    let named = command::find(&commands::ROOT, args)?;
+    if let Some((_, words)) = args.split_first().filter(|(first, _)| *first == commands::completion::COMPLETE.name) {
+        out(&commands::completion::candidates(words).iter().map(|c| format!("{c}\n")).collect::<String>());
+        out(":4\n");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let named = command::find(&commands::ROOT, args).map_err(|unknown| match commands::plugin::find(args) {
+        Some((program, used)) => commands::plugin::exec(&program, &args[used..]),
+        None => unknown,
+    })?;
     let flags = named.flags()?;
     let Some(run) = named.command.run.filter(|_| !flags.help) else {
         if let Some(word) = flags.args.first().filter(|_| !flags.help && named.command.run.is_none()) {

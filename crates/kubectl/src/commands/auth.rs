@@ -63,7 +63,7 @@ async fn can_i(call: &Call) -> Outcome {
     let (verb, what) = match call.args() {
         [verb, what] => (verb.as_str(), what.as_str()),
         [verb, kind, name] if !kind.contains('/') => return ask_one(call, verb, kind, name, &namespace).await,
-        _ => return Err(call.usage("you must specify two arguments: verb resource or verb resource/resourceName.")),
+        _ => return fail("you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples."),
     };
     if what.starts_with('/') {
         if !flags.text("subresource").is_empty() {
@@ -143,9 +143,6 @@ async fn list(call: &Call, namespace: &str) -> Outcome {
 }
 
 async fn whoami(call: &Call) -> Outcome {
-    if !call.args().is_empty() {
-        return Err(Failure::Text(format!("unknown command {:?} for \"kubectl auth whoami\"", call.args()[0])));
-    }
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let answer = call.api().await?.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review).await.map_err(|e| match e.reason() {
         "Forbidden" => Failure::Text("the selfsubjectreviews API is not enabled in the cluster or you do not have permission to call it".into()),

@@ -22,8 +22,14 @@ pub const COMMAND: Command = Command {
         &Command { name: "approve", usage: "(-f FILENAME | NAME)", about: "Approve requests: their signer may sign them.", flags: &[FLAGS, global::PRINT, global::FILES], run: run!(approve), ..EMPTY },
         &Command { name: "deny", usage: "(-f FILENAME | NAME)", about: "Deny requests.", flags: &[FLAGS, global::PRINT, global::FILES], run: run!(deny), ..EMPTY },
     ],
+    run: run!(help),
     ..EMPTY
 };
+
+async fn help(_call: &Call) -> Outcome {
+    out(&crate::command::find(&crate::commands::ROOT, &["certificate".to_owned()])?.help());
+    Ok(())
+}
 
 async fn approve(call: &Call) -> Outcome {
     decide(call, "Approved", "approved", "KubectlApprove", "This CSR was approved by kubectl certificate approve.").await

@@ -121,7 +121,7 @@ async fn get_users(call: &Call) -> Outcome {
 async fn get_contexts(call: &Call) -> Outcome {
     let (config, output) = (call.config()?, call.flags.text("output"));
     if !output.is_empty() && output != "name" {
-        return fail(format!("output must be one of '' or 'name': {output}"));
+        return fail(format!("--output {output} is not available in kubectl config get-contexts; resetting to default output format"));
     }
     let mut faults = Vec::new();
     let mut wanted: Vec<String> = call.args().to_vec();
@@ -187,14 +187,19 @@ fn set_current(call: &Call, name: &str) -> Outcome {
     write_file(&file, &one)
 }
 
+/// The arguments are not what the command takes: its help, and why.
+fn unexpected(call: &Call) -> Failure {
+    let words: Vec<String> = call.path.split(' ').skip(1).map(str::to_owned).collect();
+    if let Ok(named) = crate::command::find(&crate::commands::ROOT, &words) {
+        out(&named.help());
+    }
+    Failure::Text(format!("Unexpected args: [{}]", call.args().join(" ")))
+}
+
 fn one_arg(call: &Call) -> Outcome<&str> {
     match call.args() {
         [one] => Ok(one),
-        _ => {
-            let usage = crate::command::find(&crate::commands::ROOT, &call.path.split(' ').skip(1).map(str::to_owned).collect::<Vec<_>>())?.help();
-            crate::call::err(&usage);
-            fail(format!("unexpected args: [{}]", call.args().join(" ")))
-        }
+        _ => Err(unexpected(call)),
     }
 }
 
@@ -209,7 +214,7 @@ async fn use_context(call: &Call) -> Outcome {
 }
 
 async fn rename(call: &Call) -> Outcome {
-    let [old, new] = call.args() else { return Err(call.usage("unexpected args")) };
+    let [old, new] = call.args() else { return Err(unexpected(call)) };
     let config = call.config()?;
     let Some(context) = config.contexts.get(old).cloned() else { return fail(format!("cannot rename the context {old:?}, it's not in {}", default_file(&config).display())) };
     if config.contexts.contains_key(new) {
@@ -340,7 +345,7 @@ async fn set_context(call: &Call) -> Outcome {
         match call.args() {
             [name] => name.clone(),
             [] => return fail("you must specify a non-empty context name or --current"),
-            _ => return Err(call.usage(&format!("unexpected args: [{}]", call.args().join(" ")))),
+            _ => return Err(unexpected(call)),
         }
     };
     let (mut context, existed) = entry(call, "contexts", &name)?;
@@ -409,7 +414,7 @@ fn place(property: &str, config: &Kubeconfig) -> Option<(&'static str, String, V
 }
 
 async fn set(call: &Call) -> Outcome {
-    let [property, value] = call.args() else { return Err(call.usage(&format!("unexpected args: [{}]", call.args().join(" ")))) };
+    let [property, value] = call.args() else { return Err(unexpected(call)) };
     if property == "current-context" {
         set_current(call, value)?;
         say!("Property {property:?} set.");
@@ -442,7 +447,7 @@ async fn set(call: &Call) -> Outcome {
 }
 
 async fn unset(call: &Call) -> Outcome {
-    let [property] = call.args() else { return Err(call.usage(&format!("unexpected args: [{}]", call.args().join(" ")))) };
+    let [property] = call.args() else { return Err(unexpected(call)) };
     if property == "current-context" {
         set_current(call, "")?;
         say!("Property {property:?} unset.");

@@ -92,9 +92,6 @@ fn row(event: &Value, with_namespace: bool) -> Vec<String> {
 }
 
 async fn run(call: &Call) -> Outcome {
-    if !call.args().is_empty() {
-        return Err(Failure::Text(format!("unknown command {:?} for \"kubectl events\"", call.args()[0])));
-    }
     check(call)?;
     let flags = &call.flags;
     let all = flags.yes("all-namespaces");

@@ -124,7 +124,7 @@ fn service(call: &Call, info: &Info) -> Outcome<Value> {
     };
     let headless = flags.text("cluster-ip") == "None";
     if wanted.is_empty() && !headless {
-        return Err(call.usage("couldn't find port via --port flag or introspection"));
+        return fail("couldn't find port via --port flag or introspection");
     }
     let mut shown = Vec::new();
     for (i, port) in wanted.iter().enumerate() {

@@ -64,6 +64,12 @@ fn check(call: &Call) -> Outcome {
     if call.args().len() > 2 {
         return Err(call.usage(USAGE));
     }
+    Ok(())
+}
+
+/// What is looked at once the pods are known, as upstream does.
+fn check_range(call: &Call) -> Outcome {
+    let flags = &call.flags;
     if flags.given("tail") && flags.int("tail") < -1 {
         return fail("--tail must be greater than or equal to -1");
     }
@@ -86,6 +92,7 @@ async fn run(call: &Call) -> Outcome {
     check(call)?;
     let flags = &call.flags;
     let sources = sources(call).await?;
+    check_range(call)?;
     if flags.yes("follow") && sources.len() > 1 {
         let max = flags.int("max-log-requests");
         if sources.len() as i64 > max {
@@ -118,7 +125,7 @@ async fn sources(call: &Call) -> Outcome<Vec<Source>> {
         return all_of(call, &pods);
     }
     let container = call.args().get(1).filter(|_| !call.args()[0].contains('/')).cloned();
-    let info = pods::named(call, &call.args()[0]).await.map_err(|e| if e.is_not_found() && !call.args()[0].contains('/') { Failure::Text(format!("error from server (NotFound): {} in namespace {namespace:?}", e.message())) } else { e })?;
+    let info = pods::named(call, &call.args()[0]).await.map_err(|e| if e.is_not_found() { Failure::Text(format!("error from server (NotFound): {} in namespace {namespace:?}", e.message())) } else { e })?;
     if info.resource.kind == "Pod" {
         return of_pod(call, &info.object, container.as_deref());
     }
@@ -139,7 +146,7 @@ async fn sources(call: &Call) -> Outcome<Vec<Source>> {
 async fn selected(call: &Call, info: &Info) -> Outcome<Vec<Value>> {
     let Ok(selector) = workload::selector_text(&info.object) else {
         let r = &info.resource;
-        return fail(format!("cannot get the logs from {}/{}, Kind={}: selector for {}/{}, Kind={} not implemented", r.group, r.version, r.kind, r.group, r.version, r.kind));
+        return fail(format!("cannot get the logs from *{0}.{1}: selector for *{0}.{1} not implemented", r.version, r.kind));
     };
     let path = with_query(&format!("/api/v1/namespaces/{}/pods", info.namespace), &[("labelSelector", &selector)]);
     Ok(call.api().await?.get(&path).await?["items"].as_array().cloned().unwrap_or_default())

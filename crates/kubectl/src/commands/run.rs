@@ -78,22 +78,22 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
     }
     let attach = flags.yes("attach") || flags.yes("stdin");
     if flags.yes("tty") && !flags.yes("stdin") {
-        return fail("-i/--stdin is required for containers with -t/--tty=true");
+        return Err(call.usage("-i/--stdin is required for containers with -t/--tty=true"));
     }
     if flags.yes("expose") && flags.text("port").is_empty() {
-        return fail("--port must be set when exposing a service");
+        return Err(call.usage("--port must be set when exposing a service"));
     }
     if flags.yes("rm") && !attach {
-        return fail("--rm should only be used for attached containers");
+        return Err(call.usage("--rm should only be used for attached containers"));
     }
     if attach && dry != DryRun::None {
         return fail("--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)");
     }
     if !["Always", "OnFailure", "Never"].contains(&flags.text("restart")) {
-        return fail(format!("invalid restart policy: {}", flags.text("restart")));
+        return Err(call.usage(&format!("invalid restart policy: {}", flags.text("restart"))));
     }
     if !["", "Always", "IfNotPresent", "Never"].contains(&flags.text("image-pull-policy")) {
-        return fail(format!("invalid image pull policy: {}", flags.text("image-pull-policy")));
+        return Err(call.usage(&format!("invalid image pull policy: {}", flags.text("image-pull-policy"))));
     }
     Ok(())
 }
@@ -174,11 +174,11 @@ async fn run(call: &Call) -> Outcome {
     let path = format!("/api/v1/namespaces/{}/pods", namespace.name);
     let attach = flags.yes("attach") || flags.yes("stdin");
     let created = if change.dry == DryRun::Client { made } else { call.api().await?.post(&change.plain_query(&path), &made).await? };
-    if !attach || flags.text("output") != "" {
-        out(&Printer::of_change(call, "created")?.print(&created)?);
-    }
     if flags.yes("expose") {
         expose(call, name, &change, &namespace.name).await?;
+    }
+    if !attach || flags.text("output") != "" {
+        out(&Printer::of_change(call, "created")?.print(&created)?);
     }
     if !attach || change.dry != DryRun::None {
         return Ok(());
@@ -225,8 +225,9 @@ async fn attached(call: &Call, info: &Info) -> Outcome {
     if pod["status"]["phase"] == "Running" {
         let tty = flags.yes("tty") && crate::session::stdin_is_terminal();
         match exec::to(call, &pod, &container, flags.yes("stdin"), tty, flags.yes("quiet")).await {
-            Err(Failure::Text(why)) => {
-                complain!("warning: couldn't attach to pod/{}, falling back to streaming logs: {why}", info.name);
+            // A short process has ended before anyone could attach.
+            Err(why @ (Failure::Text(_) | Failure::Status(_))) => {
+                complain!("warning: couldn't attach to pod/{}, falling back to streaming logs: {}", info.name, why.message());
                 logs(call, info, &container).await?;
             }
             other => other?,

@@ -47,7 +47,16 @@ async fn scale(call: &Call) -> Outcome {
     let mut select = Select::of(call)?;
     select.empty_selects = flags.yes("all");
     select.all = false;
-    let infos = select.by(call, call.args()).await?.all()?;
+    let (mut infos, mut missing) = (Vec::new(), Vec::new());
+    for item in select.by(call, call.args()).await?.items {
+        match item {
+            Ok(info) => infos.push(info),
+            Err(e) => missing.push(e),
+        }
+    }
+    if infos.is_empty() && !missing.is_empty() {
+        return fail(format!("no objects passed to scale {}", Failure::Many(missing).message()));
+    }
     if !flags.text("resource-version").is_empty() && infos.len() > 1 {
         return fail("cannot use --resource-version with multiple resources");
     }
@@ -64,7 +73,7 @@ async fn scale(call: &Call) -> Outcome {
         }
         out(&printer.print(&info.object)?);
     }
-    Ok(())
+    Failure::many(missing)
 }
 
 async fn one(call: &Call, change: &Change, info: &Info, replicas: i64) -> Outcome {

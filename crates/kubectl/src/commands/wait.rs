@@ -64,7 +64,7 @@ fn path(text: &str) -> Outcome<For> {
         None => text.split_at(text.find('=').unwrap_or(text.len())),
     };
     let value = match value.strip_prefix('=') {
-        Some("") => return fail("jsonpath wait value cannot be empty"),
+        Some("") => return fail("jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3"),
         Some(value) => Some(value.trim_matches('"').to_owned()),
         None if value.is_empty() => None,
         None => return fail(format!("jsonpath wait format must be --for=jsonpath='{{.status.readyReplicas}}'=3 or --for=jsonpath='{{.status.readyReplicas}}'")),
@@ -114,9 +114,11 @@ async fn run(call: &Call) -> Outcome {
         };
         let left = end.saturating_duration_since(tokio::time::Instant::now());
         let waiting = one(call, &info, &wanted);
-        let result = if flags.seconds("timeout") == 0.0 { once(call, &info, &wanted).await } else { tokio::time::timeout(left, waiting).await.unwrap_or_else(|_| fail("timed out waiting for the condition")) };
+        let result = if flags.seconds("timeout") == 0.0 { once(call, &info, &wanted).await.map(Some) } else { tokio::time::timeout(left, waiting).await.unwrap_or_else(|_| fail("timed out waiting for the condition")) };
         match result {
-            Ok(object) => {
+            // What was not there did not go.
+            Ok(None) => {}
+            Ok(Some(object)) => {
                 if matches!(wanted, For::Delete) && flags.text("output").is_empty() {
                     crate::say!("{} condition met", info.resource.slashed(&info.name));
                 } else {
@@ -148,17 +150,17 @@ async fn once(call: &Call, info: &Info, wanted: &For) -> Outcome<Value> {
     if met { now } else { fail(format!("condition is not met for {}/{}", info.resource.name, info.name)) }
 }
 
-async fn one(call: &Call, info: &Info, wanted: &For) -> Outcome<Value> {
+async fn one(call: &Call, info: &Info, wanted: &For) -> Outcome<Option<Value>> {
     if let For::Delete = wanted {
         // Another object of the same name does not count.
         let now = call.api().await?.get(&info.path()).await;
         let uid = match &now {
             Ok(object) => api::meta::uid(object).to_owned(),
-            Err(e) if e.is_not_found() => return Ok(info.object.clone()),
+            Err(e) if e.is_not_found() => return Ok(None),
             Err(_) => String::new(),
         };
         delete::until_gone(call, info, &uid).await?;
-        return Ok(now.unwrap_or_else(|_| info.object.clone()));
+        return Ok(Some(now.unwrap_or_else(|_| info.object.clone())));
     }
     let object = follow(call, info, |object| match object {
         Some(object) => is_met(object, wanted),
@@ -166,7 +168,7 @@ async fn one(call: &Call, info: &Info, wanted: &For) -> Outcome<Value> {
         None => Err(crate::failure::status(404, "NotFound", &format!("{} {:?} not found", info.resource.qualified(), info.name))),
     })
     .await?;
-    Ok(object)
+    Ok(Some(object))
 }
 
 fn is_met(object: &Value, wanted: &For) -> Outcome<bool> {

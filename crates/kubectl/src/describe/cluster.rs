@@ -39,10 +39,10 @@ pub fn namespace(w: &mut Writer, of: &Described) {
         w.line(0, "No LimitRange resource.");
     } else {
         w.line(0, "Resource Limits");
-        w.line(1, "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
-        w.line(1, "----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
+        w.line(0, " Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
+        w.line(0, " ----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
         for range in limits {
-            limit_rows(w, 1, range);
+            limit_rows(w, " ", range);
         }
     }
 }
@@ -79,14 +79,14 @@ pub fn resource_quota(w: &mut Writer, of: &Described) {
     amounts(w, 0, object);
 }
 
-fn limit_rows(w: &mut Writer, level: usize, range: &Value) {
+fn limit_rows(w: &mut Writer, indent: &str, range: &Value) {
     for item in list(&range["spec"]["limits"]) {
         let mut names: Vec<&String> = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"].iter().flat_map(|k| item[*k].as_object().into_iter().flatten().map(|(n, _)| n)).collect();
         names.sort();
         names.dedup();
         for name in names {
             let of = |key: &str| item[key].get(name).map_or_else(|| "-".to_owned(), text);
-            w.line(level, &format!("{}\t{name}\t{}\t{}\t{}\t{}\t{}", text(&item["type"]), of("min"), of("max"), of("defaultRequest"), of("default"), of("maxLimitRequestRatio")));
+            w.line(0, &format!("{indent}{}\t{name}\t{}\t{}\t{}\t{}\t{}", text(&item["type"]), of("min"), of("max"), of("defaultRequest"), of("default"), of("maxLimitRequestRatio")));
         }
     }
 }
@@ -96,7 +96,7 @@ pub fn limit_range(w: &mut Writer, of: &Described) {
     w.pair(0, "Namespace", api::meta::namespace(of.object));
     w.line(0, "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
     w.line(0, "----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
-    limit_rows(w, 0, of.object);
+    limit_rows(w, "", of.object);
 }
 
 pub fn priority_class(w: &mut Writer, of: &Described) {

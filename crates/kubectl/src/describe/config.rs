@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::{Described, Writer, annotations, events, head, join, labels, list, text};
+use super::{Described, Writer, annotations, events, head, labels, list, text};
 
 pub fn config_map(w: &mut Writer, of: &Described) {
     head(w, of.object);
@@ -66,48 +66,62 @@ pub fn service_account(w: &mut Writer, of: &Described) {
     events(w, of);
 }
 
-/// `pods.`, `deployments.apps`
-fn combined(rule: &Value) -> Vec<String> {
-    let groups = list(&rule["apiGroups"]);
-    list(&rule["resources"])
-        .iter()
-        .flat_map(|resource| {
-            let resource = text(resource);
-            let (name, sub) = resource.split_once('/').map_or((resource.as_str(), ""), |(n, s)| (n, s));
-            let sub = if sub.is_empty() { String::new() } else { format!("/{sub}") };
-            groups.iter().map(|group| if text(group).is_empty() { format!("{name}{sub}") } else { format!("{name}.{}{sub}", text(group)) }).collect::<Vec<_>>()
-        })
-        .collect()
+/// One row: what may be done with one resource, or one path.
+struct Row {
+    group: String,
+    resource: String,
+    names: String,
+    url: String,
+    verbs: Vec<String>,
 }
 
-/// Rules one resource each, those of the same resource joined, sorted.
-// Upstream: kubectl pkg/util/rbac CompactRules, BreakdownRule; describe.go rows of PolicyRule.
+impl Row {
+    /// Upstream sorts by the text of the rule's protobuf struct.
+    fn key(&self) -> String {
+        format!("[{}],[{}],[{}],[{}],[{}]", self.verbs.join(" "), self.group, self.resource, self.names, self.url)
+    }
+
+    /// `pods/log`, `deployments.apps`
+    fn shown(&self) -> String {
+        let (name, sub) = self.resource.split_once('/').map_or((self.resource.as_str(), String::new()), |(n, s)| (n, format!("/{s}")));
+        if self.group.is_empty() { format!("{name}{sub}") } else { format!("{name}.{}{sub}", self.group) }
+    }
+}
+
+/// Rules one resource each, the verbs of the same resource joined.
+// Upstream: kubectl pkg/util/rbac CompactRules, BreakdownRule, SortableRuleSlice.
 pub fn rules(all: &[Value]) -> Vec<[String; 4]> {
-    let mut rows: Vec<(String, Value, Value, Vec<String>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for rule in all {
         let verbs: Vec<String> = list(&rule["verbs"]).iter().map(text).collect();
-        let mut put = |what: String, urls: Value, names: Value| match rows.iter_mut().find(|(w, u, n, _)| *w == what && *u == urls && *n == names && !what.is_empty()) {
-            Some((.., known)) => known.extend(verbs.iter().filter(|v| !known.contains(v)).cloned().collect::<Vec<_>>()),
-            None => rows.push((what, urls, names, verbs.clone())),
-        };
-        let resources = combined(rule);
-        let names = list(&rule["resourceNames"]);
-        for resource in resources {
-            if names.is_empty() {
-                put(resource, Value::Null, Value::Null);
-            } else {
-                for name in names {
-                    put(resource.clone(), Value::Null, serde_json::json!([name]));
+        let names: Vec<String> = list(&rule["resourceNames"]).iter().map(text).collect();
+        let names = if names.is_empty() { vec![String::new()] } else { names };
+        for group in list(&rule["apiGroups"]) {
+            for resource in list(&rule["resources"]) {
+                for name in &names {
+                    put(&mut rows, Row { group: text(group), resource: text(resource), names: name.clone(), url: String::new(), verbs: verbs.clone() });
                 }
             }
         }
         for url in list(&rule["nonResourceURLs"]) {
-            put(String::new(), serde_json::json!([url]), Value::Null);
+            rows.push(Row { group: String::new(), resource: String::new(), names: String::new(), url: text(url), verbs: verbs.clone() });
         }
     }
-    rows.sort_by_key(|(what, urls, names, _)| format!("{}{}{}", what, urls, names));
-    let bracketed = |v: &Value| format!("[{}]", join(v, " "));
-    rows.into_iter().map(|(what, urls, names, verbs)| [what, bracketed(&urls), bracketed(&names), format!("[{}]", verbs.join(" "))]).collect()
+    rows.sort_by_key(Row::key);
+    rows.into_iter().map(|row| [row.shown(), format!("[{}]", row.url), format!("[{}]", row.names), format!("[{}]", row.verbs.join(" "))]).collect()
+}
+
+fn put(rows: &mut Vec<Row>, new: Row) {
+    match rows.iter_mut().find(|r| r.group == new.group && r.resource == new.resource && r.names == new.names && r.url.is_empty()) {
+        Some(known) => {
+            for verb in new.verbs {
+                if !known.verbs.contains(&verb) {
+                    known.verbs.push(verb);
+                }
+            }
+        }
+        None => rows.push(new),
+    }
 }
 
 pub fn role(w: &mut Writer, of: &Described) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Described, Writer, annotations, events, labels, text};
 
-const SKIPPED: [&str; 6] = [".metadata.managedFields", ".metadata.name", ".metadata.namespace", ".metadata.labels", ".metadata.annotations", ".metadata.ownerReferences.uid"];
+const SKIPPED: [&str; 5] = [".metadata.managedFields", ".metadata.name", ".metadata.namespace", ".metadata.labels", ".metadata.annotations"];
 const MAX_DEPTH: usize = 64;
 
 pub fn describe(w: &mut Writer, of: &Described) {

@@ -223,9 +223,7 @@ pub fn storage_class(w: &mut Writer, of: &Described) {
     w.pair(0, "ReclaimPolicy", text(&object["reclaimPolicy"]));
     w.pair(0, "VolumeBindingMode", text(&object["volumeBindingMode"]));
     let topologies = list(&object["allowedTopologies"]);
-    if topologies.is_empty() {
-        w.pair(0, "AllowedTopologies", "<none>");
-    } else {
+    if !topologies.is_empty() {
         w.line(0, "AllowedTopologies:");
         for (i, term) in topologies.iter().enumerate() {
             let shown: Vec<String> = list(&term["matchLabelExpressions"]).iter().map(|e| format!("{} in [{}]", text(&e["key"]), join(&e["values"], ", "))).collect();

@@ -143,7 +143,7 @@ fn claims(w: &mut Writer, templates: &Value) {
 
 pub fn daemon_set(w: &mut Writer, of: &Described) {
     let (object, spec, status) = (of.object, &of.object["spec"], &of.object["status"]);
-    start(w, object);
+    w.pair(0, "Name", api::meta::name(object));
     w.pair(0, "Selector", selector_text(&spec["selector"]));
     w.pair(0, "Node-Selector", crate::print::labels_text(&spec["template"]["spec"]["nodeSelector"]));
     marks(w, object);

@@ -1,11 +1,175 @@
-//! Kustomizations: bases, patches and generators made into plain objects.
+//! Kustomizations: resources and bases gathered, generated, patched, renamed; a subset of kustomize that most repositories need.
+//!
+//! Runs no plugins and no other programs, and reads nothing above the root but bases that a kustomization names.
+// Upstream: kubernetes-sigs/kustomize api/internal/target (order of the steps), api/types/kustomization.go (fields).
+// Differs: helmCharts, transformers, generators by plugins, crds, vars and openapi are refused with their name.
 
-use std::path::Path;
+mod generate;
+mod names;
+mod patches;
+mod transform;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::failure::{Outcome, fail};
+use crate::failure::{Failure, Outcome, fail};
 
+const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const MAX_DEPTH: usize = 32;
+/// Fields that are known; those with `false` are refused.
+const FIELDS: [(&str, bool); 30] = [
+    ("apiVersion", true),
+    ("kind", true),
+    ("metadata", true),
+    ("resources", true),
+    ("bases", true),
+    ("components", true),
+    ("namespace", true),
+    ("namePrefix", true),
+    ("nameSuffix", true),
+    ("commonLabels", true),
+    ("labels", true),
+    ("commonAnnotations", true),
+    ("images", true),
+    ("replicas", true),
+    ("configMapGenerator", true),
+    ("secretGenerator", true),
+    ("generatorOptions", true),
+    ("patches", true),
+    ("patchesStrategicMerge", true),
+    ("patchesJson6902", true),
+    ("replacements", true),
+    ("sortOptions", true),
+    ("buildMetadata", true),
+    ("helmCharts", false),
+    ("transformers", false),
+    ("generators", false),
+    ("validators", false),
+    ("crds", false),
+    ("vars", false),
+    ("openapi", false),
+];
+
+/// One object, the names it had, and whether its name gets a hash of its content.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub object: Value,
+    pub before: Vec<String>,
+    pub hashed: bool,
+}
+
+impl Item {
+    fn new(object: Value) -> Self {
+        Self { object, before: Vec::new(), hashed: false }
+    }
+
+    pub fn kind(&self) -> &str {
+        self.object["kind"].as_str().unwrap_or_default()
+    }
+
+    pub fn name(&self) -> &str {
+        api::meta::name(&self.object)
+    }
+
+    pub fn rename(&mut self, name: String) {
+        let old = self.name().to_owned();
+        if old != name {
+            self.before.push(old);
+            self.object["metadata"]["name"] = name.into();
+        }
+    }
+}
+
+/// The objects of the kustomization in a folder.
 pub fn build(folder: &Path) -> Outcome<Vec<Value>> {
-    fail(format!("{}: kustomize is not available", folder.display()))
+    if folder.to_string_lossy().contains("://") {
+        return fail(format!("{}: remote kustomizations are not fetched; clone the repository and name the folder", folder.display()));
+    }
+    let mut items = load(folder, 0)?;
+    names::add_hashes(&mut items);
+    names::fix_references(&mut items);
+    Ok(items.into_iter().map(|i| i.object).collect())
+}
+
+fn read(folder: &Path) -> Outcome<Value> {
+    let found: Vec<PathBuf> = FILES.iter().map(|f| folder.join(f)).filter(|f| f.is_file()).collect();
+    let shown = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let file = match &found[..] {
+        [] => return fail(format!("unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory '{}'", shown.display())),
+        [one] => one,
+        _ => return fail(format!("Found multiple kustomization files: {}", shown.display())),
+    };
+    let text = std::fs::read_to_string(file)?;
+    let value = goyaml::from_yaml(&text).map_err(|e| Failure::Text(format!("invalid Kustomization: {}: {e}", file.display())))?;
+    for key in value.as_object().into_iter().flatten().map(|(k, _)| k) {
+        match FIELDS.iter().find(|(f, _)| f == key) {
+            Some((_, true)) => {}
+            Some((_, false)) => return fail(format!("{}: the field {key:?} is not supported here", file.display())),
+            None => {
+                let near = FIELDS.iter().map(|(f, _)| *f).min_by_key(|f| crate::command::distance(f, key)).unwrap_or_default();
+                return fail(format!("invalid Kustomization: json: unknown field {key:?}; did you mean {near:?}?"));
+            }
+        }
+    }
+    Ok(value)
+}
+
+fn load(folder: &Path, depth: usize) -> Outcome<Vec<Item>> {
+    let mut items = Vec::new();
+    let kustomization = read(folder)?;
+    apply(folder, &kustomization, &mut items, depth)?;
+    Ok(items)
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+}
+
+/// All steps of one kustomization over what is there (components) and what it brings.
+fn apply(folder: &Path, kustomization: &Value, items: &mut Vec<Item>, depth: usize) -> Outcome {
+    if depth > MAX_DEPTH {
+        return fail(format!("{}: kustomizations nest too deeply: does one name itself?", folder.display()));
+    }
+    for name in strings(&kustomization["resources"]).into_iter().chain(strings(&kustomization["bases"])) {
+        let path = folder.join(&name);
+        if path.is_dir() {
+            items.extend(load(&path, depth + 1)?);
+        } else {
+            items.extend(read_objects(&path, &name)?);
+        }
+    }
+    for name in strings(&kustomization["components"]) {
+        let path = folder.join(&name);
+        let component = read(&path)?;
+        if component["kind"] != "Component" {
+            return fail(format!("accumulating components: expected kind 'Component' in {}", path.display()));
+        }
+        apply(&path, &component, items, depth + 1)?;
+    }
+    generate::run(folder, kustomization, items)?;
+    patches::run(folder, kustomization, items)?;
+    transform::run(kustomization, items)?;
+    patches::run_json(folder, kustomization, items)?;
+    transform::run_last(kustomization, items)?;
+    names::fix_references(items);
+    transform::replacements(folder, kustomization, items)
+}
+
+fn read_objects(path: &Path, name: &str) -> Outcome<Vec<Item>> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::Text(format!("accumulating resources: accumulation err='accumulating resources from '{name}': {}'", crate::failure::path_error("open", &shown, &e))))?;
+    let mut out = Vec::new();
+    for document in crate::files::decode(&shown, &text) {
+        let object = document?.object;
+        if let Some(items) = object["items"].as_array().filter(|_| object["kind"].as_str().is_some_and(|k| k.ends_with("List"))) {
+            out.extend(items.iter().cloned().map(Item::new));
+            continue;
+        }
+        if object["kind"].is_null() || api::meta::name(&object).is_empty() {
+            return fail(format!("accumulating resources: {shown}: missing metadata.name or kind in object {{{}}}", crate::print::compact(&object)));
+        }
+        out.push(Item::new(object));
+    }
+    Ok(out)
 }

@@ -75,6 +75,9 @@ impl Printer {
         if !allowed.contains(&format.as_str()) || format == "wide" {
             return if format == "wide" && allowed.contains(&"wide") { Ok(None) } else { Err(no_printer(&output, allowed)) };
         }
+        if format.starts_with("jsonpath") && argument.is_some() && !template.is_empty() {
+            return Err(no_printer(&output, allowed));
+        }
         let argument = argument.or_else(|| Some(template).filter(|t| !t.is_empty()));
         let allow_missing = flags.yes("allow-missing-template-keys");
         let form = Self::form(&format, argument, flags.yes("no-headers"), allow_missing)?;

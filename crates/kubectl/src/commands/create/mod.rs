@@ -12,7 +12,9 @@ mod workloads;
 
 use serde_json::{Value, json};
 
+pub use configuration::hash as content_hash;
 pub use quotas::{amounts, label_selector};
+pub use workloads::random;
 
 use crate::call::{Call, out, out_bytes};
 use crate::change::{Change, update_last_applied, with_source};
@@ -71,7 +73,6 @@ async fn run(call: &Call) -> Outcome {
     if files.is_empty() {
         if call.args().is_empty() {
             crate::complain!("Error: must specify one of -f and -k\n");
-            crate::call::err(&crate::command::find(&crate::commands::ROOT, &["create".to_owned()])?.help());
             return Err(Failure::Exit(1));
         }
     }

@@ -50,7 +50,8 @@ impl Taint {
         if !effect.is_empty() && !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
             return fail(format!("invalid taint effect: {effect}, unsupported taint effect"));
         }
-        let (key, value) = match head.split('=').collect::<Vec<_>>()[..] {
+        let parts: Vec<&str> = if effect.is_empty() { vec![head] } else { head.split('=').collect() };
+        let (key, value) = match parts[..] {
             [key] => (key, ""),
             [key, value] => (key, value),
             _ => return Err(invalid("")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{group_kind, infos};
+use super::{infos, no_viewer};
 use crate::call::{Call, out};
 use crate::client::with_query;
 use crate::command::{Command, EMPTY};
@@ -36,7 +36,7 @@ pub async fn revisions(call: &Call, info: &Info) -> Outcome<BTreeMap<i64, Revisi
     let list = match kind {
         "Deployment" => "replicasets",
         "DaemonSet" | "StatefulSet" => "controllerrevisions",
-        _ => return fail(format!("no history viewer has been implemented for {:?}", group_kind(info))),
+        _ => return Err(no_viewer(info, "history", "history viewer")),
     };
     let selector = workload::selector_text(&info.object)?;
     let path = with_query(&format!("/apis/apps/v1/namespaces/{}/{list}", info.namespace), &[("labelSelector", &selector)]);

@@ -46,6 +46,15 @@ pub fn group_kind(info: &Info) -> String {
     if r.group.is_empty() { r.kind.clone() } else { format!("{}.{}", r.kind, r.group) }
 }
 
+/// Kinds that have no rollout, in upstream's two ways of saying it.
+pub fn no_viewer(info: &Info, doing: &str, what: &str) -> Failure {
+    let shown = group_kind(info);
+    if ["Pod", "Job", "CronJob", "ReplicaSet", "ReplicationController"].contains(&info.resource.kind.as_str()) {
+        return Failure::Text(format!("no {what} has been implemented for {shown:?}"));
+    }
+    Failure::Text(format!("error retrieving {doing} for {shown:?}, no visitor method exists for {{{} {}}}", info.resource.group, info.resource.kind))
+}
+
 /// Changes each object by a patch that `make` gives, or says why not.
 async fn each(call: &Call, done: &str, already: &str, make: impl Fn(&Info) -> Outcome<Value>) -> Outcome {
     let change = Change::of(call)?;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::history::{revisions, template_text};
-use super::{group_kind, infos};
+use super::{infos, no_viewer};
 use crate::call::{Call, out};
 use crate::change::Change;
 use crate::client::{JSON_PATCH, STRATEGIC_PATCH};
@@ -37,7 +37,7 @@ async fn run(call: &Call) -> Outcome {
     for item in infos(call).await? {
         let info = item?;
         if !["Deployment", "DaemonSet", "StatefulSet"].contains(&info.resource.kind.as_str()) {
-            return fail(format!("no rollbacker has been implemented for {:?}", group_kind(&info)));
+            return Err(no_viewer(&info, "rollbacker", "rollbacker"));
         }
         if wanted < 0 {
             return fail(format!("unable to find specified revision {wanted} in history"));
@@ -70,7 +70,7 @@ async fn back(call: &Call, info: &Info, wanted: i64, change: &Change) -> Outcome
         return Ok(format!("will roll back to {}", template_text(revision)));
     }
     if deployment && info.object["spec"]["paused"] == true {
-        return fail(format!("you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/{}' and try again", info.name));
+        return fail("you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again");
     }
     let template = without_hash(&revision.template);
     if template == without_hash(&info.object["spec"]["template"]) {

@@ -69,8 +69,8 @@ async fn run(call: &Call) -> Outcome {
             None => remove.push(word.trim_end_matches('-').to_owned()),
         }
     }
-    if let Some(name) = remove.iter().find(|r| set.iter().any(|s| s["name"] == **r)) {
-        return fail(format!("cannot set and remove environment variable {name:?} at the same time"));
+    if remove.iter().any(|r| set.iter().any(|s| s["name"] == **r)) {
+        return fail("can not both modify and remove the same environment variable in the same command");
     }
     if !flags.text("from").is_empty() {
         set.extend(from(call).await?);
@@ -79,9 +79,6 @@ async fn run(call: &Call) -> Outcome {
         if !flags.text("prefix").is_empty() {
             variable["name"] = format!("{}{}", flags.text("prefix"), variable["name"].as_str().unwrap_or_default()).into();
         }
-    }
-    if set.is_empty() && remove.is_empty() && !flags.yes("list") {
-        return fail("at least one environment variable must be provided");
     }
     let infos = infos(call, &resources).await?;
     if flags.yes("list") {

@@ -27,6 +27,7 @@ async fn run(call: &Call) -> Outcome {
     if let Some(stray) = pairs.iter().find(|p| !is_pair(p)) {
         return fail(format!("all resources must be specified before image changes: {stray}"));
     }
+    let infos = infos(call, &resources).await?;
     let images: Vec<(&str, &str)> = pairs.iter().filter_map(|p| p.split_once('=')).collect();
     let mut why = Vec::new();
     if call.flags.yes("all") && !call.flags.text("selector").is_empty() {
@@ -48,7 +49,6 @@ async fn run(call: &Call) -> Outcome {
         1 => return fail(why.remove(0)),
         _ => return Err(crate::failure::Failure::Many(why.into_iter().map(crate::failure::Failure::Text).collect())),
     }
-    let infos = infos(call, &resources).await?;
     each_pod_spec(call, infos, "image updated", |_, spec| {
         for (name, image) in &images {
             let mut found = false;

@@ -72,7 +72,7 @@ pub async fn each(call: &Call, infos: Vec<Info>, done: &str, work: impl Fn(&Info
         let mut after = info.object.clone();
         if let Err(e) = work(&info, &mut after) {
             let Failure::Text(text) = &e else { return Err(e) };
-            faults.push(Failure::Text(if text.starts_with("error: ") { text.clone() } else { format!("error: {} {text}", info.resource.slashed(&info.name).replacen(&info.resource.kind.to_lowercase(), &info.resource.name, 1)) }));
+            faults.push(Failure::Text(if text.starts_with("error: ") { text.clone() } else { format!("error: {} {text}", info.object_name()) }));
             continue;
         }
         if call.flags.yes("local") || change.dry == DryRun::Client {

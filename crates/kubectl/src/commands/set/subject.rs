@@ -44,16 +44,14 @@ pub const SUBJECT: Command = Command {
 async fn selector(call: &Call) -> Outcome {
     let change = Change::of(call)?;
     check_local(call, &change)?;
-    let (wanted, resources): (Vec<&String>, Vec<&String>) = call.args().iter().partition(|a| a.contains('='));
-    let [text] = wanted[..] else { return fail("one selector is required") };
-    let resources: Vec<String> = resources.into_iter().cloned().collect();
-    check_named(call, &resources)?;
+    let Some((text, resources)) = call.args().split_last() else { return fail("one selector is required") };
+    check_named(call, resources)?;
+    let found = infos(call, resources).await?;
     let labels = crate::commands::create::label_selector(text)?;
     if labels["matchExpressions"].is_array() {
         return fail(format!("match expression {} not supported on this object", labels["matchExpressions"]));
     }
-    let infos = infos(call, &resources).await?;
-    each(call, infos, "selector updated", |info, object| {
+    each(call, found, "selector updated", |info, object| {
         if info.resource.kind != "Service" {
             return fail("setting a selector is only supported for Services");
         }
@@ -85,6 +83,7 @@ async fn subject(call: &Call) -> Outcome {
     if flags.yes("all") && !flags.text("selector").is_empty() {
         return fail("cannot set --all and --selector at the same time");
     }
+    let infos = infos(call, call.args()).await?;
     let group = "rbac.authorization.k8s.io";
     let mut subjects: Vec<Value> = flags.list("user").iter().map(|u| json!({"kind": "User", "apiGroup": group, "name": u})).collect();
     subjects.extend(flags.list("group").iter().map(|g| json!({"kind": "Group", "apiGroup": group, "name": g})));
@@ -102,7 +101,6 @@ async fn subject(call: &Call) -> Outcome {
     if subjects.is_empty() {
         return fail("you must specify at least one value of user, group or serviceaccount");
     }
-    let infos = infos(call, call.args()).await?;
     each(call, infos, "subjects updated", |info, object| {
         if !["RoleBinding", "ClusterRoleBinding"].contains(&info.resource.kind.as_str()) {
             return fail("setting subjects is only supported for RoleBinding/ClusterRoleBinding");

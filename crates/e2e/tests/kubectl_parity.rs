@@ -1,0 +1,213 @@
+//! knarr's kubectl beside upstream's: the same command lines against the same cluster, standard output, standard error and exit codes compared.
+//!
+//! Each file of `cases/kubectl` is run twice from its first line to its last, by each program in a namespace of its own. A line
+//! that begins with `~` gives the reason why the next one differs on purpose. What both say at different times (ages, uids,
+//! revisions) and what upstream's program of the machine says for its own version is made the same before it is compared.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::{Cluster, Ran, run};
+
+const SIDES: [&str; 2] = ["parity-upstream", "parity-ours"];
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/kubectl")
+}
+
+/// Splits a command line at blanks; single and double quotes hold words together.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut some) = (Vec::new(), String::new(), None, false);
+    for c in line.chars() {
+        match (c, quote) {
+            (c, Some(q)) if c == q => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                some = true;
+            }
+            (c, None) if c.is_whitespace() => {
+                if !word.is_empty() || some {
+                    words.push(std::mem::take(&mut word));
+                }
+                some = false;
+            }
+            (c, _) => word.push(c),
+        }
+    }
+    if !word.is_empty() || some {
+        words.push(word);
+    }
+    words
+}
+
+/// One program with a kubeconfig whose namespace is its own.
+struct Side {
+    program: Vec<String>,
+    namespace: &'static str,
+    kubeconfig: PathBuf,
+    home: tempfile::TempDir,
+}
+
+impl Side {
+    fn new(cluster: &Cluster, at: usize, namespace: usize) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let kubeconfig = home.path().join("kubeconfig");
+        std::fs::copy(&cluster.kubeconfig, &kubeconfig).expect("the kubeconfig is copied");
+        let namespace = SIDES[namespace];
+        let program = if at == 0 { vec!["kubectl".to_owned()] } else { vec![std::env::var("KNARR_BIN").expect("KNARR_BIN is set"), "kubectl".to_owned()] };
+        let side = Self { program, namespace, kubeconfig, home };
+        run(Command::new("kubectl").args(["config", "set-context", "--current", "--namespace", namespace]).env("KUBECONFIG", &side.kubeconfig), "").ok();
+        side
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]).args(words(&line.replace("$NS", self.namespace)));
+        command.env("KUBECONFIG", &self.kubeconfig).env("HOME", self.home.path()).env_remove("KUBECACHEDIR").current_dir(cases().join("manifests"));
+        run(&mut command, "")
+    }
+
+    /// What differs between any two runs is replaced; so are words of upstream's older version.
+    fn normal(&self, text: &str) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.replace(self.namespace, "NS").replace(&self.home.path().display().to_string(), "HOME").lines() {
+            // The machine's program logs deprecations and faults by klog, prefixed; upstream's own main does not.
+            let line = match line.split_once("\"command failed\" err=\"") {
+                Some((_, fault)) => format!("error: {}", fault.trim_end_matches('"').replace("\\\"", "\"")),
+                None if is_klog(line) => continue,
+                None => line.to_owned(),
+            };
+            let line = line.strip_prefix("Error: ").map_or(line.clone(), |rest| format!("error: {rest}"));
+            // How far the controllers are is theirs.
+            if line.starts_with("Waiting for deployment") || line == "preferences: {}" {
+                continue;
+            }
+            // 1.34 no longer writes empty times.
+            if line.trim() == "creationTimestamp: null" || line.trim_start() == "\"creationTimestamp\": null," || line.trim_start() == "\"creationTimestamp\": null" {
+                continue;
+            }
+            // 1.34 knows KYAML; 1.33 says where it deletes.
+            let line = line.replace(",kyaml", "").replace(" from NS namespace", "").replace("metadata: {}", "metadata:");
+            lines.push(without_times(&line));
+        }
+        let text = lines.join("\n");
+        // Help is in everyone's own words.
+        match text.find("\nUsage:\n") {
+            Some(_) => "(help)".into(),
+            None => text.trim_end().to_owned(),
+        }
+    }
+}
+
+fn is_klog(line: &str) -> bool {
+    let mut chars = line.chars();
+    matches!(chars.next(), Some('E' | 'W' | 'I')) && chars.by_ref().take(4).all(|c| c.is_ascii_digit()) && line.contains(".go:")
+}
+
+/// Ages, uids, revisions and generated endings as one letter, blanks as one.
+fn without_times(line: &str) -> String {
+    let is_age = |w: &str| {
+        let mut digits = false;
+        !w.is_empty() && w.ends_with(['s', 'm', 'h', 'd']) && w.chars().all(|c| { digits = digits || c.is_ascii_digit(); c.is_ascii_digit() || "smhd".contains(c) }) && digits && w.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let is_uid = |w: &str| w.len() == 36 && w.matches('-').count() == 4 && w.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let is_stamp = |w: &str| w.len() >= 20 && w.as_bytes()[4] == b'-' && w.contains('T') && w.ends_with('Z');
+    let bare = |w: &str| w.trim_matches(['"', ',', '(', ')']).to_owned();
+    let mut out: Vec<String> = Vec::new();
+    for word in line.split_whitespace() {
+        let core = bare(word);
+        let shown = if is_age(&core) { word.replace(&core, "AGE") } else if is_uid(&core) { word.replace(&core, "UID") } else if is_stamp(&core) { word.replace(&core, "TIME") } else { word.to_owned() };
+        if out.last().is_some_and(|before| before == "resourceVersion:" || before == "\"resourceVersion\":") {
+            out.push("RV".into());
+        } else {
+            out.push(shown);
+        }
+    }
+    out.join(" ")
+}
+
+struct Line {
+    text: String,
+    reason: Option<String>,
+}
+
+fn read(file: &Path) -> Vec<Line> {
+    let text = std::fs::read_to_string(file).expect("the cases are read");
+    let (mut lines, mut reason) = (Vec::new(), None);
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        match line.strip_prefix('~') {
+            Some(why) => reason = Some(why.trim().to_owned()),
+            None => lines.push(Line { text: line.to_owned(), reason: reason.take() }),
+        }
+    }
+    lines
+}
+
+/// Lines that only read are run in one namespace, one program right after the other.
+#[derive(PartialEq)]
+enum Namespaces {
+    One,
+    Two,
+}
+
+fn compare(name: &str, namespaces: Namespaces) {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let lines = read(&cases().join(name));
+    let sides = if namespaces == Namespaces::One { [Side::new(&cluster, 0, 0), Side::new(&cluster, 1, 0)] } else { [Side::new(&cluster, 0, 0), Side::new(&cluster, 1, 1)] };
+    let mut ran: [Vec<Ran>; 2] = Default::default();
+    if namespaces == Namespaces::One {
+        let _namespace = cluster.namespace(sides[0].namespace);
+        cluster.kubectl(&format!("apply -n {} -f {}", sides[0].namespace, cases().join("manifests/objects.yaml").display())).ok();
+        cluster.kubectl(&format!("wait -n {} --for=jsonpath={{.status.observedGeneration}}=1 deploy/web sts/ss ds/ds", sides[0].namespace)).ok();
+        for line in &lines {
+            for (side, ran) in sides.iter().zip(&mut ran) {
+                ran.push(side.run(&line.text));
+            }
+        }
+    } else {
+        for (side, ran) in sides.iter().zip(&mut ran) {
+            let _namespace = cluster.namespace(side.namespace);
+            ran.extend(lines.iter().map(|line| side.run(&line.text)));
+        }
+    }
+    let mut faults = Vec::new();
+    for (i, line) in lines.iter().enumerate() {
+        let (theirs, ours) = (&ran[0][i], &ran[1][i]);
+        let same = theirs.code == ours.code && sides[0].normal(&theirs.out) == sides[1].normal(&ours.out) && sides[0].normal(&theirs.err) == sides[1].normal(&ours.err);
+        if !same && line.reason.is_none() {
+            faults.push(format!(
+                "kubectl {}\n  code {:?} {:?}\n-- upstream out\n{}\n-- ours out\n{}\n-- upstream err\n{}\n-- ours err\n{}",
+                line.text,
+                theirs.code,
+                ours.code,
+                sides[0].normal(&theirs.out),
+                sides[1].normal(&ours.out),
+                sides[0].normal(&theirs.err),
+                sides[1].normal(&ours.err)
+            ));
+        }
+    }
+    let reasons = lines.iter().filter(|l| l.reason.is_some()).count();
+    println!("{name}: {} command lines, {reasons} differ on purpose", lines.len());
+    assert!(faults.is_empty(), "{} of {} differ:\n{}", faults.len(), lines.len(), faults.join("\n========\n"));
+}
+
+#[test]
+fn reading() {
+    compare("reading.lines", Namespaces::One);
+}
+
+#[test]
+fn writing() {
+    compare("writing.lines", Namespaces::Two);
+}
+
+#[test]
+fn workloads() {
+    compare("workloads.lines", Namespaces::Two);
+}
+
+#[test]
+fn describing() {
+    compare("describing.lines", Namespaces::One);
+}
