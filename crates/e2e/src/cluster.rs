@@ -13,6 +13,8 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     knarr: PathBuf,
     seed: PathBuf,
+    /// Commands go through knarr's own kubectl instead of upstream's.
+    own_kubectl: bool,
 }
 
 impl Cluster {
@@ -25,11 +27,25 @@ impl Cluster {
         let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("seed");
         let seed = std::env::var_os("KNARR_SEED").map(PathBuf::from).unwrap_or(own);
-        Some(Self { data: path("KNARR_DATA_DIR"), kubeconfig: path("KUBECONFIG"), knarr: path("KNARR_BIN"), seed })
+        Some(Self { data: path("KNARR_DATA_DIR"), kubeconfig: path("KUBECONFIG"), knarr: path("KNARR_BIN"), seed, own_kubectl: false })
+    }
+
+    /// The same cluster through knarr's own kubectl.
+    pub fn with_own_kubectl(self) -> Self {
+        Self { own_kubectl: true, ..self }
+    }
+
+    fn kubectl_program(&self) -> Command {
+        if !self.own_kubectl {
+            return Command::new("kubectl");
+        }
+        let mut command = Command::new(&self.knarr);
+        command.arg("kubectl");
+        command
     }
 
     pub fn kubectl_command(&self, line: &str) -> Command {
-        let mut command = Command::new("kubectl");
+        let mut command = self.kubectl_program();
         // Each test program asks what is served for itself: what kubectl remembers of another's custom resources is gone by now.
         let cache = self.data.join("kubectl-cache").join(std::process::id().to_string());
         command.arg("--cache-dir").arg(cache).args(words(line)).env("KUBECONFIG", &self.kubeconfig);

@@ -26,6 +26,16 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn the_application_runs_as_it_stands() {
     let Some(cluster) = Cluster::of_environment() else { return };
+    application(&cluster);
+}
+
+#[test]
+fn the_application_runs_through_our_kubectl() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    application(&cluster.with_own_kubectl());
+}
+
+fn application(cluster: &Cluster) {
     for version in ["1.4.2", "1.5.0", "1.6.0"] {
         cluster.import(&myapp(version));
     }
@@ -35,10 +45,10 @@ fn the_application_runs_as_it_stands() {
     }
     cluster.kubectl("rollout status deployment/my-app -n production --timeout=120s").ok();
     cluster.kubectl("wait pod/my-pod --for=condition=Ready --timeout=60s").ok();
-    looks_right(&cluster);
-    logs_and_shells(&cluster);
-    services(&cluster);
-    rollouts(&cluster);
+    looks_right(cluster);
+    logs_and_shells(cluster);
+    services(cluster);
+    rollouts(cluster);
     cluster.kubectl(&format!("delete -f {}", cluster.seed("01-pod.yaml"))).ok();
     cluster.kubectl(&format!("delete -f {}", cluster.seed("02-deployment.yaml"))).ok();
     cluster.kubectl("wait pod -n production -l app=my-app --for=delete --timeout=90s").ok();

@@ -89,7 +89,45 @@ pub fn build(folder: &Path) -> Outcome<Vec<Value>> {
     let mut items = load(folder, 0)?;
     names::add_hashes(&mut items);
     names::fix_references(&mut items);
+    items.sort_by_key(order);
     Ok(items.into_iter().map(|i| i.object).collect())
+}
+
+/// Kinds that others need come first, webhooks that could be in the way last.
+// Upstream: kustomize api/resmap ReorderOptionLegacy, kyaml/resid/gvk.go.
+const FIRST: [&str; 22] = [
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+fn order(item: &Item) -> (usize, String, String, String) {
+    let kind = item.kind();
+    let place = FIRST.iter().position(|k| *k == kind).or_else(|| LAST.iter().position(|k| *k == kind).map(|i| FIRST.len() + 1 + i)).unwrap_or(FIRST.len());
+    let version = item.object["apiVersion"].as_str().unwrap_or_default();
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+    let original = item.before.first().cloned().unwrap_or_else(|| item.name().to_owned());
+    (place, format!("{}_{version}_{kind}", if group.is_empty() { "[noGrp]" } else { group }), api::meta::namespace(&item.object).to_owned(), original)
 }
 
 fn read(folder: &Path) -> Outcome<Value> {

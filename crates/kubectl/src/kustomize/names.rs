@@ -7,10 +7,11 @@ use super::Item;
 use crate::commands::create::content_hash;
 
 /// Adds the content's hash to the names of generated objects.
+// Upstream: the hasher looks the name up where it is not, so the name is no part of the hash.
 pub fn add_hashes(items: &mut [Item]) {
     for item in items.iter_mut().filter(|i| i.hashed) {
         let object = &item.object;
-        let mut of = json!({"kind": item.kind(), "name": item.name(), "data": if object["data"].is_null() { json!("") } else { object["data"].clone() }});
+        let mut of = json!({"kind": item.kind(), "name": "", "data": if object["data"].is_null() { json!("") } else { object["data"].clone() }});
         if !object["binaryData"].is_null() {
             of["binaryData"] = object["binaryData"].clone();
         }

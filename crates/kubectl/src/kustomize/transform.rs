@@ -112,7 +112,7 @@ fn labels(items: &mut [Item], pairs: &Value, selectors: bool, templates: bool) {
             if !selectors {
                 continue;
             }
-            let spec = &mut item.object["spec"];
+            let Some(spec) = item.object.get_mut("spec").filter(|s| s.is_object()) else { continue };
             match kind.as_str() {
                 "Service" | "ReplicationController" if spec["selector"].is_object() => spec["selector"][key] = value.clone(),
                 "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet" => spec["selector"]["matchLabels"][key] = value.clone(),

@@ -61,11 +61,12 @@ async fn run(call: &Call) -> Outcome {
     if failed.is_empty() {
         return Ok(());
     }
+    // Upstream: an aggregate of one is still one, without a prefix.
     complain!("There are pending nodes to be drained:");
     for name in &failed {
         complain!(" {name}");
     }
-    Failure::many(faults)
+    Err(Failure::Many(faults))
 }
 
 const UNMANAGED: &str = "cannot delete Pods that declare no controller (use --force to override)";
