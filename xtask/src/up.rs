@@ -46,7 +46,7 @@ pub fn start(args: &Args) -> Result<()> {
     println!("\n{}\n\nserved by the example application at http://{address}/ through its Service\n", page.trim());
     println!("The kubeconfig is {}. Three things to try:\n", kubeconfig.display());
     println!("  {} status", binary.display());
-    println!("  KUBECONFIG={} kubectl get all -n hello     (kubectl: apt-get install kubernetes-client)", kubeconfig.display());
+    println!("  {} kubectl --kubeconfig {} get all -n hello", binary.display(), kubeconfig.display());
     println!("  {} down", binary.display());
     Ok(())
 }
