@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::archive::{MAX_CHART_SIZE, MAX_FILE_SIZE, read_archive, without_mark};
 use crate::chart::{Chart, File, Lock, Metadata};
@@ -30,12 +31,16 @@ pub enum LoadError {
 pub fn load(path: &Path) -> Result<Chart, LoadError> {
     let io = |error: std::io::Error| LoadError::Io { what: format!("stat {}", path.display()), error };
     if std::fs::metadata(path).map_err(io)?.is_dir() {
+        if !path.join("Chart.yaml").exists() {
+            let file = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).join("Chart.yaml");
+            return Err(LoadError::Chart(format!("unable to detect chart at {0}: open {0}: no such file or directory", file.display())));
+        }
         return load_files(read_folder(path)?);
     }
     let bytes = std::fs::read(path).map_err(|error| LoadError::Io { what: format!("open {}", path.display()), error })?;
     load_archive(&bytes).map_err(|e| match e {
-        LoadError::Archive(text) if !bytes.starts_with(&[0x1f, 0x8b]) => {
-            LoadError::Archive(format!("file '{}' does not appear to be a gzipped archive; got 'application/octet-stream' ({text})", path.display()))
+        LoadError::Archive(_) if !bytes.starts_with(&[0x1f, 0x8b]) => {
+            LoadError::Archive(format!("file '{}' does not appear to be a gzipped archive; got 'application/octet-stream'", path.display()))
         }
         e => e,
     })
@@ -59,6 +64,9 @@ fn nested(files: Vec<File>, depth: usize) -> Result<Chart, LoadError> {
     let Some(file) = files.iter().find(|f| f.name == "Chart.yaml") else { return Err(LoadError::Chart("Chart.yaml file is missing".into())) };
     chart.metadata = parse::<Metadata>(file, "cannot load Chart.yaml")?;
     chart.lists_dependencies = goyaml::from_yaml(&file.text()).is_ok_and(|v| v["dependencies"].is_array());
+    if !matches!(chart.metadata.api_version.as_str(), "" | "v1" | "v2") {
+        return Err(LoadError::Chart("unsupported chart version".into()));
+    }
     if chart.metadata.api_version.is_empty() {
         chart.metadata.api_version = "v1".into();
     }
@@ -126,11 +134,37 @@ fn subchart(name: &str, files: Vec<File>, depth: usize) -> Result<Option<Chart>,
 }
 
 fn parse<T: DeserializeOwned + Default>(file: &File, what: &str) -> Result<T, LoadError> {
-    let value = goyaml::from_yaml(&file.text()).map_err(|e| LoadError::Chart(format!("{what}: error converting YAML to JSON: {e}")))?;
+    let value = goyaml::from_yaml(&file.text()).map_err(|e| LoadError::Chart(format!("{what}{}error converting YAML to JSON: {e}", colon(what))))?;
     if value.is_null() {
         return Ok(T::default());
     }
-    serde_json::from_value(value).map_err(|e| LoadError::Chart(format!("{what}: error unmarshaling JSON: while decoding JSON: {e}")))
+    // Upstream: the YAML reader makes texts of numbers and booleans where a field is a text.
+    let value = match value {
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(k, v)| (k.clone(), texts(&k, v))).collect()),
+        other => other,
+    };
+    serde_json::from_value(value).map_err(|e| LoadError::Chart(format!("{what}{}error unmarshaling JSON: while decoding JSON: {e}", colon(what))))
+}
+
+fn colon(what: &str) -> &'static str {
+    if what.ends_with('\t') { "" } else { ": " }
+}
+
+/// Reads a Chart.yaml alone, without judging it.
+pub fn metadata_of(text: &[u8]) -> Result<Metadata, LoadError> {
+    parse(&File { name: "Chart.yaml".into(), data: text.to_vec() }, "unable to parse YAML\n\t")
+}
+
+/// Makes texts of scalars, but where a field is no text.
+fn texts(field: &str, value: Value) -> Value {
+    match (field, value) {
+        ("deprecated" | "enabled" | "import-values", value) => value,
+        (_, Value::Bool(b)) => Value::String(b.to_string()),
+        (_, value @ Value::Number(_)) => Value::String(crate::values::go_text(&value)),
+        (field, Value::Array(items)) => Value::Array(items.into_iter().map(|v| texts(field, v)).collect()),
+        (_, Value::Object(fields)) => Value::Object(fields.into_iter().map(|(k, v)| (k.clone(), texts(&k, v))).collect()),
+        (_, value) => value,
+    }
 }
 
 /// The files of a folder that `.helmignore` leaves, links followed, in the order of a walk.

@@ -99,6 +99,8 @@ fn head(document: &str) -> Result<Head, String> {
     let text = |map: &serde_json::Map<String, Value>, key: &str, field: &str| match map.get(key) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(s)) => Ok(s.clone()),
+        // Upstream: the YAML reader makes texts of numbers and booleans where a field is a text.
+        Some(scalar @ (Value::Number(_) | Value::Bool(_))) => Ok(crate::values::go_text(scalar)),
         Some(other) => Err(wrong(other, &format!("struct field {field}"), "string")),
     };
     let mut out = Head { api_version: text(fields, "apiVersion", "SimpleHead.apiVersion")?, kind: text(fields, "kind", "SimpleHead.kind")?, name: String::new(), annotations: BTreeMap::new() };
@@ -113,6 +115,7 @@ fn head(document: &str) -> Result<Head, String> {
                         match value {
                             Value::String(s) => out.annotations.insert(key.clone(), s.clone()),
                             Value::Null => out.annotations.insert(key.clone(), String::new()),
+                            Value::Number(_) | Value::Bool(_) => out.annotations.insert(key.clone(), crate::values::go_text(value)),
                             other => return Err(wrong(other, "struct field .metadata.annotations", "string")),
                         };
                     }
@@ -120,7 +123,7 @@ fn head(document: &str) -> Result<Head, String> {
                 Some(other) => return Err(wrong(other, "struct field .metadata.annotations", "map[string]string")),
             }
         }
-        Some(other) => return Err(wrong(other, "struct field SimpleHead.metadata", "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }")),
+        Some(other) => return Err(wrong(other, "struct field .metadata", "struct { Name string \"json:\\\"name\\\"\"; Annotations map[string]string \"json:\\\"annotations\\\"\" }")),
     }
     Ok(out)
 }

@@ -63,6 +63,11 @@ pub async fn run(m: &ArgMatches) -> Outcome {
     let (mut text, mut failed) = (String::new(), 0);
     let floor = if m.on("strict") { Severity::Warning } else { Severity::Error };
     for path in &paths {
+        if path.is_dir() && !path.join("Chart.yaml").exists() {
+            failed += 1;
+            text += &format!("==> Linting {0}\nError unable to check Chart.yaml file in chart: stat {0}/Chart.yaml: no such file or directory\n\n", path.display());
+            continue;
+        }
         let report = lint(m, path, &values);
         let bad = report.worst() >= floor && !report.messages.is_empty();
         failed += usize::from(bad);
@@ -103,64 +108,90 @@ fn below(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) {
 
 fn lint(m: &ArgMatches, path: &Path, values: &Map<String, Value>) -> Report {
     let mut report = Report::default();
+    if path.is_dir() {
+        files(path, &mut report);
+    }
     let chart = match charts::load(path) {
         Ok(chart) => chart,
         Err(e) => {
-            report.say(Severity::Error, "Chart.yaml", e.to_string());
+            // Upstream: each group of rules loads the chart anew, and tells that it could not.
+            report.say(Severity::Error, "templates/", e.to_string());
+            report.say(Severity::Error, "", format!("unable to load chart\n\t{e}"));
             return report;
         }
     };
-    metadata(&chart, &mut report);
-    if chart.values_text().is_none() {
-        report.say(Severity::Info, "values.yaml", "file does not exist");
+    if !path.is_dir() {
+        metadata(&chart.metadata, chart.files.iter().any(|f| f.name == "requirements.yaml"), &mut report);
     }
     templates(m, &chart, values, &mut report);
     if !path.join("templates").is_dir() && path.is_dir() {
         report.say(Severity::Warning, "templates/", "directory does not exist");
     }
-    dependencies(&chart, &mut report);
+    let folder = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    dependencies(&chart, &folder.display().to_string(), &mut report);
     report
 }
 
-// Upstream: pkg/chart/v2/lint/rules/chartfile.go.
-fn metadata(chart: &Chart, report: &mut Report) {
+// Upstream: pkg/chart/v2/lint/rules/chartfile.go, in its order.
+fn metadata(m: &charts::Metadata, has_requirements: bool, report: &mut Report) {
     const FILE: &str = "Chart.yaml";
-    let m = &chart.metadata;
+    let mut error = |text: String| report.say(Severity::Error, FILE, text);
+    if m.name.is_empty() {
+        error("name is required".into());
+    } else if m.name.contains('/') {
+        error(format!("chart name {:?} is invalid", m.name));
+    }
+    match m.api_version.as_str() {
+        "v1" | "v2" => {}
+        "" => error("apiVersion is required. The value must be either \"v1\" or \"v2\"".into()),
+        other => error(format!("apiVersion '{other}' is not valid. The value must be either \"v1\" or \"v2\"")),
+    }
+    if m.version.is_empty() {
+        error("version is required".into());
+    } else if charts::version::Version::parse(&m.version).is_none() {
+        error(format!("version '{}' is not a valid SemVer", m.version));
+    }
+    for who in &m.maintainers {
+        if who.name.is_empty() {
+            error("each maintainer requires a name".into());
+        } else if !who.email.is_empty() && !who.email.contains('@') {
+            error(format!("invalid email '{}' for maintainer '{}'", who.email, who.name));
+        }
+    }
+    for source in m.sources.iter().filter(|s| !s.contains("://")) {
+        error(format!("invalid source URL '{source}'"));
+    }
     if m.icon.is_empty() {
         report.say(Severity::Info, FILE, "icon is recommended");
     } else if !m.icon.contains("://") {
         report.say(Severity::Error, FILE, format!("invalid icon URL '{}'", m.icon));
     }
-    if m.api_version != "v1" && m.api_version != "v2" {
-        report.say(Severity::Error, FILE, format!("apiVersion '{}' is not valid. The value must be either \"v1\" or \"v2\"", m.api_version));
+    if m.api_version == "v1" && !m.dependencies.is_empty() && !has_requirements {
+        report.say(Severity::Error, FILE, "dependencies are not valid in the Chart file with apiVersion 'v1'. They are valid in apiVersion 'v2'");
     }
     if charts::version::Version::parse_strict(&m.version).is_none() {
         report.say(Severity::Warning, FILE, format!("version '{}' is not a valid SemVerV2", m.version));
     }
-    for who in &m.maintainers {
-        if who.name.is_empty() {
-            report.say(Severity::Error, FILE, "each maintainer requires a name");
-        } else if !who.email.is_empty() && !who.email.contains('@') {
-            report.say(Severity::Error, FILE, format!("invalid email '{}' for maintainer '{}'", who.email, who.name));
+}
+
+/// Chart.yaml and values.yaml as they stand in a folder, also of a chart that cannot be loaded.
+fn files(path: &Path, report: &mut Report) {
+    match charts::load::metadata_of(&std::fs::read(path.join("Chart.yaml")).unwrap_or_default()) {
+        Ok(found) => metadata(&found, path.join("requirements.yaml").exists(), report),
+        Err(e) => report.say(Severity::Error, "Chart.yaml", e.to_string()),
+    }
+    match std::fs::read_to_string(path.join("values.yaml")) {
+        Err(_) => report.say(Severity::Info, "values.yaml", "file does not exist"),
+        Ok(text) => {
+            if let Err(e) = charts::values::read(&text) {
+                report.say(Severity::Error, "values.yaml", format!("unable to parse YAML: {}", e.replace("map[string]interface {}", "common.Values")));
+            }
         }
-    }
-    for source in m.sources.iter().filter(|s| !s.contains("://")) {
-        report.say(Severity::Error, FILE, format!("invalid source URL '{source}'"));
-    }
-    if m.api_version == "v1" && !m.dependencies.is_empty() && !chart.files.iter().any(|f| f.name == "requirements.yaml") {
-        report.say(Severity::Error, FILE, "dependencies are not valid in the Chart file with apiVersion 'v1'. They are valid in apiVersion 'v2'");
     }
 }
 
 // Upstream: pkg/chart/v2/lint/rules/template.go.
 fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report: &mut Report) {
-    for template in &chart.templates {
-        let name = template.name.as_str();
-        let good = [".yaml", ".yml", ".tpl", ".txt"].iter().any(|e| name.ends_with(e));
-        if !good {
-            report.say(Severity::Error, name, format!("file extension '.{}' not valid. Valid extensions are .yaml, .yml, .tpl, or .txt", name.rsplit('.').next().unwrap_or_default()));
-        }
-    }
     let mut chart = chart.clone();
     if let Err(e) = charts::dependencies::process(&mut chart, values) {
         return report.say(Severity::Error, "templates/", e);
@@ -205,13 +236,19 @@ fn object(document: &str, path: &str, report: &mut Report) {
         Ok(value) => value,
         Err(e) => return report.say(Severity::Error, path, format!("unable to parse YAML: error converting YAML to JSON: {e}")),
     };
-    let Some(object) = value.as_object() else { return };
+    if value.is_null() {
+        return;
+    }
+    let Some(object) = value.as_object() else {
+        let kind = charts::values::json_kind(&value);
+        return report.say(Severity::Error, path, format!("unable to parse YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type rules.k8sYamlStruct"));
+    };
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     let dns = |n: &str| !n.is_empty() && n.len() <= 253 && n.split('.').all(|p| !p.is_empty() && !p.starts_with('-') && !p.ends_with('-') && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
     let own_rules = kind.ends_with("List") || matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "");
     if !own_rules && !dns(name) {
-        report.say(Severity::Error, path, format!("object name does not conform to Kubernetes naming requirements: {name:?}: metadata.name: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
+        report.say(Severity::Warning, path, format!("object name does not conform to Kubernetes naming requirements: {name:?}: metadata.name: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"));
     }
     let selects = matches!(kind, "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet");
     if selects && value["spec"]["selector"].is_null() {
@@ -220,14 +257,14 @@ fn object(document: &str, path: &str, report: &mut Report) {
 }
 
 // Upstream: pkg/chart/v2/lint/rules/dependencies.go.
-fn dependencies(chart: &Chart, report: &mut Report) {
+fn dependencies(chart: &Chart, folder: &str, report: &mut Report) {
     let (named, here) = (&chart.metadata.dependencies, &chart.dependencies);
     let missing: Vec<&str> = named.iter().filter(|d| !here.iter().any(|c| c.name() == d.name)).map(|d| d.name.as_str()).collect();
     if !missing.is_empty() {
-        report.say(Severity::Error, "", format!("chart directory is missing these dependencies: {}", missing.join(",")));
+        report.say(Severity::Warning, folder, format!("chart directory is missing these dependencies: {}", missing.join(",")));
     }
     let surplus: Vec<&str> = here.iter().filter(|c| !named.iter().any(|d| d.name == c.name())).map(Chart::name).collect();
     if !surplus.is_empty() {
-        report.say(Severity::Error, "", format!("chart metadata is missing these dependencies: {}", surplus.join(",")));
+        report.say(Severity::Warning, folder, format!("chart metadata is missing these dependencies: {}", surplus.join(",")));
     }
 }

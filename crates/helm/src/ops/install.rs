@@ -179,9 +179,11 @@ fn rendered(this: &Install, release: &mut Release, capabilities: &Capabilities, 
             Ok(())
         }
         Err((manifest, e)) => {
-            release.manifest = manifest;
-            let told = !release.manifest.is_empty();
-            Err((told.then(|| Box::new(release.clone())), e))
+            let told = manifest.map(|manifest| {
+                release.manifest = manifest;
+                Box::new(release.clone())
+            });
+            Err((told, e))
         }
     }
 }

@@ -38,24 +38,25 @@ pub struct Rendered {
     pub notes: String,
 }
 
-/// Renders. A fault in what templates gave comes with all that they gave, for people to look at.
-pub fn render(chart: &Chart, config: &Table, wanted: &Wanted<'_>) -> Result<Rendered, (String, Failure)> {
-    let fail = |text: String| (String::new(), Failure::new(text));
-    check_kube_version(chart, wanted.capabilities).map_err(fail)?;
+/// Renders. A fault of rendering comes with what templates gave, for people to look at; one of values comes alone.
+pub fn render(chart: &Chart, config: &Table, wanted: &Wanted<'_>) -> Result<Rendered, (Option<String>, Failure)> {
+    let fail = |text: String| (None, Failure::new(text));
+    let fault = |text: String| (Some(String::new()), Failure::new(text));
     let coalesced = charts::values::coalesce(chart, config).map_err(fail)?;
     coalesced.warnings.iter().for_each(|w| eprintln!("{w}"));
     if !wanted.skip_schema {
         check_schema(chart, &coalesced.values).map_err(fail)?;
     }
+    check_kube_version(chart, wanted.capabilities).map_err(fault)?;
     let release = ReleaseInfo { name: wanted.name.into(), namespace: wanted.namespace.into(), revision: wanted.revision as i64, is_install: !wanted.is_upgrade, is_upgrade: wanted.is_upgrade };
     let mut input = RenderInput::new(chart, &coalesced.values, release);
     input.capabilities = wanted.capabilities.clone();
     input.lookup = wanted.cluster.map(looking);
-    let files = charts::render(&input).map_err(|e| fail(e.to_string()))?;
+    let files = charts::render(&input).map_err(|e| fault(e.to_string()))?;
     arrange(chart, files, wanted)
 }
 
-fn arrange(chart: &Chart, mut files: BTreeMap<String, String>, wanted: &Wanted<'_>) -> Result<Rendered, (String, Failure)> {
+fn arrange(chart: &Chart, mut files: BTreeMap<String, String>, wanted: &Wanted<'_>) -> Result<Rendered, (Option<String>, Failure)> {
     let own_notes = format!("{}/templates/NOTES.txt", chart.name());
     let mut notes = String::new();
     files.retain(|name, text| {
@@ -71,9 +72,9 @@ fn arrange(chart: &Chart, mut files: BTreeMap<String, String>, wanted: &Wanted<'
         false
     });
     if let Some(renderer) = &wanted.post_renderer {
-        files = crate::plugins::post_render(renderer, files).map_err(|e| (String::new(), e))?;
+        files = crate::plugins::post_render(renderer, files).map_err(|e| (Some(String::new()), e))?;
     }
-    let sorted = charts::manifest::sort(&files).map_err(|(_, e)| (all_of(&files), Failure::new(e.to_string())))?;
+    let sorted = charts::manifest::sort(&files).map_err(|(_, e)| (Some(all_of(&files)), Failure::new(e.to_string())))?;
     let mut manifest = String::new();
     if wanted.include_crds {
         for (name, file) in chart.crds() {
@@ -141,7 +142,7 @@ pub async fn capabilities_of(cluster: &Cluster) -> Outcome<Capabilities> {
 
 /// A version of Kubernetes that a user names.
 pub fn kube_version(text: &str) -> Outcome<KubeVersion> {
-    let parsed = charts::version::Version::parse(text).ok_or_else(|| Failure::new(format!("invalid kube version '{text}': invalid semantic version")))?;
+    let parsed = charts::version::Version::parse(text).ok_or_else(|| Failure::new(format!("invalid kube version '{text}': could not parse {text:?} as version")))?;
     Ok(KubeVersion { version: format!("v{parsed}"), major: parsed.major().to_string(), minor: parsed.minor().to_string() })
 }
 
