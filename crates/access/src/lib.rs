@@ -13,9 +13,11 @@ pub mod jwt;
 mod mapping;
 pub mod remote;
 mod request_header;
+mod token_file;
 mod user;
 
 pub use duration::duration;
 pub use issuer::Issuer;
 pub use request_header::RequestHeader;
+pub use token_file::TokenFile;
 pub use user::User;

@@ -55,6 +55,8 @@ pub struct AccessConfig {
     pub anonymous: Option<bool>,
     /// `--authentication-token-webhook-*`.
     pub token_webhook: Option<TokenWebhookConfig>,
+    /// The text of `--token-auth-file`.
+    pub token_file: Option<String>,
     /// `--enable-bootstrap-token-auth`.
     pub bootstrap_tokens: bool,
     /// Who judges rights, in which order.

@@ -125,8 +125,16 @@ fn who_shows_nothing_is_served_where_it_was_allowed() {
     let (code, body) = server.curl("/api/v1/pods", &[], "");
     assert!(code == 403 && body.contains("pods is forbidden: User \\\"system:anonymous\\\" cannot list resource \\\"pods\\\""), "{code} {body}");
     assert_eq!(bare(&server, "/version"), 200);
-    server.restart(&["--anonymous-auth=false"]);
+    // And who stands in a file, with his token.
+    let file = folder.path().join("tokens.csv");
+    std::fs::write(&file, "t0ken,lea,11,\"dev,ops\"\n").expect("the file is written");
+    server.restart(&["--anonymous-auth=false", &format!("--token-auth-file={}", file.display())]);
     assert_eq!((bare(&server, "/readyz"), bare(&server, "/api/v1/pods")), (401, 401));
+    let (code, info) = server.who("t0ken");
+    assert_eq!((code, names(&info), &info["uid"]), (201, ("lea".into(), ["dev", "ops", "system:authenticated"].map(str::to_owned).into()), &json!("11")));
+    assert_eq!(server.who("t0ke").0, 401);
+    let unknown = ApiServer::refuses(folder.path(), &["--tls-cert-file=x"]);
+    assert!(unknown.contains("--tls-cert-file is a flag of upstream's kube-apiserver: knarr issues its serving certificate itself"), "{unknown}");
 }
 
 /// A kubeconfig that leads to a path of a webhook.

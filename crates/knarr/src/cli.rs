@@ -1,6 +1,7 @@
 //! The command line: one struct per command, help that teaches by example.
 
 mod access;
+pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ pub struct ClusterArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// Port of the API server [default: 6443]
-    #[arg(long)]
+    #[arg(long, alias = "secure-port")]
     pub port: Option<u16>,
     /// Port of the node agent [default: 10250]
     #[arg(long)]
@@ -85,13 +86,13 @@ pub struct ClusterArgs {
     #[arg(long)]
     pub node_name: Option<String>,
     /// Address of this node [default: that of the default route]
-    #[arg(long)]
+    #[arg(long, alias = "advertise-address")]
     pub node_ip: Option<IpAddr>,
     /// Addresses of the pods [default: 10.42.0.0/24]
     #[arg(long, value_name = "RANGE")]
     pub pod_cidr: Option<String>,
     /// Addresses of the services [default: 10.43.0.0/16]
-    #[arg(long, value_name = "RANGE")]
+    #[arg(long, value_name = "RANGE", alias = "service-cluster-ip-range")]
     pub service_cidr: Option<String>,
     /// Give every service account a Secret with a token that does not end, as clusters before 1.24 did
     #[arg(long)]

@@ -20,7 +20,13 @@ fn main() -> ExitCode {
     if let Some(code) = tools::run(std::env::args_os().collect()) {
         return code;
     }
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        if let Some(advice) = cli::upstream::instead(&error) {
+            eprintln!("  mend: {advice}");
+        }
+        std::process::exit(error.exit_code())
+    });
     let filter = EnvFilter::try_from_env("KNARR_LOG").unwrap_or_else(|_| EnvFilter::new("info,kube=warn,hyper=warn,tower=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(say::colour_on_stderr()).with_target(true).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(cluster::threads()).enable_all().build() {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::TokenFile;
 use access::configuration::{Anonymous, Authentication};
 use access::jwt::Token;
 use http::HeaderMap;
@@ -40,6 +41,7 @@ pub enum Peer {
 pub struct Authenticator {
     pub certificates: Certificates,
     accounts: ServiceAccounts,
+    file: TokenFile,
     bootstrap: Option<BootstrapTokens>,
     webhook: Option<TokenWebhook>,
     providers: Vec<Provider>,
@@ -57,6 +59,7 @@ impl Authenticator {
         Ok(Self {
             certificates,
             accounts: ServiceAccounts::new(signer, issuer, store),
+            file: access.token_file.as_deref().map(TokenFile::read).transpose().map_err(|why| format!("--token-auth-file: {why}"))?.unwrap_or_default(),
             bootstrap: access.bootstrap_tokens.then(|| BootstrapTokens::new(store)),
             webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, &services)).transpose()?,
             providers,
@@ -120,6 +123,9 @@ impl Authenticator {
         // Upstream: these tokens are for the server itself, whatever they say.
         if wanted.contains(&issuer) {
             let for_server = |user| (user, vec![issuer.to_owned()]);
+            if let Some(user) = self.file.user(token) {
+                return Ok(for_server(user.clone()));
+            }
             if let Some(user) = self.bootstrap.as_ref().and_then(|b| b.user(store, token)) {
                 return Ok(for_server(user));
             }

@@ -58,6 +58,9 @@ pub struct AccessArgs {
     /// How long its answers hold [default: 2m0s]
     #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
     pub authentication_token_webhook_cache_ttl: Option<String>,
+    /// Take the tokens of this file: token,user,uid,"group1,group2" a line
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub token_auth_file: Option<PathBuf>,
     /// Take bootstrap tokens: Secrets of type bootstrap.kubernetes.io/token in kube-system
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_bootstrap_token_auth: Option<bool>,
@@ -164,6 +167,7 @@ impl AccessArgs {
             anonymous: self.anonymous_auth,
             token_webhook: self.authentication_token_webhook_config_file.as_ref().map(|file| self.token_webhook(file)).transpose()?,
             bootstrap_tokens: self.bootstrap_tokens(),
+            token_file: self.token_auth_file.as_ref().map(text).transpose()?,
             client_ca: self.client_ca_file.as_ref().map(text).transpose()?,
             authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
