@@ -35,8 +35,21 @@ impl Pattern {
 
     pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();
+        if let Some((prefix, suffix)) = self.edges() {
+            return name.starts_with(&prefix) && name.ends_with(&suffix);
+        }
         let mut steps = MAX_STEPS;
         matches(&[&self.0], &name, &mut steps)
+    }
+}
+
+impl Pattern {
+    /// Text before and after a single `**`: upstream looks at both ends alone, which may overlap.
+    fn edges(&self) -> Option<(Vec<char>, Vec<char>)> {
+        let at = self.0.iter().position(|node| matches!(node, Node::Deep))?;
+        let text = |nodes: &[Node]| nodes.iter().map(|node| if let Node::Text(c) = node { Some(*c) } else { None }).collect::<Option<Vec<char>>>();
+        let (prefix, suffix) = (text(&self.0[..at])?, text(&self.0[at + 1..])?);
+        (!prefix.is_empty() && !suffix.is_empty()).then_some((prefix, suffix))
     }
 }
 
@@ -52,7 +65,11 @@ impl Parser<'_> {
             }
             self.text.next();
             nodes.push(match c {
-                '\\' => Node::Text(self.text.next()?),
+                // A lone one at the end counts for nothing.
+                '\\' => match self.text.next() {
+                    Some(c) => Node::Text(c),
+                    None => break,
+                },
                 '?' => Node::One,
                 '*' if self.text.next_if_eq(&'*').is_some() => Node::Deep,
                 '*' => Node::Run,
@@ -74,24 +91,25 @@ impl Parser<'_> {
         Some(Node::Choice(choices))
     }
 
+    /// `[a-z]` or `[abc]`, never both in one; either after a `!`.
     fn class(&mut self) -> Option<Node> {
         let negative = self.text.next_if_eq(&'!').is_some();
+        let mut ahead = self.text.clone();
+        let low = ahead.next()?;
+        if ahead.next() == Some('-') {
+            let high = ahead.next()?;
+            self.text = ahead;
+            self.text.next_if_eq(&']')?;
+            return (high >= low).then(|| Node::Class { negative, ranges: vec![(low, high)] });
+        }
         let mut ranges = Vec::new();
         loop {
-            let low = match self.text.next()? {
+            let c = match self.text.next()? {
                 ']' => break,
                 '\\' => self.text.next()?,
                 c => c,
             };
-            if self.text.next_if_eq(&'-').is_some() {
-                let high = self.text.next()?;
-                if high < low {
-                    return None;
-                }
-                ranges.push((low, high));
-            } else {
-                ranges.push((low, low));
-            }
+            ranges.push((c, c));
         }
         (!ranges.is_empty()).then_some(Node::Class { negative, ranges })
     }

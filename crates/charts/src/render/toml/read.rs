@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use gotemplate::number::{parse_float, parse_int};
 use gotemplate::text::quote;
 use gotemplate::{Elem, List, Map, MapType, Str, Value};
+use sprig::date::Zone;
 
 enum Node {
     Value(Value),
@@ -19,7 +20,7 @@ type Table = BTreeMap<String, Node>;
 type Read<T> = Result<T, String>;
 
 pub fn read(text: &str) -> Read<Map> {
-    let mut reader = Reader { text, at: 0, line: 1, context: Vec::new(), key: String::new(), root: Table::new(), implicit: HashSet::new() };
+    let mut reader = Reader { text, at: 0, line: 1, outer: Vec::new(), context: Vec::new(), key: String::new(), root: Table::new(), implicit: HashSet::new() };
     reader.whole()?;
     Ok(finish(reader.root))
 }
@@ -40,6 +41,8 @@ struct Reader<'t> {
     text: &'t str,
     at: usize,
     line: usize,
+    /// Where the inline table being read stands, for messages.
+    outer: Vec<String>,
     /// The table that keys go to, and the key being read, for messages.
     context: Vec<String>,
     key: String,
@@ -94,14 +97,21 @@ impl Reader<'_> {
     }
 
     fn error_at<T>(&self, line: usize, message: impl std::fmt::Display) -> Read<T> {
-        let mut path = self.context.clone();
-        if !self.key.is_empty() {
-            path.push(self.key.clone());
-        }
-        if path.is_empty() {
+        let path = self.full(&self.context);
+        // Upstream: the last part stands as it is.
+        let last = match (path.is_empty(), self.key.is_empty()) {
+            (true, _) => self.key.clone(),
+            (false, true) => shown_key(&path),
+            (false, false) => format!("{}.{}", shown_key(&path), self.key),
+        };
+        if last.is_empty() {
             return Err(format!("toml: line {line}: {message}"));
         }
-        Err(format!("toml: line {line} (last key {}): {message}", quote(shown_key(&path).as_bytes())))
+        Err(format!("toml: line {line} (last key {}): {message}", quote(last.as_bytes())))
+    }
+
+    fn full(&self, path: &[String]) -> Vec<String> {
+        self.outer.iter().chain(path).cloned().collect()
     }
 
     /// Upstream: where the text ended too early the line before is named.
@@ -254,13 +264,13 @@ impl Reader<'_> {
         let mut full = context.clone();
         full.push(key.clone());
         let Some(table) = self.table(&context) else {
-            return self.error(format!("Key '{}' has already been defined.", shown_key(&context)));
+            return self.error(format!("Key '{}' has already been defined.", shown_key(&self.full(&context))));
         };
         if table.contains_key(&key) {
             if self.implicit.remove(&full) && matches!(node, Node::Table(_)) {
                 return Ok(());
             }
-            return self.error(format!("Key '{}' has already been defined.", shown_key(&full)));
+            return self.error(format!("Key '{}' has already been defined.", shown_key(&self.full(&full))));
         }
         table.insert(key, node);
         Ok(())
@@ -299,7 +309,7 @@ impl Reader<'_> {
                 self.implicit.insert(full.clone());
             }
             if self.table(&full).is_none() {
-                return self.error(format!("Key '{}' has already been defined.", shown_key(&full)));
+                return self.error(format!("Key '{}' has already been defined.", shown_key(&self.full(&full))));
             }
             self.context = full;
         }
@@ -416,6 +426,7 @@ impl Reader<'_> {
             text: self.text,
             at: self.at,
             line: self.line,
+            outer: self.full(&self.context).into_iter().chain([self.key.clone()]).collect(),
             context: Vec::new(),
             key: String::new(),
             root: Table::new(),
@@ -461,13 +472,14 @@ impl Reader<'_> {
     }
 
     fn basic_string(&mut self) -> Read<String> {
+        let start = self.at;
         let mut out = String::new();
         loop {
             match self.next() {
                 None => return self.error_end("unexpected EOF; expected '\"'"),
                 Some('\n' | '\r') => return self.error_at(self.line - 1, "strings cannot contain newlines"),
                 Some('"') => return Ok(out),
-                Some('\\') => self.escape(&mut out)?,
+                Some('\\') => self.escape(&mut out, start)?,
                 Some(c) => self.push(&mut out, c)?,
             }
         }
@@ -495,6 +507,7 @@ impl Reader<'_> {
 
     /// A text over lines after its opening marks; up to two marks may stand before the closing ones.
     fn multiline(&mut self, mark: char) -> Read<String> {
+        let start = self.at;
         let mut out = String::new();
         if !self.eat_newline() && self.here().is_none() {
             return self.error_end(format!("unexpected EOF; expected '{}'", mark.to_string().repeat(3)));
@@ -513,7 +526,7 @@ impl Reader<'_> {
             match self.next() {
                 None if mark == '"' => return self.error_end("unexpected EOF; expected '\"\"\"'"),
                 None => return self.error_end("unexpected EOF; expected \"'''\""),
-                Some('\\') if mark == '"' => self.multiline_escape(&mut out)?,
+                Some('\\') if mark == '"' => self.multiline_escape(&mut out, start)?,
                 Some('\r') if self.here() == Some('\n') => {}
                 Some(c) => self.push(&mut out, c)?,
             }
@@ -532,7 +545,7 @@ impl Reader<'_> {
     }
 
     /// A backslash at the end of a line takes the line break and all space after it away.
-    fn multiline_escape(&mut self, out: &mut String) -> Read<()> {
+    fn multiline_escape(&mut self, out: &mut String, start: usize) -> Read<()> {
         let rest = &self.text[self.at..];
         let line = rest.split('\n').next().unwrap_or_default();
         if rest.len() > line.len() && line.trim_matches([' ', '\t', '\r']).is_empty() {
@@ -541,10 +554,10 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        self.escape(out)
+        self.escape(out, start)
     }
 
-    fn escape(&mut self, out: &mut String) -> Read<()> {
+    fn escape(&mut self, out: &mut String, start: usize) -> Read<()> {
         let c = self.next();
         out.push(match c {
             Some('b') => '\x08',
@@ -554,18 +567,19 @@ impl Reader<'_> {
             Some('r') => '\r',
             Some('"') => '"',
             Some('\\') => '\\',
-            Some('u') => self.unicode(4, "four", 'u')?,
-            Some('U') => self.unicode(8, "eight", 'U')?,
-            other => return self.error(format!("invalid escape: '\\{}'", other.unwrap_or('\0'))),
+            Some('u') => self.unicode(start, 4, "four", 'u')?,
+            Some('U') => self.unicode(start, 8, "eight", 'U')?,
+            other => return self.error(format!("invalid escape in string '\\{}'", other.unwrap_or('\0'))),
         });
         Ok(())
     }
 
-    fn unicode(&mut self, digits: usize, word: &str, letter: char) -> Read<char> {
+    /// The digits of an escape in the text that began at `string`.
+    fn unicode(&mut self, string: usize, digits: usize, word: &str, letter: char) -> Read<char> {
         let start = self.at;
         for _ in 0..digits {
             if !self.next().is_some_and(|c| c.is_ascii_hexdigit()) {
-                let found = quote(&self.text.as_bytes()[start..self.at]);
+                let found = quote(&self.text.as_bytes()[string..self.at]);
                 return self.error(format!("expected {word} hexadecimal digits after '\\{letter}', but got {found} instead"));
             }
         }
@@ -588,13 +602,17 @@ impl Reader<'_> {
         }
         self.at += text.len();
         let digits = text.trim_start_matches(['+', '-']);
-        let is_date = digits.len() > 4 && digits.len() == text.len() && (digits.as_bytes()[4] == b'-' || digits.contains(':'));
+        let begins_with_year = digits.len() > 4 && digits.as_bytes()[4] == b'-' && digits.as_bytes()[..4].iter().all(u8::is_ascii_digit);
+        let is_date = digits.len() == text.len() && (begins_with_year || digits.contains(':'));
         if is_date {
             return self.date(text);
         }
         let based = ["0x", "0o", "0b"].iter().any(|base| digits.starts_with(base));
         if based && digits.len() < text.len() {
             return self.error(format!("cannot use sign with non-decimal numbers: '{}'", &text[..text.len().min(3)]));
+        }
+        if based && let Some(message) = bad_base(digits) {
+            return self.error(message);
         }
         let float = !based && (digits == "inf" || digits == "nan" || digits.contains(['.', 'e', 'E']));
         if float { self.float(text) } else { self.integer(text) }
@@ -638,19 +656,41 @@ impl Reader<'_> {
         }
         match parse_float(&text.replace('_', "")) {
             Some(number) => Ok(Value::Float(number)),
+            None if text.parse::<f64>().is_ok() => self.error(format!("{text} is out of range for float64")),
             None => self.error(format!("Invalid float value: {}", quote(text.as_bytes()))),
         }
     }
 
     fn date(&mut self, text: &str) -> Read<Value> {
         let normal = text.replace('z', "Z").replace(['t', ' '], "T");
-        let layouts = ["2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02", "15:04:05.999999999"];
-        for layout in layouts {
-            if let Ok(moment) = sprig::date::parse(layout.as_bytes(), normal.as_bytes(), sprig::date::Zone::local()) {
+        // Upstream: what names no zone is told apart by a zone's name when it is written again.
+        let local = |name: &str| Zone::Fixed { name: name.to_owned(), offset: 0 };
+        let layouts = [
+            ("2006-01-02T15:04:05.999999999Z07:00", Zone::local()),
+            ("2006-01-02T15:04:05.999999999", local("datetime-local")),
+            ("2006-01-02", local("date-local")),
+            ("15:04:05.999999999", local("time-local")),
+        ];
+        for (layout, zone) in layouts {
+            if let Ok(moment) = sprig::date::parse(layout.as_bytes(), normal.as_bytes(), zone) {
                 return Ok(moment.value());
             }
         }
         self.error(format!("Invalid TOML Datetime: {}.", quote(text.as_bytes())))
+    }
+}
+
+/// What is wrong right after `0x`, `0o` or `0b`.
+fn bad_base(digits: &str) -> Option<String> {
+    let next = digits.chars().nth(2);
+    let (radix, name) = match digits.as_bytes()[1] {
+        b'x' => (16, "a hexidecimal"),
+        b'o' => (8, "an octal"),
+        _ => (2, "a binary"),
+    };
+    match next {
+        Some(c) if c.is_digit(radix) => None,
+        next => Some(format!("not {name} number: '{}{}'", &digits[..2], next.unwrap_or('\0'))),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use gotemplate::number::format_float;
 use gotemplate::{Failure, Kind, Str, Value};
+use sprig::date::Moment;
 
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 
@@ -187,8 +188,8 @@ impl Encoder {
             Value::Complex(..) => return Err(Fault::Text("unexpected type: complex128".into())),
             Value::Str(text) => self.text(quoted(text)),
             Value::Object(object) if object.kind() == Kind::Slice => self.array(value)?,
-            Value::Object(object) => match (object.json(), object.stringer(), object.basic()) {
-                (Some(Value::Str(time)), ..) if object.type_name() == "time.Time" => self.text(&*time),
+            Value::Object(object) => match (object.as_any().downcast_ref::<Moment>(), object.stringer(), object.basic()) {
+                (Some(moment), ..) => self.text(date(moment)),
                 (_, Some(text), _) => self.text(quoted(&text)),
                 (_, _, Some(basic)) => self.element(&basic)?,
                 _ => {}
@@ -243,6 +244,15 @@ fn split(entries: Entries) -> Result<(Entries, Entries), Fault> {
         if is_table(&value)? { tables.push((name, value)) } else { plain.push((name, value)) }
     }
     Ok((plain, tables))
+}
+
+fn date(moment: &Moment) -> Vec<u8> {
+    moment.format(match moment.zone_name().as_str() {
+        "datetime-local" => b"2006-01-02T15:04:05.999999999",
+        "date-local" => b"2006-01-02",
+        "time-local" => b"15:04:05.999999999",
+        _ => b"2006-01-02T15:04:05.999999999Z07:00",
+    })
 }
 
 fn float(number: f64) -> String {
