@@ -28,6 +28,9 @@ pub fn command() -> Command {
     ])
 }
 
+/// What a chart is told of the cluster that is not asked. Upstream: the API level that Helm is built with.
+const KUBE_VERSION: &str = "v1.37.0";
+
 pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::at_least(m, "helm template", "[NAME] [CHART]", 1)?;
     let mut this = read(m, settings, namespace_of(settings), DryRun::Client)?;
@@ -38,7 +41,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     if this.dry_run == DryRun::No {
         this.dry_run = DryRun::Client;
     }
-    let mut capabilities = Capabilities::default();
+    let mut capabilities = Capabilities { kube_version: kube_version(KUBE_VERSION)?, ..Capabilities::default() };
     if let Some(version) = m.value("kube-version").filter(|v| !v.is_empty()) {
         capabilities.kube_version = kube_version(version)?;
     }
