@@ -211,3 +211,8 @@ fn workloads() {
 fn describing() {
     compare("describing.lines", Namespaces::One);
 }
+
+#[test]
+fn newcomers() {
+    compare("newcomer.lines", Namespaces::One);
+}

@@ -23,6 +23,7 @@ pub struct Call {
     served: RefCell<Option<Rc<Served>>>,
     pub openapi: RefCell<std::collections::HashMap<String, Rc<Value>>>,
     pub failed: Cell<bool>,
+    warned: RefCell<std::collections::HashSet<String>>,
 }
 
 /// Where a command works.
@@ -35,7 +36,7 @@ pub struct Namespace {
 
 impl Call {
     pub fn new(flags: Flags, path: String) -> Self {
-        Self { flags, path, config: RefCell::default(), api: RefCell::default(), served: RefCell::default(), openapi: RefCell::default(), failed: Cell::new(false) }
+        Self { flags, path, config: RefCell::default(), api: RefCell::default(), served: RefCell::default(), openapi: RefCell::default(), failed: Cell::new(false), warned: RefCell::default() }
     }
 
     pub fn args(&self) -> &[String] {
@@ -91,7 +92,13 @@ impl Call {
 
     /// The resource that an argument names: `po`, `deployments.apps`, `deploy.v1.apps`, `Pod`.
     pub async fn resource(&self, word: &str) -> Outcome<Rc<Resource>> {
-        if let Some(found) = self.served().await?.resource(word) {
+        let served = self.served().await?;
+        if let Some(found) = served.resource(word) {
+            for other in served.others_of_short_name(word, &found) {
+                if self.warned.borrow_mut().insert(other.qualified()) {
+                    err(&format!("Warning: short name {word:?} could also match lower priority resource {}\n", other.qualified()));
+                }
+            }
             return Ok(found);
         }
         match self.served_now().await?.resource(word) {

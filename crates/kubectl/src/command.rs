@@ -175,7 +175,7 @@ impl Named {
 pub fn options(flags: &[&Flag]) -> String {
     let mut out = String::new();
     for flag in flags {
-        let short = flag.short.map_or_else(|| "    ".to_owned(), |s| format!("-{s}, "));
+        let short = flag.short.map_or_else(String::new, |s| format!("-{s}, "));
         let default = match flag.kind {
             Kind::Text => format!("'{}'", flag.default),
             Kind::Slice | Kind::Array => format!("[{}]", flag.default),

@@ -263,6 +263,15 @@ impl Served {
         }
     }
 
+    /// Resources of other groups that share the short name by which one was found.
+    // Upstream: client-go restmapper/shortcut.go warns of them.
+    pub fn others_of_short_name(&self, word: &str, found: &Resource) -> Vec<Rc<Resource>> {
+        if !found.short_names.iter().any(|s| s == word) || found.name == word || found.singular == word {
+            return Vec::new();
+        }
+        self.preferred().into_iter().filter(|r| r.short_names.iter().any(|s| s == word) && r.qualified() != found.qualified()).collect()
+    }
+
     /// A full name wins over a short one, the order of the server decides among equals.
     fn matching(&self, name: &str, here: impl Fn(&Resource) -> bool) -> Option<Rc<Resource>> {
         let lower = name.to_lowercase();

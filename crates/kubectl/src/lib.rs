@@ -55,6 +55,13 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
         out(":4\n");
         return Ok(ExitCode::SUCCESS);
     }
+    // `help get` is `get --help`.
+    let mut args = args.to_vec();
+    if args.first().is_some_and(|first| first == "help") {
+        args.remove(0);
+        args.push("--help".into());
+    }
+    let args = &args[..];
     let named = command::find(&commands::ROOT, args).map_err(|unknown| match commands::plugin::find(args) {
         Some((program, used)) => commands::plugin::exec(&program, &args[used..]),
         None => unknown,
@@ -68,8 +75,12 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
             out(&named.help());
             return Ok(ExitCode::SUCCESS);
         }
-        // Upstream: a group of commands shows its help as a complaint.
-        err(&named.help());
+        // Upstream: a group of commands shows its help as a complaint, but for rollout's.
+        if named.command.name == "rollout" {
+            out(&named.help());
+        } else {
+            err(&named.help());
+        }
         return Ok(ExitCode::FAILURE);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Failure::Text(format!("the asynchronous runtime did not start: {e}")))?;

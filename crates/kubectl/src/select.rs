@@ -333,6 +333,9 @@ impl Select {
         let single = named.len() == 1;
         let mut items = Vec::new();
         for (resource, name) in named {
+            if name.is_empty() {
+                return fail("resource name may not be empty");
+            }
             let namespace = self.namespace_of(&resource)?;
             let info = Info { resource, namespace, name, object: Value::Null, source: String::new() };
             items.push(if self.fetch == Fetch::No { Ok(info) } else { self.get(call, info).await });

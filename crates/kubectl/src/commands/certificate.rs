@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, out};
 use crate::command::{Command, EMPTY};
-use crate::failure::{Outcome, fail};
+use crate::failure::{Failure, Outcome, fail};
 use crate::files::FileFlags;
 use crate::flags::{Flag, yes_no};
 use crate::print::Printer;
@@ -46,10 +46,16 @@ async fn decide(call: &Call, kind: &str, done: &str, reason: &str, message: &str
     let words: Vec<String> = call.args().iter().map(|n| format!("certificatesigningrequests/{n}")).collect();
     let items = Select::of(call)?.latest().by(call, &words).await?.items;
     let mut printer = Printer::of_change(call, done)?;
-    let mut some = false;
+    let (mut some, mut faults) = (false, Vec::new());
     for item in items {
-        let info = item?;
         some = true;
+        let info = match item {
+            Ok(info) => info,
+            Err(e) => {
+                faults.push(e);
+                continue;
+            }
+        };
         if info.resource.kind != "CertificateSigningRequest" {
             return fail(format!("can only handle certificates.k8s.io/v1, Kind=CertificateSigningRequest objects, got {}", info.resource.kind));
         }
@@ -59,7 +65,7 @@ async fn decide(call: &Call, kind: &str, done: &str, reason: &str, message: &str
     if !some {
         say!("No resources found");
     }
-    Ok(())
+    Failure::many(faults)
 }
 
 async fn one(call: &Call, mut info: Info, kind: &str, reason: &str, message: &str) -> Outcome<Value> {

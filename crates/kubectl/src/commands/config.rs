@@ -421,7 +421,7 @@ async fn set(call: &Call) -> Outcome {
         return Ok(());
     }
     let config = loaded(call)?;
-    let Some((section, name, path)) = place(property, &config) else { return fail(format!("unable to locate path {}", property.replace('.', " "))) };
+    let Some((section, name, path)) = place(property, &config) else { return fail(format!("unable to parse {property} after [] at api.Config")) };
     let Some((last, above)) = path.split_last() else { return fail(format!("unable to locate path {property}")) };
     let mut shown: Value = match value.as_str() {
         "true" if last.contains("insecure") || last.contains("disable") => true.into(),
@@ -463,7 +463,7 @@ async fn unset(call: &Call) -> Outcome {
         say!("Property {property:?} unset.");
         return Ok(());
     }
-    let Some((section, name, path)) = place(property, &config) else { return fail(format!("unable to locate path {}", property.replace('.', " "))) };
+    let Some((section, name, path)) = place(property, &config) else { return fail(format!("unable to parse {property} after [] at api.Config")) };
     if !config.section(section).contains_key(&name) {
         return fail(format!("current map key `{name}` is invalid"));
     }

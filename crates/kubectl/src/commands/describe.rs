@@ -37,11 +37,14 @@ async fn run(call: &Call) -> Outcome {
             Err(e) => faults.push(e),
         }
     }
-    if infos.is_empty() && faults.len() == 1 && faults[0].is_not_found() && call.args().len() == 2 {
-        infos = beginning(call).await?;
-        if !infos.is_empty() {
-            faults.clear();
+    if faults.len() == 1 && faults[0].is_not_found() && call.args().len() == 2 {
+        infos = beginning(call).await.unwrap_or_default();
+        if infos.is_empty() {
+            // Upstream: who mistyped the namespace is told so; else the first fault is all there is to say.
+            let namespace = call.api().await?.get(&format!("/api/v1/namespaces/{}", escape(&call.namespace()?.name))).await;
+            return Err(namespace.err().filter(Failure::is_not_found).unwrap_or_else(|| faults.remove(0)));
         }
+        faults.clear();
     }
     let mut first = true;
     for info in &infos {

@@ -56,16 +56,10 @@ async fn run(call: &Call) -> Outcome {
         return raw(call).await;
     }
     check(call)?;
-    let human = is_human(call);
-    let printer = Printer::of_flags(call, print::GET)?;
     if flags.yes("watch") || flags.yes("watch-only") {
-        return watch_one(call, printer).await;
+        return watch_one(call).await;
     }
-    match printer {
-        Some(printer) => generic(call, printer).await,
-        None if human => table(call).await,
-        None => fail("no printer"),
-    }
+    if is_human(call) { table(call).await } else { generic(call).await }
 }
 
 fn is_human(call: &Call) -> bool {
@@ -88,7 +82,7 @@ fn check(call: &Call) -> Outcome {
         return fail(format!("--show-labels option cannot be used with {output} printer"));
     }
     if flags.yes("output-watch-events") && !watching {
-        return Err(call.usage("--output-watch-events option can only be used with --watch or --watch-only"));
+        return fail("--output-watch-events option can only be used with --watch or --watch-only");
     }
     Ok(())
 }
@@ -211,7 +205,7 @@ fn split(selected: Selected, ignore_not_found: bool) -> (Vec<Info>, Vec<Failure>
     (infos, faults)
 }
 
-async fn generic(call: &Call, mut printer: Printer) -> Outcome {
+async fn generic(call: &Call) -> Outcome {
     let selected = selection(call, false)?.by(call, call.args()).await?;
     let single = selected.single;
     let (mut infos, faults) = split(selected, call.flags.yes("ignore-not-found"));
@@ -221,6 +215,8 @@ async fn generic(call: &Call, mut printer: Printer) -> Outcome {
     if infos.is_empty() && call.flags.yes("ignore-not-found") {
         return Failure::many(faults);
     }
+    // Upstream: a form that cannot be had is said once the objects are there.
+    let Some(mut printer) = Printer::of_flags(call, print::GET)? else { return Ok(()) };
     let sort_by = call.flags.text("sort-by");
     if !sort_by.is_empty() && infos.len() > 1 {
         let mut objects: Vec<Value> = infos.iter_mut().map(|i| i.object.take()).collect();
@@ -234,9 +230,9 @@ async fn generic(call: &Call, mut printer: Printer) -> Outcome {
     Failure::many(faults)
 }
 
-async fn watch_one(call: &Call, mut printer: Option<Printer>) -> Outcome {
+async fn watch_one(call: &Call) -> Outcome {
     let flags = &call.flags;
-    let human = printer.is_none();
+    let human = is_human(call);
     let mut select = selection(call, human)?;
     select.single_type = true;
     select.whole_lists = true;
@@ -246,6 +242,7 @@ async fn watch_one(call: &Call, mut printer: Option<Printer>) -> Outcome {
     if infos.len() != 1 {
         return fail("watch is only supported on individual resources and resource collections - more than 1 resource was found");
     }
+    let mut printer = Printer::of_flags(call, print::GET)?;
     let info = infos.remove(0);
     let is_list = info.name.is_empty();
     let mut table = Table::new(TableOptions { with_namespace: flags.yes("all-namespaces") && info.resource.namespaced, kind: flags.yes("show-kind").then(|| kind_prefix(&info.resource)), ..table_options(call) });

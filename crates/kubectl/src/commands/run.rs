@@ -73,6 +73,9 @@ pub fn overridden(object: Value, text: &str, kind: &str) -> Outcome<Value> {
 fn check(call: &Call, dry: DryRun) -> Outcome {
     let flags = &call.flags;
     let image = flags.text("image");
+    if image.is_empty() {
+        return fail("--image is required");
+    }
     if image.contains(char::is_whitespace) || image.is_empty() || image.chars().any(char::is_uppercase) && !image.contains('/') {
         return fail(format!("Invalid image name {image:?}: invalid reference format"));
     }

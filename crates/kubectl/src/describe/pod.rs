@@ -338,7 +338,11 @@ fn environment(w: &mut Writer, container: &Value, pod: Option<&Value>) {
 }
 
 /// A pod's own field, as the downward API gives it.
+// Upstream: ExtractFieldPathAsString knows metadata alone.
 fn field(pod: &Value, path: &str) -> String {
+    if !path.starts_with("metadata.") {
+        return String::new();
+    }
     if let Some((map, key)) = path.strip_suffix("']").and_then(|p| p.split_once("['")) {
         let parts: Vec<&str> = map.split('.').collect();
         return text(&crate::workload::at(pod, &parts)[key]);

@@ -86,6 +86,10 @@ pub fn build(folder: &Path) -> Outcome<Vec<Value>> {
     if folder.to_string_lossy().contains("://") {
         return fail(format!("{}: remote kustomizations are not fetched; clone the repository and name the folder", folder.display()));
     }
+    if !folder.exists() {
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        return fail(format!("must build at directory: not a valid directory: evalsymlink failure on '{}' : lstat {}: no such file or directory", folder.display(), absolute.display()));
+    }
     let mut items = load(folder, 0)?;
     names::add_hashes(&mut items);
     names::fix_references(&mut items);

@@ -78,7 +78,7 @@ impl Printer {
         if format.starts_with("jsonpath") && argument.is_some() && !template.is_empty() {
             return Err(no_printer(&output, allowed));
         }
-        let argument = argument.or_else(|| Some(template).filter(|t| !t.is_empty()));
+        let argument = argument.filter(|a| !a.is_empty()).or_else(|| Some(template).filter(|t| !t.is_empty()));
         let allow_missing = flags.yes("allow-missing-template-keys");
         let form = Self::form(&format, argument, flags.yes("no-headers"), allow_missing)?;
         Ok(Some(Self { form, allow_missing, keep_managed: flags.yes("show-managed-fields"), operation: String::new(), printed: 0, headers: true }))

@@ -9,7 +9,7 @@ use crate::client::MERGE_PATCH;
 use crate::command::{Command, EMPTY};
 use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, yes_no};
-use crate::print::{BASIC, DryRun, Printer, dry_run_suffix};
+use crate::print::{BASIC, DryRun, Printer};
 use crate::select::{Info, Select};
 use crate::{global, run};
 
@@ -183,8 +183,8 @@ async fn one(call: &Call, mut info: Info, add: &[Taint], remove: &[Taint], chang
         }
         info.object = change.patch(call, &info, MERGE_PATCH, &patch).await?;
     }
-    let operation = format!("{done}{}", dry_run_suffix(change.dry));
-    let mut printer = Printer::of_flags(call, BASIC)?.unwrap_or_else(|| Printer::named(&operation));
+    // Upstream: taints do not say when they are a dry run.
+    let mut printer = Printer::of_flags(call, BASIC)?.unwrap_or_else(|| Printer::named(done));
     out(&printer.print(&info.object)?);
     Ok(())
 }
