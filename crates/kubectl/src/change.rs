@@ -62,7 +62,8 @@ impl Change {
     }
 
     pub async fn create(&self, call: &Call, info: &Info) -> Outcome<Value> {
-        call.api().await?.post(&self.query(&info.resource.collection(&info.namespace)), &info.object).await
+        let made = call.api().await?.post(&self.query(&info.resource.collection(&info.namespace)), &info.object).await;
+        hinted(call, info, made).await
     }
 
     /// Writes the whole object over what is there, whatever its revision.
@@ -72,7 +73,8 @@ impl Change {
             let now = call.api().await?.get(&info.path()).await?;
             object["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
         }
-        call.api().await?.put(&self.query(&sub_path(call, info)), &object).await
+        let replaced = call.api().await?.put(&self.query(&sub_path(call, info)), &object).await;
+        hinted(call, info, replaced).await
     }
 
     pub fn managed_by(self, manager: &str) -> Self {
@@ -81,11 +83,19 @@ impl Change {
 
     /// The same, with the server's validation of fields.
     pub async fn patch_checked(&self, call: &Call, info: &Info, kind: &str, patch: &Value) -> Outcome<Value> {
-        call.api().await?.patch(&self.query(&sub_path(call, info)), kind, patch).await
+        let patched = call.api().await?.patch(&self.query(&sub_path(call, info)), kind, patch).await;
+        hinted(call, info, patched).await
     }
 
     pub async fn patch(&self, call: &Call, info: &Info, kind: &str, patch: &Value) -> Outcome<Value> {
         call.api().await?.patch(&self.plain_query(&sub_path(call, info)), kind, patch).await
+    }
+}
+
+async fn hinted(call: &Call, info: &Info, answer: Outcome<Value>) -> Outcome<Value> {
+    match answer {
+        Err(failure) => Err(crate::hints::with_hints(call, info, failure).await),
+        ok => ok,
     }
 }
 

@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod flags;
 mod global;
+mod hints;
 mod kubeconfig;
 mod kustomize;
 mod openapi;
