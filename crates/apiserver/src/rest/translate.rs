@@ -177,6 +177,8 @@ async fn inputs(from_client: &mut SplitStream<Socket>, streams: &Streams, writer
     while let Some(Ok(message)) = from_client.next().await {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
+            // Upstream takes either; the Python client sends what was given as text so.
+            Message::Text(text) => Bytes::from(text),
             Message::Close(_) => return,
             _ => continue,
         };
