@@ -84,10 +84,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     let (parts, body) = request.into_parts();
     let (user, seat) = match enter(&server, &peer, &parts, &info, &query, seen).await {
         Ok(entered) => entered,
-        Err(refusal) => {
-            drain(body).await;
-            return refusal;
-        }
+        Err(refusal) => return refusal,
     };
     let request = Request::from_parts(parts, body);
     if let Some(remote) = server.aggregator.route(&server.store, &path) {
@@ -148,20 +145,6 @@ async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, inf
     }
     authorize(server, &user, info, &request.uri, seen).await?;
     Ok((user, seat))
-}
-
-/// Reads what is left of a refused request's body: a client that still sends would miss the answer.
-///
-/// Upstream: Go's server reads up to 256 KiB of it.
-async fn drain(mut body: Incoming) {
-    let ends = tokio::time::Instant::now() + Duration::from_secs(1);
-    let mut left = 256usize << 10;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(ends, body.frame()).await {
-        left = match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(left) => left,
-            None => return,
-        };
-    }
 }
 
 /// What is no segment of a path names nothing, and no key of the store is made of it (CVE-2022-3162).

@@ -100,9 +100,7 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
             let (body, left) = lent::lend(body);
             let body = body.map_err(handler::BodyError::from).boxed_unsync();
             let answer = handler::handle(server, peer, Request::from_parts(parts, body)).await;
-            if is_http2 {
-                left.read().await;
-            }
+            left.read().await;
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
