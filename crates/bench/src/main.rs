@@ -10,9 +10,13 @@ mod scale;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+
+/// From the end of the start to what counts as idle.
+const REST: Duration = Duration::from_secs(3);
 
 #[derive(Parser)]
 struct Args {
@@ -69,6 +73,8 @@ async fn main() -> Result<()> {
 
 async fn measure(cluster: &cluster::Cluster, runs: usize, rows: &mut Vec<table::Row>) -> Result<()> {
     let client = client::from_kubeconfig(&cluster.kubeconfig()).await?;
+    // Idle is who has had nothing to do for a while: what starting took goes back within a second.
+    tokio::time::sleep(REST).await;
     let idle = cluster.idle_memory()?;
     rows.push(table::Row::text("memory of the knarr process, idle (RSS)", table::mebibytes(idle), "60 MiB"));
     let mut bare = floor::bare_calls(cluster, runs).await?;
