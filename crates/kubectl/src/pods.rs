@@ -10,7 +10,7 @@ use crate::client::with_query;
 use crate::complain;
 use crate::failure::{Failure, Outcome, fail};
 use crate::select::{Info, Select};
-use crate::workload;
+use crate::{watch, workload};
 
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
@@ -32,21 +32,24 @@ pub async fn of_object(call: &Call, info: &Info, limit: Duration) -> Outcome<Val
     let selector = workload::selector_text(&info.object).map_err(|_| Failure::Text(format!("cannot attach to {}: selector could not be determined", info.resource.kind)))?;
     let path = with_query(&format!("/api/v1/namespaces/{}/pods", info.namespace), &[("labelSelector", &selector)]);
     let find = async {
+        let api = call.api().await?;
         loop {
-            let list = call.api().await?.get(&path).await?;
+            let list = api.get(&path).await?;
             let mut pods: Vec<Value> = list["items"].as_array().cloned().unwrap_or_default();
-            if pods.is_empty() {
-                // Nothing says when a workload's first pod comes but the list itself.
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                continue;
+            if !pods.is_empty() {
+                pods.sort_by_key(rank);
+                return Ok(pods.remove(0));
             }
-            pods.sort_by_key(rank);
-            return Ok(pods.remove(0));
+            let revision = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+            let mut events = watch::open(&api, &with_query(&path, &[("watch", "true"), ("resourceVersion", revision)]), "application/json").await?;
+            if events.next().await?.is_none() {
+                return fail("watch closed before UntilWithoutRetry timeout");
+            }
         }
     };
     match tokio::time::timeout(limit, find).await {
         Ok(found) => found,
-        Err(_) => fail(format!("timed out waiting for the condition: no pods of {}", info.object_name())),
+        Err(_) => fail("timed out waiting for the condition"),
     }
 }
 

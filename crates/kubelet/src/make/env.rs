@@ -174,23 +174,7 @@ pub fn metadata_field(pod: &Pod, path: &str) -> Result<String, String> {
 
 /// `key="escaped"` lines in key order, without a last newline. Upstream: pkg/fieldpath, FormatMap (Go's %q).
 fn format_map(map: Option<&BTreeMap<String, String>>) -> String {
-    let quoted = |value: &str| {
-        let mut out = String::from('"');
-        for c in value.chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-                c => out.push(c),
-            }
-        }
-        out.push('"');
-        out
-    };
-    map.into_iter().flatten().map(|(k, v)| format!("{k}={}", quoted(v))).collect::<Vec<_>>().join("\n")
+    map.into_iter().flatten().map(|(k, v)| format!("{k}={}", gotemplate::text::quote(v.as_bytes()))).collect::<Vec<_>>().join("\n")
 }
 
 /// Docker-links style variables of the namespace's services and of `default/kubernetes`.
