@@ -13,7 +13,6 @@ use cel::{Decl, DeclKind, Env, Program, Type, Value as CelValue, Vars};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::duration;
 
 const GROUP: &str = "apiserver.config.k8s.io";
 /// Upstream: more conditions than this are refused.
@@ -231,7 +230,7 @@ impl WebhookSection {
             let at = path.child(field);
             match text.as_deref().or(usual) {
                 None | Some("0" | "0s") => errors.push(FieldError::required(&at, "")),
-                Some(text) => match duration(text) {
+                Some(text) => match gotime::at_least_zero(text) {
                     Some(time) => return time,
                     None => errors.push(FieldError::invalid(&at, text, "must be > 0s")),
                 },

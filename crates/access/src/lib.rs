@@ -6,7 +6,6 @@
 pub mod authorization;
 pub mod bootstrap;
 pub mod configuration;
-mod duration;
 mod expressions;
 pub mod issuer;
 pub mod jwt;
@@ -16,7 +15,6 @@ mod request_header;
 mod token_file;
 mod user;
 
-pub use duration::duration;
 pub use issuer::Issuer;
 pub use request_header::RequestHeader;
 pub use token_file::TokenFile;

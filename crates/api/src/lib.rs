@@ -1,10 +1,13 @@
-//! The vocabulary of the API: resource names and keys, metadata access, selectors, field errors, `Status`.
+//! The vocabulary of the API: what requests say, resource names and keys, metadata access, selectors, field errors, `Status`.
 //!
 //! Knows no resource in particular and does no IO. Everything here is a plain value.
 
+pub mod cursor;
 pub mod field;
 pub mod meta;
 pub mod names;
+pub mod query;
+pub mod request;
 pub mod resource;
 pub mod selector;
 pub mod status;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use policy::audit::{Level, Policy, Request, Verdict};
 use serde_json::{Value, json};
 
-use crate::info::Info;
+use api::request::Info;
 use crate::respond::Body;
 use crate::user::User;
 pub use file::AuditLog;

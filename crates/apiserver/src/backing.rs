@@ -9,8 +9,8 @@ use serde_json::Value;
 use store::{DEFAULT_HISTORY_BYTES, DiskOptions, EtcdOptions, Layout, Stamped, Store};
 
 use crate::config::{Config, EtcdConfig};
-use crate::info::Info;
-use crate::query::Query;
+use api::request::Info;
+use api::query::Query;
 use crate::server::StartError;
 use crate::{encryption, object};
 

@@ -9,8 +9,8 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use crate::admission::notes::Notes;
-use crate::info::Info;
-use crate::query::Query;
+use api::request::Info;
+use api::query::Query;
 use crate::registry::Served;
 use crate::respond::Accept;
 use crate::rest::{Call, create, update};

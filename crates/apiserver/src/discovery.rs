@@ -12,7 +12,7 @@ use sha2::Digest;
 use api::ApiError;
 
 use crate::handler::{Incoming, not_found};
-use crate::query::Query;
+use api::query::Query;
 use crate::registry::{Registry, Served};
 use crate::respond::{self, Body};
 use crate::server::Server;

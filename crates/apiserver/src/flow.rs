@@ -17,9 +17,9 @@ use policy::flow::{self, Flows, Request};
 use store::{Range, Store};
 
 use crate::derived::Derived;
-use crate::info::Info;
+use api::request::Info;
 use crate::object;
-use crate::query::Query;
+use api::query::Query;
 use crate::respond::{self, Body};
 use crate::server::Server;
 use crate::user::User;

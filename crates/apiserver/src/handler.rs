@@ -15,8 +15,8 @@ use crate::aggregate;
 use crate::auth::authenticate::Peer;
 use crate::auth::authorize::{Attributes, Decision};
 use crate::flow::{self, Seat};
-use crate::info::{Info, segment_fault};
-use crate::query::Query;
+use api::request::{Info, segment_fault};
+use api::query::Query;
 use crate::respond::{self, Accept, Body};
 use crate::seen::Seen;
 use crate::rest::{self, Call, connect, review};
@@ -291,7 +291,7 @@ async fn impersonated(server: &Server, user: User, headers: &HeaderMap) -> Resul
     other.uid = uids.into_iter().next().unwrap_or_default();
     for (header, value) in headers {
         if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
-            let key = crate::query::decode(key, false);
+            let key = api::query::decode(key);
             may(&format!("userextras/{key}"), "", value.to_str().unwrap_or_default(), "authentication.k8s.io").await?;
             other.extra.entry(key).or_default().push(value.to_str().unwrap_or_default().to_owned());
         }

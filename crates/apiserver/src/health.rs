@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::query::Query;
+use api::query::Query;
 use crate::respond::{self, Body};
 use crate::server::Server;
 

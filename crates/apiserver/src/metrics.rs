@@ -8,7 +8,7 @@ use std::time::Duration;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::health;
-use crate::info::Info;
+use api::request::Info;
 use crate::server::Server;
 
 pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -59,7 +59,7 @@ pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
 
 /// Go's durations, or any text with numbers and words of time in it.
 pub(crate) fn duration(text: &str) -> Result<i64, String> {
-    if let Some(nanos) = time::duration(text) {
+    if let Ok(nanos) = gotime::parse(text) {
         return Ok(nanos);
     }
     let (mut total, mut found) = (0i64, false);

@@ -39,7 +39,7 @@ impl Found<'_> {
                 };
                 let pattern = if target.is_some() { args.first() } else { args.get(1) };
                 let bad = match function.as_str() {
-                    "duration" => literal(args.first()).filter(|(s, _)| time::duration(s).is_none()),
+                    "duration" => literal(args.first()).filter(|(s, _)| gotime::parse(s).is_err()),
                     "timestamp" => literal(args.first()).filter(|(s, _)| time::timestamp(s).is_none()),
                     "matches" => literal(pattern).filter(|(s, _)| go_regex::compile(s).is_err()),
                     _ => None,

@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
             (Of::Quantity, Value::String(s)) => own(scalar::quantity(&s)),
             (Of::Time, Value::String(s)) => own(scalar::time(&s)),
             (Of::MicroTime, Value::String(s)) => own(scalar::micro_time(&s)),
-            (Of::Duration, Value::String(s)) => own(scalar::duration(&s).map(scalar::print_duration)),
+            (Of::Duration, Value::String(s)) => own(gotime::parse(&s).map(gotime::shown)),
             (Of::Bytes, Value::String(s)) => own(scalar::bytes(&s)),
             (of, value) => Err(self.mismatch(&value, &go_type(of))),
         }

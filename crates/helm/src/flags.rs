@@ -93,35 +93,10 @@ pub fn at_most<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) -> 
     Err(Failure::new(format!("{path:?} accepts at most {count} {plural}\n\nUsage:  {path} {usage} [flags]")))
 }
 
-/// A Go duration: `5m0s`, `1h30m`, `300ms`, `90s`.
+/// A Go duration: `5m0s`, `1h30m`, `300ms`, `90s`; a negative one is none at all.
 pub fn duration(text: &str) -> Outcome<std::time::Duration> {
-    let wrong = || Failure::new(format!("time: invalid duration {text:?}"));
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Ok(std::time::Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return Err(wrong());
-    }
-    let mut seconds = 0f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let amount: f64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        seconds += amount
-            * match &rest[..unit_end] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return Err(wrong()),
-            };
-        rest = &rest[unit_end..];
-    }
-    std::time::Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    let nanos = gotime::parse(text).map_err(Failure::new)?;
+    Ok(std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()))
 }
 
 pub fn timeout(m: &ArgMatches) -> Outcome<std::time::Duration> {

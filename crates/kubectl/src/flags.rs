@@ -101,40 +101,9 @@ fn parse_int(text: &str) -> Result<i64, &'static str> {
     text.trim_start_matches('+').parse().map_err(|_| "value out of range")
 }
 
-/// Go's durations: `1h30m`, `1.5s`, `-2ms`, `0`.
+/// Seconds of one of Go's durations: `1h30m`, `1.5s`, `-2ms`, `0`.
 pub fn parse_duration(text: &str) -> Result<f64, String> {
-    let invalid = || format!("time: invalid duration {text:?}");
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Ok(0.0);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let len = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..len].parse().map_err(|_| invalid())?;
-        rest = &rest[len..];
-        let len = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = &rest[..len];
-        rest = &rest[len..];
-        seconds += number
-            * match unit {
-                "" => return Err(format!("time: missing unit in duration {text:?}")),
-                "ns" => 1e-9,
-                "us" | "µs" | "μs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                other => return Err(format!("time: unknown unit {other:?} in duration {text:?}")),
-            };
-    }
-    Ok(sign * seconds)
+    gotime::parse(text).map(|nanos| nanos as f64 / 1e9)
 }
 
 /// What a command line said.

@@ -64,21 +64,9 @@ pub fn oid(arcs: &[u64]) -> Vec<u8> {
 /// A moment in seconds since 1970: in the short form until 2049.
 pub fn time(seconds: i64) -> Vec<u8> {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = gotime::calendar::date_of(days);
     let clock = format!("{month:02}{day:02}{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60);
     if (1950..2050).contains(&year) { tagged(0x17, format!("{:02}{clock}", year % 100).as_bytes()) } else { tagged(0x18, format!("{year:04}{clock}").as_bytes()) }
-}
-
-/// Year, month and day of a day since 1970, by the proleptic Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * month_index + 2) / 5 + 1, if month_index < 10 { month_index + 3 } else { month_index - 9 });
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ fn plan_start(o: &Observed<'_>, one: &SpecContainer, plan: &mut Plan, held: &mut
         if let Some(until) = Backoff::until(series, ended, o.now, BackoffTimings::default()) {
             plan.wake_at(until);
             let delay = series.map_or(SignedDuration::ZERO, |s| s.delay);
-            let message = format!("back-off {} restarting failed container={name} pod={}", go_duration(delay), format_pod(o.pod));
+            let message = format!("back-off {} restarting failed container={name} pod={}", gotime::shown(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)), format_pod(o.pod));
             held.insert(name.into(), Waiting { reason: "CrashLoopBackOff".into(), message, not_before: Some(until) });
             return;
         }
@@ -218,10 +218,4 @@ pub(crate) fn format_pod(pod: &Pod) -> String {
     let meta = &pod.metadata;
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     format!("{}_{}({})", part(&meta.name), part(&meta.namespace), part(&meta.uid))
-}
-
-/// `10s`, `1m20s`, `5m0s`.
-fn go_duration(delay: SignedDuration) -> String {
-    let seconds = delay.as_secs();
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::merge::{self, Known};
 use crate::handler::Incoming;
 use crate::object;
-use crate::query::Query;
+use api::query::Query;
 use crate::respond::{self, Body};
 use crate::server::Server;
 

@@ -10,7 +10,7 @@ use store::{Range, Store};
 use super::node;
 use super::webhook_authorizer::WebhookAuthorizer;
 use crate::derived::Derived;
-use crate::info::Info;
+use api::request::Info;
 use crate::object;
 use crate::user::User;
 use crate::webhook::Services;

@@ -214,7 +214,7 @@ fn plugin(section: KmsSection, path: &Path, plugins: &mut Vec<String>, errors: &
         wrong("cachesize", "", "cachesize is not supported in v2".into());
     }
     // Upstream: three seconds where nothing is said.
-    let timeout = access::duration(section.timeout.as_deref().unwrap_or("3s")).filter(|t| !t.is_zero()).unwrap_or_else(|| {
+    let timeout = gotime::at_least_zero(section.timeout.as_deref().unwrap_or("3s")).filter(|t| !t.is_zero()).unwrap_or_else(|| {
         wrong("timeout", section.timeout.as_deref().unwrap_or_default(), "timeout should be a positive value".into());
         Duration::ZERO
     });

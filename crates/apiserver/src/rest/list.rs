@@ -1,8 +1,7 @@
 //! Lists: a header, the stored slices, a footer.
 
 use api::ApiError;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use api::cursor::Cursor;
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -81,7 +80,7 @@ fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
         if !matches!(call.query.get("resourceVersion"), "" | "0") {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let (revision, start) = parse_token(token)?;
+        let Cursor { revision, start } = Cursor::parse(token)?;
         if revision == 0 {
             return Ok((store.view().table(call.served.table), Some(start)));
         }
@@ -129,7 +128,7 @@ pub async fn page(call: &Call) -> Result<Page, ApiError> {
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), range.revision().to_string().into());
     if let Some(next) = matching.next() {
-        metadata.insert("continue".into(), token(range.revision(), &next.key).into());
+        metadata.insert("continue".into(), Cursor { revision: range.revision(), start: next.key.to_string() }.token().into());
         if selection.is_everything() {
             metadata.insert("remainingItemCount".into(), (1 + matching.count()).into());
         }
@@ -145,7 +144,7 @@ async fn converted_page(call: &Call, selection: &Selection, range: &Range, start
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), range.revision().to_string().into());
     if let Some(next) = matching.next() {
-        metadata.insert("continue".into(), token(range.revision(), &next.key).into());
+        metadata.insert("continue".into(), Cursor { revision: range.revision(), start: next.key.to_string() }.token().into());
     }
     Ok(Page { records, metadata })
 }
@@ -155,18 +154,6 @@ fn protobuf(call: &Call, page: &Page) -> Result<Response<Body>, ApiError> {
     let items = page.records.iter().map(|r| &crate::wire::record_message(r)[..]);
     let bytes = codec::list_envelope(&resource.api_version(), &resource.list_kind, &Value::Object(page.metadata.clone()), items).map_err(ApiError::internal)?;
     Ok(respond::respond(StatusCode::OK, respond::PROTOBUF, respond::full(bytes)))
-}
-
-fn token(revision: u64, start: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string())
-}
-
-fn parse_token(token: &str) -> Result<(u64, String), ApiError> {
-    let bad = || ApiError::bad_request("continue key is not valid");
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| bad())?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
-    let start = value["start"].as_str().filter(|s| !s.is_empty() && !s.contains("..")).ok_or_else(bad)?;
-    Ok((value["rv"].as_u64().ok_or_else(bad)?, start.to_owned()))
 }
 
 fn stream(call: &Call, page: Page) -> Response<Body> {

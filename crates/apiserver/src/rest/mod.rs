@@ -26,9 +26,9 @@ use store::Record;
 
 use crate::admission::notes::Notes;
 use crate::custom;
-use crate::info::Info;
+use api::request::Info;
 use crate::object;
-use crate::query::Query;
+use api::query::Query;
 use crate::registry::Served;
 use crate::respond::{self, Accept, Body, Form, View};
 use crate::server::Server;

@@ -52,7 +52,7 @@ impl Target {
 
     /// The whole address, with the time the caller waits as upstream tells it.
     pub fn url(&self, seconds: u64) -> String {
-        format!("https://{}{}?timeout={}", self.authority, self.path, duration(seconds))
+        format!("https://{}{}?timeout={}", self.authority, self.path, gotime::shown(i64::try_from(seconds).unwrap_or_default().saturating_mul(1_000_000_000)))
     }
 }
 
@@ -67,11 +67,6 @@ fn path_of(path: &str) -> String {
         }
     }
     format!("/{}", kept.join("/"))
-}
-
-/// Go's form of a duration of whole seconds.
-fn duration(seconds: u64) -> String {
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
 }
 
 #[cfg(test)]

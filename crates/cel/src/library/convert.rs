@@ -109,7 +109,7 @@ fn to_duration<'a>(a: &[V<'a>]) -> Evaluated<'a> {
     match &a[0] {
         V::Duration(_) => Ok(a[0].clone()),
         V::Int(i) => Ok(V::Duration(*i)),
-        V::String(s) => time::duration(s).map_or_else(|| cannot(&a[0], &Type::Duration), |d| Ok(V::Duration(d))),
+        V::String(s) => gotime::parse(s).map_or_else(|_| cannot(&a[0], &Type::Duration), |d| Ok(V::Duration(d))),
         _ => mismatch(),
     }
 }

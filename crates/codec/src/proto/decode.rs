@@ -115,7 +115,7 @@ fn one(piece: Piece, of: &Of, depth: usize) -> Result<Value, DecodeError> {
             _ => Value::from(inner(piece, 3)?.map_or(Ok(""), Piece::text)?),
         },
         Of::Time | Of::MicroTime => time(piece, matches!(of, Of::MicroTime))?,
-        Of::Duration => Value::from(scalar::print_duration(inner(piece, 1)?.map_or(Ok(0), Piece::number)? as i64)),
+        Of::Duration => Value::from(gotime::shown(inner(piece, 1)?.map_or(Ok(0), Piece::number)? as i64)),
         Of::Fields | Of::Raw | Of::JsonText => raw(inner(piece, 1)?.map_or(Ok(&[][..]), Piece::bytes)?, depth)?,
         Of::Json => Value::Null,
     })

@@ -72,7 +72,7 @@ fn one(out: &mut Vec<u8>, number: u16, value: &Value, of: &Of) -> Written {
             Ok(())
         })?,
         Of::Duration => put_message(out, number, |out| {
-            put_number(out, 1, scalar::duration(text(value)?).map_err(|_| bad("", "a duration"))? as u64);
+            put_number(out, 1, gotime::parse(text(value)?).map_err(|_| bad("", "a duration"))? as u64);
             Ok(())
         })?,
         Of::Fields | Of::Raw | Of::JsonText => put_message(out, number, |out| {

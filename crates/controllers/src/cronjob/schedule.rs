@@ -40,7 +40,9 @@ pub(crate) fn parse(text: &str) -> Result<Schedule, String> {
         other => other,
     };
     if let Some(every) = plain.strip_prefix("@every ") {
-        return duration(every).map(Schedule::Every).ok_or_else(|| format!("failed to parse duration {text}"));
+        // Whole seconds, at least one. Upstream: `Every` in robfig/cron constantdelay.go.
+        let nanos = gotime::parse(every).map_err(|error| format!("failed to parse duration {text}: {error}"))?;
+        return Ok(Schedule::Every(Duration::from_secs(u64::try_from(nanos / 1_000_000_000).unwrap_or_default().max(1))));
     }
     let parts: Vec<&str> = plain.split_whitespace().collect();
     let [minutes, hours, days, months, weekdays] = parts.as_slice() else {
@@ -83,27 +85,6 @@ fn field(text: &str, least: u32, most: u32, names: &[&str], first_name: u32) -> 
         }
     }
     Ok(bits)
-}
-
-/// Go's durations: `1h30m`, `90s`. Whole seconds, at least one.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut number) = (0f64, String::new());
-    let mut rest = text.trim().chars().peekable();
-    while let Some(c) = rest.next() {
-        if c.is_ascii_digit() || c == '.' {
-            number.push(c);
-            continue;
-        }
-        let unit = match c {
-            'h' => 3600.0,
-            'm' if rest.next_if_eq(&'s').is_some() => 0.001,
-            'm' => 60.0,
-            's' => 1.0,
-            _ => return None,
-        };
-        total += std::mem::take(&mut number).parse::<f64>().ok()? * unit;
-    }
-    (number.is_empty() && total.is_finite() && total > 0.0 && total < 1e9).then(|| Duration::from_secs((total as u64).max(1)))
 }
 
 impl Schedule {

@@ -131,7 +131,7 @@ fn duration(text: &str) -> Result<String, String> {
 }
 
 fn api_duration(text: &str) -> Result<Duration, String> {
-    access::duration(text).ok_or_else(|| format!("{text:?} is no duration: write it like 30s or 2m0s"))
+    gotime::at_least_zero(text).ok_or_else(|| format!("{text:?} is no duration: write it like 30s or 2m0s"))
 }
 
 impl AccessArgs {

@@ -1,7 +1,5 @@
 //! Go's layouts, written as one reference moment: what each piece stands for, and formatting by them.
 
-use gotemplate::text::{decode_rune, runes};
-
 use super::time::Moment;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,24 +192,4 @@ fn fraction(nanos: u32, digits: usize, exact: bool, mark: u8) -> String {
         }
     }
     format!("{}{shown}", char::from(mark))
-}
-
-/// Upstream: the time package's own quoting, which escapes all that is not ASCII.
-pub fn quote(text: &[u8]) -> String {
-    let mut out = String::from("\"");
-    for (at, rune, width) in runes(text) {
-        if rune.is_ascii() && rune >= ' ' {
-            if matches!(rune, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(rune);
-        } else {
-            for byte in &text[at..at + width.max(1)] {
-                out.push_str(&format!("\\x{byte:02x}"));
-            }
-        }
-    }
-    debug_assert!(decode_rune(text).1 <= 4);
-    out.push('"');
-    out
 }

@@ -2,7 +2,6 @@
 //!
 //! Reads the clock and the machine's zone where Sprig does (`now`, `date`); all else follows from its arguments.
 
-pub mod duration;
 mod layout;
 mod parse;
 mod time;
@@ -46,7 +45,7 @@ pub fn register(f: &mut Functions) {
             Value::Int(gotemplate::IntType::Int64, seconds) => *seconds,
             _ => 0,
         };
-        Ok(Value::str(duration::shown(seconds.wrapping_mul(1_000_000_000))))
+        Ok(Value::str(gotime::shown(seconds.wrapping_mul(1_000_000_000))))
     });
     f.add("durationRound", A, |a| Ok(Value::str(rounded(nanos_of(&a[0])))));
 }
@@ -65,7 +64,7 @@ fn in_zone(layout: &[u8], value: &Value, zone: &str) -> Value {
 }
 
 fn modified(args: &[Value]) -> Result<Value, String> {
-    let nanos = duration::parse(&text(args, 0).text())?;
+    let nanos = gotime::parse(&text(args, 0).text())?;
     Ok(time::moment(&args[1]).unwrap_or_else(Moment::zero).add(nanos).value())
 }
 
@@ -73,12 +72,12 @@ fn ago(args: &[Value]) -> Outcome {
     let nanos = Moment::now().since(&moment_of(&args[0]));
     let second = 1_000_000_000;
     let rounded = (nanos.abs().saturating_add(second / 2) / second).saturating_mul(second);
-    Ok(Value::str(duration::shown(if nanos < 0 { -rounded } else { rounded })))
+    Ok(Value::str(gotime::shown(if nanos < 0 { -rounded } else { rounded })))
 }
 
 fn nanos_of(value: &Value) -> i64 {
     match value {
-        Value::Str(text) => duration::parse(&text.text()).unwrap_or(0),
+        Value::Str(text) => gotime::parse(&text.text()).unwrap_or(0),
         Value::Int(gotemplate::IntType::Int64, nanos) => *nanos,
         other => time::moment(other).map_or(0, |moment| Moment::now().since(&moment)),
     }

@@ -1,7 +1,10 @@
 //! Reading moments by a layout. Upstream: time.ParseInLocation, with its messages.
 
-use super::layout::{MONTHS, Offset, Piece, WEEKDAYS, next_piece, quote};
-use super::time::{Moment, Zone, days_of, is_leap};
+use gotime::calendar::days_of;
+use gotime::quote;
+
+use super::layout::{MONTHS, Offset, Piece, WEEKDAYS, next_piece};
+use super::time::{Moment, Zone, is_leap};
 
 #[derive(Default)]
 struct Fields {

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use gotemplate::{Kind, Method, Object, Signature, Str, Type, Value};
+use gotime::calendar::{date_of, days_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::duration;
 use super::layout::{self, MONTHS, WEEKDAYS};
 
 const NONE: Signature = Signature::fixed(&[]);
@@ -75,31 +75,8 @@ pub struct Moment {
     pub zone: Zone,
 }
 
-/// Days since 1970-01-01 of a date; months beyond 12 carry over.
-pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let year = year.saturating_add((month - 1).div_euclid(12));
-    let month = (month - 1).rem_euclid(12) + 1;
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year + day - 1 - 719_468
-}
-
 pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn date_of(days: i64) -> (i64, usize, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), usize::try_from(month).unwrap_or(1), day)
 }
 
 impl Moment {
@@ -144,7 +121,7 @@ impl Moment {
         let local = self.unix.saturating_add(self.offset());
         let (year, month, day) = date_of(local.div_euclid(86_400));
         let of_day = local.rem_euclid(86_400);
-        Civil { year, month, day, hour: of_day / 3600, minute: of_day / 60 % 60, second: of_day % 60 }
+        Civil { year, month: usize::try_from(month).unwrap_or(1), day, hour: of_day / 3600, minute: of_day / 60 % 60, second: of_day % 60 }
     }
 
     pub fn weekday(&self) -> usize {
@@ -292,7 +269,7 @@ impl Named {
     }
 
     fn duration(nanos: i64) -> Value {
-        Value::Object(Rc::new(Named { type_name: "time.Duration", number: nanos, shown: duration::shown(nanos) }))
+        Value::Object(Rc::new(Named { type_name: "time.Duration", number: nanos, shown: gotime::shown(nanos) }))
     }
 }
 

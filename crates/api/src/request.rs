@@ -38,7 +38,7 @@ impl Info {
             }
             _ => return plain(),
         };
-        let mut info = Self { is_resource: true, path: path.to_owned(), group: decode(group, false), version: decode(version, false), ..Self::default() };
+        let mut info = Self { is_resource: true, path: path.to_owned(), group: decode(group), version: decode(version), ..Self::default() };
         let watch_prefix = parts.first() == Some(&"watch") && parts.len() > 1;
         if watch_prefix {
             parts = &parts[1..];
@@ -48,7 +48,7 @@ impl Info {
         if matches!(info.verb, "list" | "watch" | "deletecollection") && info.name.is_empty() {
             // Upstream: a selector for one name is judged as a request for that name.
             let selector = query.get("fieldSelector");
-            if let Ok(selector) = api::selector::FieldSelector::parse(selector)
+            if let Ok(selector) = crate::selector::FieldSelector::parse(selector)
                 && let Some(name) = selector.exact("metadata.name")
                 && segment_fault(name).is_none()
             {
@@ -63,13 +63,13 @@ impl Info {
         if let ["namespaces", namespace, rest @ ..] = parts {
             // `/namespaces/x/status` and `/namespaces/x/finalize` are parts of the namespace itself.
             if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) {
-                self.namespace = decode(namespace, false);
+                self.namespace = decode(namespace);
                 parts = rest;
             } else {
-                self.namespace = decode(namespace, false);
+                self.namespace = decode(namespace);
             }
         }
-        let mut at = parts.iter().map(|p| decode(p, false));
+        let mut at = parts.iter().map(|p| decode(p));
         self.resource = at.next().unwrap_or_default();
         self.name = at.next().unwrap_or_default();
         self.subresource = at.next().unwrap_or_default();

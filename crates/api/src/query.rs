@@ -3,7 +3,9 @@
 use std::num::{IntErrorKind, ParseIntError};
 use std::time::Duration;
 
-use api::ApiError;
+use percent_encoding::percent_decode_str;
+
+use crate::ApiError;
 
 /// Pairs in the order given; the first value of a key counts, as in Go's `url.Values.Get`.
 #[derive(Debug, Clone, Default)]
@@ -11,9 +13,10 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     pub fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|p| !p.is_empty()).map(|pair| {
+        // Upstream: `ParseQuery` in Go's src/net/url, whose errors nobody reads.
+        let pairs = text.split('&').filter(|p| !p.is_empty() && !p.contains(';')).filter_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key, true), decode(value, true))
+            Some((unescape(key)?, unescape(value)?))
         });
         Self(pairs.collect())
     }
@@ -52,74 +55,25 @@ impl Query {
     pub fn timeout(&self) -> Result<Option<Duration>, ApiError> {
         match self.get("timeout") {
             "" => Ok(None),
-            text => match seconds(text) {
-                Ok(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok().filter(|d| !d.is_zero())),
-                Err(why) => Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {why} {text:?}"))),
+            text => match gotime::parse(text) {
+                Ok(nanos) => Ok(u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)),
+                Err(why) => Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - {why}"))),
             },
         }
     }
 }
 
-/// Seconds of a duration as Go writes it (`1h2m3.5s`), or what is wrong with it.
-fn seconds(text: &str) -> Result<f64, String> {
-    const INVALID: &str = "invalid duration";
-    let (sign, mut rest) = match text.as_bytes() {
-        [b'-', ..] => (-1.0, &text[1..]),
-        [b'+', ..] => (1.0, &text[1..]),
-        _ => (1.0, text),
-    };
-    if rest == "0" {
-        return Ok(0.0);
-    }
-    let mut sum = 0.0;
-    if rest.is_empty() {
-        return Err(INVALID.into());
-    }
-    while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(unit_at);
-        let number: f64 = number.parse().map_err(|_| INVALID.to_owned())?;
-        let next = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(next);
-        let scale = match unit {
-            "" => return Err("missing unit in duration".into()),
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            unit => return Err(format!("unknown unit {unit:?} in duration")),
-        };
-        sum += number * scale;
-        rest = tail;
-    }
-    // Upstream: nanoseconds in 63 bits.
-    if sum > i64::MAX as f64 / 1e9 { Err(INVALID.into()) } else { Ok(sign * sum) }
+/// A path's text without its percent signs.
+pub fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// Percent-decoding; a plus stands for a blank in queries only.
-pub fn decode(text: &str, plus: bool) -> String {
-    if !text.contains(['%', '+']) {
-        return text.to_owned();
-    }
+/// The same for a part of a query, where a plus stands for a blank; none where Go would drop the part.
+fn unescape(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = (byte == b'%').then(|| text.get(at + 1..at + 3).and_then(|h| u8::from_str_radix(h, 16).ok())).flatten();
-        match hex {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(if plus && byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let sound = bytes.iter().enumerate().all(|(at, byte)| *byte != b'%' || (hex(at + 1) && hex(at + 2)));
+    sound.then(|| decode(&text.replace('+', " ")))
 }
 
 #[cfg(test)]
@@ -136,8 +90,9 @@ mod tests {
 
     #[test]
     fn decodes_and_keeps_the_first() {
-        let query = super::Query::parse("a=b%2Cc&a=x&w=1&flag&bad=%zz+y");
-        assert_eq!((query.get("a"), query.get("bad"), query.get("none")), ("b,c", "%zz y", ""));
+        let query = super::Query::parse("a=b%2Cc&a=x&w=1&flag&c=%zz&d;e=1&blank=y+%2B");
+        assert_eq!((query.get("a"), query.get("blank"), query.get("none")), ("b,c", "y +", ""));
+        assert!(!query.has("c") && !query.has("d;e"), "what Go drops");
         assert!(query.flag("w") && query.flag("flag") && !query.flag("none"));
     }
 }
