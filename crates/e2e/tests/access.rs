@@ -352,6 +352,29 @@ fn webhooks_judge() {
     assert!(old.contains("ABAC is not served: write its rules as roles"), "{old}");
 }
 
+/// The pod `plain` runs in `default`, which enforces `baseline`; nothing holds in `kube-system`.
+fn labels_of_namespaces_are_judged(server: &ApiServer) {
+    let label = |namespace: &str, label: &str| server.kubectl(&format!("label namespace {namespace} --overwrite pod-security.kubernetes.io/{label}"));
+    let strict = label("default", "enforce=restricted");
+    for line in [
+        "Warning: existing pods in namespace \"default\" violate the new PodSecurity enforce level \"restricted:latest\"",
+        "Warning: plain: allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile",
+    ] {
+        assert!(strict.err.contains(line), "{}", strict.err);
+    }
+    strict.ok();
+    let older = label("default", "enforce-version=v1.21");
+    assert!(older.err.contains("Warning: plain: allowPrivilegeEscalation != false, runAsNonRoot != true, seccompProfile\n"), "{}", older.err);
+    older.ok();
+    assert_eq!(label("default", "enforce=baseline").err, "");
+    let wrong = label("default", "warn=strict").fails();
+    assert!(wrong.contains("The Namespace \"default\" is invalid: metadata.labels[pod-security.kubernetes.io/warn]: Invalid value: \"strict\": must be one of privileged, baseline, restricted"), "{wrong}");
+    let exempt = label("kube-system", "enforce=restricted");
+    assert!(exempt.err.contains("Warning: namespace \"kube-system\" is exempt from Pod Security, and the policy (enforce=restricted:latest) will be ignored"), "{}", exempt.err);
+    let made = server.kubectl_with("create -f -", &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "odd", "labels": {"pod-security.kubernetes.io/enforce-version": "1.30"}}}).to_string()).fails();
+    assert!(made.contains("must be \"latest\" or \"v1.x\""), "{made}");
+}
+
 #[test]
 fn admission_plug_ins_are_turned_on_and_off() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -393,6 +416,8 @@ fn admission_plug_ins_are_turned_on_and_off() {
     let admin = ["--cert", &server.pki("admin.crt"), "--key", &server.pki("admin.key")].map(str::to_owned);
     assert_eq!(server.post("/api/v1/namespaces/default/pods/plain/binding", &admin.each_ref().map(String::as_str), &binding).0, 201);
     assert_eq!(server.kubectl("get pod plain -o jsonpath={.metadata.labels}").ok(), "{\"topology.kubernetes.io/zone\":\"z1\"}");
+
+    labels_of_namespaces_are_judged(&server);
 
     for (flag, why) in [
         ("--enable-admission-plugins=Unheard", "enable-admission-plugins plugin \"Unheard\" is unknown"),

@@ -2,83 +2,126 @@
 //!
 //! Upstream: `k8s.io/pod-security-admission/admission/admission.go`.
 
+use std::time::{Duration, Instant};
+
 use api::{ApiError, meta};
 use catalog::walk;
-use policy::pod_security::violations;
+use policy::pod_security::{Existing, LevelVersion, PREFIX, Policy, detailed, exempt_warning, needs_look, violations};
 use serde_json::Value;
 
 use super::Operation;
 use crate::object;
 use crate::rest::Call;
 
-const PREFIX: &str = "pod-security.kubernetes.io/";
+/// Upstream: `defaultNamespacePodCheckTimeout`.
+const LOOK: Duration = Duration::from_secs(1);
+/// Subresources of pods that change nothing that is looked at.
+const IGNORED: [&str; 8] = ["exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"];
 
-/// Where the spec of the pods stands that an object makes.
+/// Where the template of the pods stands that an object makes.
 fn template(call: &Call) -> Option<&'static str> {
     let resource = &call.served.resource;
     Some(match (&*resource.group, &*resource.plural) {
-        ("", "podtemplates") => "template.spec",
-        ("", "replicationcontrollers") | ("apps", "replicasets" | "deployments" | "statefulsets" | "daemonsets") | ("batch", "jobs") => "spec.template.spec",
-        ("batch", "cronjobs") => "spec.jobTemplate.spec.template.spec",
+        ("", "podtemplates") => "template",
+        ("", "replicationcontrollers") | ("apps", "replicasets" | "deployments" | "statefulsets" | "daemonsets") | ("batch", "jobs") => "spec.template",
+        ("batch", "cronjobs") => "spec.jobTemplate.spec.template",
         _ => return None,
     })
 }
 
-/// The level of a mode in a namespace, and as messages tell it.
-fn level(call: &Call, namespace: &Value, mode: &str) -> (String, String) {
-    let defaults = &call.server.plugins.pod_security.defaults;
-    let said = |key: &str, usual: &str| meta::label(namespace, &format!("{PREFIX}{key}")).map(str::to_owned).or_else(|| defaults.get(key).cloned()).unwrap_or_else(|| usual.to_owned());
-    let level = said(mode, "privileged");
-    let shown = format!("{level}:{}", said(&format!("{mode}-version"), "latest"));
-    (level, shown)
-}
-
-/// Looks at a pod, or at what makes pods.
+/// Looks at a pod, at what makes pods, or at a namespace.
 pub fn check(call: &Call, operation: Operation, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
-    let is_pod = super::is(call, "", "pods") && matches!(call.info.subresource.as_str(), "" | "ephemeralcontainers");
-    let spec = if is_pod {
-        walk::at(object, "spec")
-    } else {
-        match template(call).filter(|_| call.info.subresource.is_empty()) {
-            Some(path) => walk::at(object, path),
-            None => return Ok(()),
-        }
-    };
-    if !matches!(operation, Operation::Create | Operation::Update) || (is_pod && old.is_some_and(|old| old.get("spec") == object.get("spec"))) {
+    if !matches!(operation, Operation::Create | Operation::Update) {
+        return Ok(());
+    }
+    let subresource = call.info.subresource.as_str();
+    if super::is(call, "", "namespaces") {
+        return if subresource.is_empty() { check_namespace(call, object, old) } else { Ok(()) };
+    }
+    let is_pod = super::is(call, "", "pods");
+    let pod = if is_pod { object } else { walk::at(object, template(call).unwrap_or("-")) };
+    let is_looked_at = if is_pod { !IGNORED.contains(&subresource) } else { subresource.is_empty() && pod.is_object() };
+    if !is_looked_at || (is_pod && old.is_some_and(|old| !is_significant(pod, old))) {
+        return Ok(());
+    }
+    if let Some(why) = exempt(call, walk::at(pod, "spec")) {
+        call.notes.annotate(&format!("{PREFIX}exempt"), why);
         return Ok(());
     }
     let table = call.server.store.table("/registry/namespaces");
     let Some(namespace) = call.server.store.view().get(table, call.namespace()).map(|r| object::parse(&r.value)) else { return Ok(()) };
-    if let Some(why) = exempt(call, spec) {
-        call.notes.annotate(&format!("{PREFIX}exempt"), why);
-        return Ok(());
+    let (policy, errors) = Policy::of(&namespace, &call.server.plugins.pod_security);
+    if !errors.is_empty() {
+        call.notes.annotate(&format!("{PREFIX}error"), &format!("Failed to parse policy: {}", api::field::aggregate(&errors)));
     }
-    if is_pod {
-        let (enforced, shown) = level(call, &namespace, "enforce");
-        call.notes.annotate(&format!("{PREFIX}enforce-policy"), &shown);
-        let found = violations(&enforced, spec);
-        if !found.is_empty() {
-            return Err(ApiError::forbidden(&call.resource(), meta::name(object), format!("violates PodSecurity {shown:?}: {}", found.join(", "))));
-        }
-    }
-    let would = |mode: &str| {
-        let (level, shown) = level(call, &namespace, mode);
-        let found = violations(&level, spec);
-        (!found.is_empty()).then(|| format!("would violate PodSecurity {shown:?}: {}", found.join(", ")))
+    judge(call, &policy, pod, is_pod.then(|| meta::name(object)))
+}
+
+/// `enforced`: the name of a pod for which the level is not only told.
+fn judge(call: &Call, policy: &Policy, pod: &Value, enforced: Option<&str>) -> Result<(), ApiError> {
+    let broken = |of: LevelVersion| {
+        let found = violations(of, pod);
+        (!found.is_empty()).then(|| format!("violate PodSecurity {:?}: {}", of.to_string(), detailed(&found)))
     };
-    if let Some(violated) = would("audit") {
-        call.notes.annotate(&format!("{PREFIX}audit-violations"), &violated);
+    let refused = enforced.and_then(|name| {
+        call.notes.annotate(&format!("{PREFIX}enforce-policy"), &policy.enforce.to_string());
+        let found = violations(policy.enforce, pod);
+        let why = || format!("violates PodSecurity {:?}: {}", policy.enforce.to_string(), detailed(&found));
+        (!found.is_empty()).then(|| ApiError::forbidden(&call.resource(), name, why()))
+    });
+    if let Some(violated) = broken(policy.audit) {
+        call.notes.annotate(&format!("{PREFIX}audit-violations"), &format!("would {violated}"));
     }
-    if let Some(violated) = would("warn") {
-        call.notes.warn(violated);
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    if let Some(violated) = broken(policy.warn) {
+        call.notes.warn(format!("would {violated}"));
     }
     Ok(())
+}
+
+/// Labels must be right; a stricter level is tried on the pods that run already.
+fn check_namespace(call: &Call, namespace: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let settings = &call.server.plugins.pod_security;
+    let (policy, errors) = Policy::of(namespace, settings);
+    let (before, errors_before) = old.map_or_else(|| (Policy::usual(settings), Vec::new()), |old| Policy::of(old, settings));
+    if !errors.is_empty() && (old.is_none() || api::field::aggregate(&errors) != api::field::aggregate(&errors_before)) {
+        return Err(ApiError::invalid("", "Namespace", meta::name(namespace), &errors));
+    }
+    let is_exempt = settings.exemptions.namespaces.iter().any(|one| one == meta::name(namespace));
+    if is_exempt {
+        let changed = old.is_none() || needs_look(policy.enforce, before.enforce);
+        if let Some(warning) = exempt_warning(namespace, &policy, settings).filter(|_| changed) {
+            call.notes.warn(warning);
+        }
+        return Ok(());
+    }
+    if old.is_some() && needs_look(policy.enforce, before.enforce) {
+        let (begin, mut existing) = (Instant::now(), Existing::default());
+        let pods = call.server.store.view().table(call.server.store.table("/registry/pods"));
+        pods.scan(&format!("{}/", meta::name(namespace)), "").for_each(|record| existing.add(object::parse(&record.value), settings));
+        existing.warnings(meta::name(namespace), policy.enforce, || begin.elapsed() > LOOK).into_iter().for_each(|warning| call.notes.warn(warning));
+    }
+    Ok(())
+}
+
+/// Upstream: `isSignificantPodUpdate`: of what an update may change, only images count, and containers that came.
+fn is_significant(new: &Value, old: &Value) -> bool {
+    let list = |of: &'static str| (walk::list(new, of), walk::list(old, of));
+    let differ = |of: &'static str| {
+        let (new, old) = list(of);
+        new.len() != old.len() || new.iter().zip(old).any(|(new, old)| new["image"] != old["image"])
+    };
+    let (ephemeral, known) = list("spec.ephemeralContainers");
+    let came = |container: &Value| known.iter().find(|old| old["name"] == container["name"]).is_none_or(|old| old["image"] != container["image"]);
+    differ("spec.containers") || differ("spec.initContainers") || ephemeral.iter().any(came)
 }
 
 /// For whom nothing holds, and why.
 fn exempt(call: &Call, spec: &Value) -> Option<&'static str> {
     let exemptions = &call.server.plugins.pod_security.exemptions;
-    let has = |list: &[String], value: &str| list.iter().any(|one| one == value);
+    let has = |list: &[String], value: &str| !value.is_empty() && list.iter().any(|one| one == value);
     if has(&exemptions.namespaces, call.namespace()) {
         return Some("namespace");
     }
