@@ -105,7 +105,11 @@ impl AdmissionConfig {
             Some((text, folder)) => configurations(text, folder).map_err(|why| format!("--admission-control-config-file: {why}"))?,
             None => Vec::new(),
         };
-        Plugins::new(&self.enable, &self.disable, &configurations)
+        let mut plugins = Plugins::new(&self.enable, &self.disable, &configurations)?;
+        if let (Some(images), Some((_, folder))) = (&mut plugins.image_policy, &self.file) {
+            images.kubeconfig = folder.join(&images.kubeconfig);
+        }
+        Ok(plugins)
     }
 }
 

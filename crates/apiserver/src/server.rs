@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::events::Events;
 use crate::admission::extension::{Configured, typecheck};
 use crate::aggregate::{self, Aggregator};
+use crate::admission::images::Images;
 use crate::admission::service::Books;
 use crate::audit::{self, AuditLog};
 use crate::auth::authenticate::Authenticator;
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::upstream::Kubelets;
 use crate::user::User;
-use crate::webhook::Hooks;
+use crate::webhook::{Hooks, Services};
 use crate::{backing, bootstrap, local, serve, sweep};
 
 /// Why the server did not start.
@@ -68,6 +69,8 @@ pub struct Server {
     pub(crate) authority: Arc<Authority>,
     pub(crate) plugins: Plugins,
     pub(crate) events: Events,
+    /// Whoever is asked about images of pods.
+    pub(crate) images: Option<Images>,
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Option<(policy::audit::Policy, AuditLog)>,
@@ -96,6 +99,7 @@ impl Server {
             aggregator,
             registry: ArcSwap::from_pointee(registry),
             events: Events::new(&plugins),
+            images: Images::new(&plugins, &Services::new(&store)).map_err(StartError::Config)?,
             plugins,
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,

@@ -421,7 +421,7 @@ fn admission_plug_ins_are_turned_on_and_off() {
 
     for (flag, why) in [
         ("--enable-admission-plugins=Unheard", "enable-admission-plugins plugin \"Unheard\" is unknown"),
-        ("--enable-admission-plugins=ImagePolicyWebhook", "is not served: use a ValidatingWebhookConfiguration"),
+        ("--enable-admission-plugins=ImagePolicyWebhook", "no config specified"),
         ("--enable-admission-plugins=EventRateLimit", "EventRateLimit has no limits"),
     ] {
         let told = ApiServer::refuses(folder.path(), &[flag]);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use e2e::{Cluster, Namespace, Webhook};
+use e2e::{ApiServer, Cluster, Namespace, Webhook};
 use serde_json::{Value, json};
 
 const HOOKED: &str = "kubernetes.io/metadata.name";
@@ -211,4 +211,69 @@ fn registered_servers_are_listed_and_told_when_they_are_not_there() {
     for key in ["client-ca-file", "requestheader-client-ca-file", "requestheader-allowed-names", "requestheader-username-headers"] {
         assert!(trust["data"][key].as_str().is_some_and(|v| !v.is_empty()), "no {key}");
     }
+}
+
+/// A server of its own with the plug-ins that are off otherwise.
+#[test]
+fn plug_ins_that_are_off_work_once_they_are_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hook = Webhook::start(Arc::new(|_, review| {
+        let image = review["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
+        let status = if image.ends_with(":latest") { json!({"allowed": false, "reason": "latest is not allowed"}) } else { json!({"allowed": true, "auditAnnotations": {"seen": image}}) };
+        (200, json!({"apiVersion": review["apiVersion"], "kind": "ImageReview", "status": status}))
+    }));
+    let client = hook.client_config("/images");
+    let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "users": [{"name": "u", "user": {}}],
+        "clusters": [{"name": "c", "cluster": {"server": client["url"], "certificate-authority-data": client["caBundle"]}}]});
+    std::fs::write(folder.path().join("images.kubeconfig"), kubeconfig.to_string()).expect("a file");
+    let plugins = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [
+        {"name": "ImagePolicyWebhook", "configuration": {"imagePolicy": {"kubeConfigFile": "images.kubeconfig", "allowTTL": 60, "retryBackoff": 1}}},
+        {"name": "PodNodeSelector", "configuration": {"podNodeSelectorPluginConfig": {"clusterDefaultNodeSelector": "env=dev", "tight": "env=prod"}}},
+        {"name": "PodTolerationRestriction", "configuration": {"apiVersion": "podtolerationrestriction.admission.k8s.io/v1alpha1", "kind": "Configuration", "whitelist": [{"operator": "Exists", "effect": "NoExecute"}, {"key": "gpu", "operator": "Exists"}]}}]});
+    let file = folder.path().join("plugins.json");
+    std::fs::write(&file, plugins.to_string()).expect("a file");
+    let (on, config) = ("--enable-admission-plugins=NamespaceAutoProvision,NamespaceExists,PodNodeSelector,PodTolerationRestriction,ImagePolicyWebhook,OwnerReferencesPermissionEnforcement,AlwaysPullImages", format!("--admission-control-config-file={}", file.display()));
+    let Some(mut server) = ApiServer::start(folder.path(), &[on, &config, "--disable-admission-plugins=ServiceAccount"]) else { return };
+    let pod = |name: &str, image: &str, more: Value| {
+        let mut spec = json!({"containers": [{"name": "c", "image": image}]});
+        more.as_object().into_iter().flatten().for_each(|(key, value)| spec[key] = value.clone());
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}).to_string()
+    };
+    let create = |namespace: &str, manifest: &str| server.kubectl_with(&format!("create -n {namespace} -f -"), manifest);
+    // The namespace comes with what is created in it, and its pods are given its nodes.
+    create("fresh", &pod("a", "app:1", json!({}))).ok();
+    assert_eq!(server.kubectl("get pod a -n fresh -o jsonpath={.spec.nodeSelector}").ok(), "{\"env\":\"dev\"}");
+    let (path, review) = hook.asked.recv().expect("a review");
+    assert_eq!((path.as_str(), &review["kind"], &review["spec"]), ("/images", &json!("ImageReview"), &json!({"containers": [{"image": "app:1"}], "namespace": "fresh"})));
+    create("fresh", &pod("b", "app:1", json!({}))).ok();
+    let refused = create("fresh", &pod("c", "app:latest", json!({}))).fails();
+    assert!(refused.contains("pods \"c\" is forbidden: image policy webhook backend denied one or more images: latest is not allowed"), "{refused}");
+    // The answer about app:1 was kept: only the other image was asked about.
+    assert_eq!(hook.asked.recv().expect("a review").1["spec"]["containers"], json!([{"image": "app:latest"}]));
+    let elsewhere = create("fresh", &pod("d", "app:1", json!({"nodeSelector": {"env": "test"}}))).fails();
+    assert!(elsewhere.contains("pod node label selector conflicts with its namespace node label selector"), "{elsewhere}");
+    let tight = create("tight", &pod("d", "app:1", json!({"nodeSelector": {"env": "dev"}}))).fails();
+    assert!(tight.contains("pod node label selector labels conflict with its namespace whitelist"), "{tight}");
+    let taint = create("fresh", &pod("d", "app:1", json!({"tolerations": [{"key": "other", "operator": "Exists"}]}))).fails();
+    assert!(taint.contains("pod tolerations (possibly merged with namespace default tolerations) conflict with its cluster whitelist"), "{taint}");
+    create("fresh", &pod("e", "app:1", json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}))).ok();
+    owners_are_judged(&server);
+    server.restart(&["--enable-admission-plugins=NamespaceExists", "--disable-admission-plugins=NamespaceLifecycle"]);
+    let gone = server.kubectl("create configmap nothing -n nowhere").fails();
+    assert!(gone.contains("namespaces \"nowhere\" not found"), "{gone}");
+}
+
+fn owners_are_judged(server: &ApiServer) {
+    server.kubectl("create configmap owner -n fresh").ok();
+    server.kubectl("create role maker -n fresh --verb=create --resource=secrets").ok();
+    server.kubectl("create rolebinding maker -n fresh --role=maker --user=eva").ok();
+    let owned = |blocks: bool| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "owned", "namespace": "fresh", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "1", "blockOwnerDeletion": blocks}]}}).to_string();
+    let eva = |blocks: bool| server.kubectl_with("create --as=eva -f -", &owned(blocks));
+    let cannot = eva(false).fails();
+    assert!(cannot.contains("secrets \"owned\" is forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>"), "{cannot}");
+    server.kubectl("create role deleter -n fresh --verb=delete --resource=secrets").ok();
+    server.kubectl("create rolebinding deleter -n fresh --role=deleter --user=eva").ok();
+    let cannot = eva(true).fails();
+    assert!(cannot.contains("cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>"), "{cannot}");
+    eva(false).ok();
 }

@@ -8,24 +8,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::event_rate::{self, Limit};
+use crate::image_policy::ImagePolicy;
+use crate::node_selector::NodeSelectors;
 use crate::pod_security::Settings;
+use crate::toleration_restriction::TolerationSettings;
 
 /// Off unless asked for.
-const OFF: [&str; 7] = ["AlwaysAdmit", "NamespaceExists", "LimitPodHardAntiAffinityTopology", "AlwaysPullImages", "EventRateLimit", "ExtendedResourceToleration", "AlwaysDeny"];
+const OFF: [&str; 12] = [
+    "AlwaysAdmit", "NamespaceAutoProvision", "NamespaceExists", "LimitPodHardAntiAffinityTopology", "AlwaysPullImages", "ImagePolicyWebhook", "PodNodeSelector", "PodTolerationRestriction",
+    "EventRateLimit", "ExtendedResourceToleration", "OwnerReferencesPermissionEnforcement", "AlwaysDeny",
+];
 /// On unless turned off.
 // Differs: upstream leaves NodeRestriction and DenyServiceExternalIPs off.
 const ON: [&str; 25] = [
     "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "NodeRestriction", "TaintNodesByCondition", "PodSecurity", "Priority", "DefaultTolerationSeconds", "DefaultStorageClass",
     "StorageObjectInUseProtection", "PersistentVolumeClaimResize", "RuntimeClass", "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction",
     "DefaultIngressClass", "DenyServiceExternalIPs", "PodTopologyLabels", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook", "ResourceQuota", "PodResizeValidator",
-];
-/// Upstream's that are not here, and what does the same.
-const ABSENT: [(&str, &str); 5] = [
-    ("OwnerReferencesPermissionEnforcement", "use a ValidatingAdmissionPolicy that asks its authorizer"),
-    ("NamespaceAutoProvision", "create namespaces before what they hold"),
-    ("ImagePolicyWebhook", "use a ValidatingWebhookConfiguration"),
-    ("PodNodeSelector", "use a MutatingAdmissionPolicy"),
-    ("PodTolerationRestriction", "use a MutatingAdmissionPolicy"),
 ];
 /// Upstream's that wait for features which are off.
 const IDLE: [&str; 4] = ["PodGroupProtection", "PodGroupWorkloadExists", "NodeDeclaredFeatureValidator", "JobValidation"];
@@ -36,6 +34,9 @@ pub struct Plugins {
     changed: BTreeSet<&'static str>,
     pub event_limits: Vec<Limit>,
     pub pod_security: Settings,
+    pub image_policy: Option<ImagePolicy>,
+    pub node_selectors: NodeSelectors,
+    pub tolerations: TolerationSettings,
 }
 
 impl Plugins {
@@ -57,6 +58,9 @@ impl Plugins {
         if plugins.has("EventRateLimit") && plugins.event_limits.is_empty() {
             return Err("EventRateLimit has no limits: give them in --admission-control-config-file, or leave the plug-in off".into());
         }
+        if plugins.has("ImagePolicyWebhook") && plugins.image_policy.is_none() {
+            return Err("couldn't init admission plugin \"ImagePolicyWebhook\": no config specified: give its imagePolicy in --admission-control-config-file".into());
+        }
         Ok(plugins)
     }
 
@@ -64,6 +68,9 @@ impl Plugins {
         known(name)?;
         match name {
             "EventRateLimit" => self.event_limits = event_rate::read(configuration)?,
+            "ImagePolicyWebhook" => self.image_policy = Some(ImagePolicy::read(configuration)?),
+            "PodNodeSelector" => self.node_selectors = NodeSelectors::read(configuration)?,
+            "PodTolerationRestriction" => self.tolerations = TolerationSettings::read(configuration)?,
             "PodSecurity" => self.pod_security = Settings::read(configuration)?,
             _ => return Err("it takes no configuration: leave it out".into()),
         }
@@ -78,9 +85,6 @@ impl Plugins {
 
 /// The plug-in of a name; none for one that has nothing to do here.
 fn known(name: &str) -> Result<Option<&'static str>, String> {
-    if let Some((_, instead)) = ABSENT.iter().find(|(n, _)| *n == name) {
-        return Err(format!("is not served: {instead}"));
-    }
     if IDLE.contains(&name) {
         return Ok(None);
     }
@@ -135,7 +139,7 @@ mod tests {
         assert!(other.has("NodeRestriction") && !other.has("ResourceQuota") && other.has("AlwaysPullImages"));
         for (enable, disable, why) in [
             (&["Nothing"][..], &[][..], "enable-admission-plugins plugin \"Nothing\" is unknown"),
-            (&["ImagePolicyWebhook"], &[], "is not served: use a ValidatingWebhookConfiguration"),
+            (&["ImagePolicyWebhook"], &[], "no config specified"),
             (&["LimitRanger"], &["LimitRanger"], "overlapped"),
             (&["EventRateLimit"], &[], "EventRateLimit has no limits"),
         ] {

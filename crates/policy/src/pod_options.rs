@@ -4,10 +4,25 @@
 
 use std::collections::BTreeSet;
 
+use api::{FieldError, Path};
 use catalog::walk;
 use serde_json::{Value, json};
 
 const LISTS: [&str; 3] = ["spec.initContainers", "spec.containers", "spec.ephemeralContainers"];
+
+/// Whether an update brings an image that the pod did not have. Upstream: `isUpdateWithNoNewImages`.
+pub fn has_new_images(pod: &Value, old: &Value) -> bool {
+    let images = |pod: &Value| -> BTreeSet<String> { LISTS.iter().flat_map(|list| walk::list(pod, list)).map(|c| walk::text(c, "image").to_owned()).collect() };
+    !images(pod).is_subset(&images(old))
+}
+
+/// What is wrong with a pod that would run an image without pulling it.
+pub fn pull_fault(pod: &Value) -> Option<FieldError> {
+    let spec = Path::new("spec");
+    let all = ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|list| walk::list(walk::at(pod, "spec"), list).iter().enumerate().map(move |(i, c)| (list, i, c)));
+    let mut bad = all.filter(|(_, _, container)| walk::text(container, "imagePullPolicy") != "Always");
+    bad.next().map(|(list, i, container)| FieldError::not_supported(&spec.child(list).index(i).child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always"]))
+}
 
 /// Whoever runs an image must be able to pull it.
 pub fn always_pull(pod: &mut Value) {

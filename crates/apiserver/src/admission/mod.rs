@@ -5,10 +5,13 @@
 mod certificates;
 pub mod events;
 pub mod extension;
+pub mod images;
 mod ingress;
 mod limits;
 mod namespace;
 pub mod notes;
+mod owners;
+mod placement;
 mod pod;
 mod pod_security;
 mod quota;
@@ -38,9 +41,12 @@ pub fn is(call: &Call, group: &str, plural: &str) -> bool {
 
 /// Lets every plug-in fill or change the object. What it reserves is settled once the write is known.
 pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<Option<service::Reserved>, ApiError> {
+    if operation == Operation::Create && call.server.plugins.has("NamespaceAutoProvision") {
+        namespace::provide(call).await?;
+    }
     let mut rounds = extension::Rounds::default();
     loop {
-        builtin(call, operation, object)?;
+        builtin(call, operation, object, old)?;
         // Upstream: what an extension changed, all that mutates may look at once more.
         if !extension::admit(call, operation, object, old, &mut rounds).await? || !rounds.again() {
             break;
@@ -53,7 +59,7 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
 }
 
 /// The plug-ins that mutate; each gives the same again when it is asked again.
-fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), ApiError> {
+fn builtin(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
     let plugins = &call.server.plugins;
     if operation == Operation::Create && plugins.has("NamespaceLifecycle") {
         namespace::check(call, object)?;
@@ -62,7 +68,7 @@ fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), 
         return Ok(());
     }
     if is(call, "", "pods") {
-        pods(call, operation, object)?;
+        pods(call, operation == Operation::Create, object, old)?;
     }
     if is(call, "", "nodes") && operation == Operation::Create && plugins.has("TaintNodesByCondition") {
         policy::node_taints::taint(object);
@@ -79,23 +85,37 @@ fn builtin(call: &Call, operation: Operation, object: &mut Value) -> Result<(), 
     Ok(())
 }
 
-fn pods(call: &Call, operation: Operation, object: &mut Value) -> Result<(), ApiError> {
-    let plugins = &call.server.plugins;
-    let is_new = operation == Operation::Create;
-    if is_new {
-        pod::mutate(call, object)?;
-    } else if plugins.has("DefaultTolerationSeconds") {
-        // Upstream: it looks at updates too, so that an apply does not take them away.
-        pod::tolerations(object);
-    }
-    if is_new && plugins.has("LimitRanger") {
+/// In upstream's order.
+fn pods(call: &Call, is_new: bool, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let has = |name: &str| call.server.plugins.has(name);
+    let new_and = |name: &str| is_new && has(name);
+    if new_and("LimitRanger") {
         limits::mutate(call, object);
     }
-    if plugins.has("AlwaysPullImages") {
+    if new_and("ServiceAccount") {
+        pod::service_account(call, object)?;
+    }
+    if has("AlwaysPullImages") && old.is_none_or(|old| policy::pod_options::has_new_images(object, old)) {
         policy::pod_options::always_pull(object);
     }
-    if plugins.has("ExtendedResourceToleration") {
+    if new_and("PodNodeSelector") {
+        placement::select(call, object)?;
+    }
+    if new_and("Priority") {
+        pod::priority(call, object)?;
+    }
+    // Upstream: it looks at updates too, so that an apply does not take them away.
+    if has("DefaultTolerationSeconds") {
+        pod::tolerations(object);
+    }
+    if has("PodTolerationRestriction") {
+        placement::tolerate(call, object, is_new)?;
+    }
+    if has("ExtendedResourceToleration") {
         policy::pod_options::tolerate_extended(object);
+    }
+    if new_and("RuntimeClass") {
+        pod::runtime_class(call, object)?;
     }
     if is_new {
         let node = catalog::walk::text(object, "spec.nodeName").to_owned();
@@ -110,6 +130,9 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
     if operation == Operation::Delete && plugins.has("NamespaceLifecycle") {
         namespace::check_deletion(call)?;
     }
+    if plugins.has("NamespaceExists") && operation != Operation::Connect {
+        namespace::check_exists(call)?;
+    }
     if let Some(object) = object {
         match &*call.served.resource.group {
             "rbac.authorization.k8s.io" => rbac::check(call, object, old)?,
@@ -122,10 +145,14 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
     }
     let written = object.filter(|_| operation != Operation::Delete);
     if let Some(object) = written {
+        images::check(call, operation, object).await?;
         if plugins.has("PodSecurity") {
             pod_security::check(call, operation, object, old)?;
         }
         events::check(call, operation, object)?;
+        if plugins.has("OwnerReferencesPermissionEnforcement") {
+            owners::check(call, operation, object, old).await?;
+        }
     }
     let written = written.filter(|_| call.info.subresource.is_empty());
     if let Some(object) = written {
@@ -152,11 +179,8 @@ fn judge(call: &Call, operation: Operation, object: &Value, old: Option<&Value>)
     {
         return refused(why);
     }
-    if is(call, "", "pods")
-        && plugins.has("LimitPodHardAntiAffinityTopology")
-        && let Some(why) = policy::pod_options::anti_affinity_fault(object)
-    {
-        return refused(why);
+    if is(call, "", "pods") {
+        judge_pod(call, operation, object, old)?;
     }
     if is(call, "", "persistentvolumeclaims")
         && plugins.has("PersistentVolumeClaimResize")
@@ -166,6 +190,29 @@ fn judge(call: &Call, operation: Operation, object: &Value, old: Option<&Value>)
     }
     if plugins.has("LimitRanger") {
         limits::check(call, operation, object)?;
+    }
+    Ok(())
+}
+
+fn judge_pod(call: &Call, operation: Operation, pod: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let has = |name: &str| call.server.plugins.has(name);
+    let refused = |why: String| Err(ApiError::forbidden(&call.resource(), api::meta::name(pod), why));
+    if has("LimitPodHardAntiAffinityTopology")
+        && let Some(why) = policy::pod_options::anti_affinity_fault(pod)
+    {
+        return refused(why.to_owned());
+    }
+    if has("AlwaysPullImages")
+        && old.is_none_or(|old| policy::pod_options::has_new_images(pod, old))
+        && let Some(fault) = policy::pod_options::pull_fault(pod)
+    {
+        return refused(fault.to_string());
+    }
+    if operation == Operation::Create && has("PodNodeSelector") {
+        placement::check_selector(call, pod)?;
+    }
+    if has("PodTolerationRestriction") {
+        placement::check_tolerations(call, pod)?;
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! NamespaceLifecycle: nothing is created where there is no namespace or one that ends; some namespaces stay.
+//! NamespaceAutoProvision makes namespaces that are not there, NamespaceExists looks at every write.
 
-use api::{ApiError, GroupResource, meta};
+use api::{ApiError, GroupResource, Reason, meta};
 use catalog::walk;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::is;
+use crate::bootstrap::call_about;
 use crate::object;
-use crate::rest::Call;
+use crate::rest::{Call, create};
 
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
@@ -33,4 +35,28 @@ pub fn check_deletion(call: &Call) -> Result<(), ApiError> {
         return Err(ApiError::forbidden(&call.resource(), &call.info.name, "this namespace may not be deleted"));
     }
     Ok(())
+}
+
+fn exists(call: &Call) -> bool {
+    let namespace = call.namespace();
+    let table = call.server.store.table("/registry/namespaces");
+    namespace.is_empty() || call.server.store.view().get(table, namespace).is_some()
+}
+
+/// Upstream: `plugin/pkg/admission/namespace/exists`.
+pub fn check_exists(call: &Call) -> Result<(), ApiError> {
+    if exists(call) { Ok(()) } else { Err(ApiError::not_found(&GroupResource::new("", "namespaces"), call.namespace())) }
+}
+
+/// Makes the namespace of what is created. Upstream: `plugin/pkg/admission/namespace/autoprovision`.
+pub async fn provide(call: &Call) -> Result<(), ApiError> {
+    if exists(call) || call.dry_run()? {
+        return Ok(());
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": call.namespace()}});
+    let making = call_about(&call.server, &namespace, "create")?;
+    match Box::pin(create::create(&making, namespace)).await {
+        Err(error) if error.reason != Reason::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -13,30 +13,16 @@ const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Upstream: a pod stays on a lost node this long.
 const TOLERATION_SECONDS: i64 = 300;
 
-pub fn mutate(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
-    // A mirror pod shows what a kubelet runs already: it takes no service account.
-    let plugins = &call.server.plugins;
-    if plugins.has("ServiceAccount") && meta::annotation(pod, "kubernetes.io/config.mirror").is_none() {
-        service_account(call, pod)?;
-    }
-    if plugins.has("Priority") {
-        priority(call, pod)?;
-    }
-    if plugins.has("DefaultTolerationSeconds") {
-        tolerations(pod);
-    }
-    if plugins.has("RuntimeClass") {
-        runtime_class(call, pod)?;
-    }
-    Ok(())
-}
-
 fn lookup(call: &Call, table: &str, key: &str) -> Option<Value> {
     let table = call.server.store.table(table);
     call.server.store.view().get(table, key).map(|r| object::parse(&r.value))
 }
 
-fn service_account(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
+pub fn service_account(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
+    // A mirror pod shows what a kubelet runs already: it takes no service account.
+    if meta::annotation(pod, "kubernetes.io/config.mirror").is_some() {
+        return Ok(());
+    }
     let named = walk::text(pod, "spec.serviceAccountName").to_owned();
     let name = if named.is_empty() { "default".to_owned() } else { named };
     let Some(spec) = walk::object_mut(pod, "spec") else { return Ok(()) };
@@ -87,7 +73,7 @@ fn tail() -> String {
     (0..5).map(|_| LETTERS[rng.random_range(0..LETTERS.len())] as char).collect()
 }
 
-fn priority(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
+pub fn priority(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     let named = walk::text(pod, "spec.priorityClassName").to_owned();
     let class = if named.is_empty() {
         let table = call.server.store.table("/registry/priorityclasses");
@@ -129,7 +115,7 @@ pub fn tolerations(pod: &mut Value) {
 }
 
 /// Upstream: `plugin/pkg/admission/runtimeclass`.
-fn runtime_class(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
+pub fn runtime_class(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     let name = walk::text(pod, "spec.runtimeClassName").to_owned();
     let refused = |pod: &Value, why: String| Err(ApiError::forbidden(&call.resource(), meta::name(pod), why));
     let overhead = walk::map(pod, "spec.overhead").filter(|o| !o.is_empty()).cloned();

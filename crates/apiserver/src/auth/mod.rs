@@ -3,10 +3,10 @@
 pub mod authenticate;
 pub mod authorize;
 mod bootstrap_tokens;
-mod cache;
+pub mod cache;
 pub mod certificate;
 pub mod node;
-mod outbound;
+pub mod outbound;
 mod provider;
 mod service_accounts;
 mod token_webhook;

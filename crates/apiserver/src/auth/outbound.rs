@@ -41,7 +41,7 @@ impl Outbound {
         let builder = if remote.insecure { upstream::trusts_anybody().map_err(|e| e.message)? } else { webhook::client_config(&ca)? };
         let shown = remote.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
         let outbound = Self::with(services.clone(), builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
-        Ok(Reached { outbound, remote })
+        Ok(Reached { outbound, remote, pause: Reached::PAUSE })
     }
 
     fn with(services: Services, builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
@@ -110,6 +110,8 @@ struct CallFailure {
 pub struct Reached {
     outbound: Outbound,
     remote: Remote,
+    /// Before the second try.
+    pause: Duration,
 }
 
 impl Reached {
@@ -119,6 +121,11 @@ impl Reached {
     const TRIES: u32 = 5;
     const PAUSE: Duration = Duration::from_millis(500);
 
+    /// With another pause before the second try.
+    pub fn with_pause(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
     /// Posts JSON; tries again where that may help.
     pub async fn post(&self, body: Bytes) -> Result<Bytes, String> {
         self.post_within(body, Self::LIMIT).await
@@ -126,7 +133,7 @@ impl Reached {
 
     pub async fn post_within(&self, body: Bytes, limit: Duration) -> Result<Bytes, String> {
         let authorization = self.authorization()?;
-        let mut pause = Self::PAUSE;
+        let mut pause = self.pause;
         for attempt in 1.. {
             match self.outbound.call(Method::POST, &self.remote.url, authorization.as_deref(), body.clone(), limit).await {
                 Ok(answer) => return Ok(answer),
