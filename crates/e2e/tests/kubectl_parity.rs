@@ -198,6 +198,11 @@ fn reading() {
 }
 
 #[test]
+fn generating() {
+    compare("generators.lines", Namespaces::One);
+}
+
+#[test]
 fn writing() {
     compare("writing.lines", Namespaces::Two);
 }

@@ -31,6 +31,15 @@ pub const SECTIONS: [(&str, &str); 3] = [("clusters", "cluster"), ("contexts", "
 /// Keys whose values are paths, relative to their file.
 const PATHS: [&str; 4] = ["certificate-authority", "client-certificate", "client-key", "tokenFile"];
 
+/// The names of all fields, in the order of Go's structs.
+// Upstream: client-go tools/clientcmd/api/v1/types.go.
+pub const FIELDS: &[&str] = &[
+    "kind", "name", "command", "args", "env", "apiVersion", "installHint", "provideClusterInfo", "interactiveMode", "preferences", "colors", "clusters", "users", "contexts", "current-context", "server",
+    "tls-server-name", "insecure-skip-tls-verify", "certificate-authority", "certificate-authority-data", "proxy-url", "disable-compression", "client-certificate", "client-certificate-data",
+    "client-key", "client-key-data", "token", "tokenFile", "as", "as-uid", "as-groups", "as-user-extra", "username", "password", "auth-provider", "config", "exec", "cluster", "user", "namespace",
+    "context", "value", "extension", "extensions",
+];
+
 pub fn home() -> PathBuf {
     std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default()
 }

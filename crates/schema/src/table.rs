@@ -113,8 +113,9 @@ fn build(name: &'static str, text: &'static str) -> Type {
         "g" | "G" => Some(Special::SchemaOrStrings),
         _ => Some(Special::Scalar),
     };
+    let go_order = Text::Borrowed(head.next().unwrap_or_default());
     let fields = lines.take_while(|l| !l.starts_with("T\t")).filter_map(field).collect();
-    Type { name: Text::Borrowed(name), fields, atomic, special, ..Type::default() }.sealed()
+    Type { name: Text::Borrowed(name), fields, atomic, special, go_order, ..Type::default() }.sealed()
 }
 
 fn field(line: &'static str) -> Option<Field> {

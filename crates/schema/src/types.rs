@@ -23,6 +23,8 @@ pub struct Type {
     pub special: Option<Special>,
     /// What becomes of fields that are not listed.
     pub unknown: Unknown,
+    /// The fields' JSON names in the order of Go's struct, joined by commas; empty where that is the order of their protobuf numbers.
+    pub go_order: Text,
 }
 
 /// What a decoder does with fields that the type does not name.
@@ -160,6 +162,17 @@ impl Type {
         let mut dots = self.name.rmatch_indices('.').map(|(i, _)| i);
         let (_, package) = (dots.next(), dots.next());
         package.map_or(&self.name, |at| &self.name[at + 1..])
+    }
+
+    /// The fields as Go writes them: `kind` and `apiVersion`, then in the order of the struct.
+    pub fn in_go_order(&self) -> Vec<&Field> {
+        let mut fields: Vec<&Field> = self.fields.iter().collect();
+        if self.go_order.is_empty() {
+            fields.sort_by_key(|f| (!f.number.is_empty(), f.number.is_empty() && f.name == "apiVersion", &f.number));
+        } else {
+            fields.sort_by_key(|f| self.go_order.split(',').position(|name| name == f.name).unwrap_or(usize::MAX));
+        }
+        fields
     }
 
     /// Sorts the fields and derives the wire tree; every builder of a type ends with it.

@@ -22,7 +22,8 @@ pub fn write(model: &Model, out: &Path) {
     }
     for (name, def) in &model.defs {
         let special = def.special.map(String::from).unwrap_or_default();
-        let _ = writeln!(table, "T\t{name}\t{}\t{special}", if def.atomic { "a" } else { "" });
+        let order = if def.go_order.is_empty() { String::new() } else { format!("\t{}", def.go_order.join(",")) };
+        let _ = writeln!(table, "T\t{name}\t{}\t{special}{order}", if def.atomic { "a" } else { "" });
         for (json, fld) in &def.fields {
             let _ = writeln!(table, "{json}\t{}", field(model, &ids, fld));
         }

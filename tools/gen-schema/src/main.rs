@@ -37,6 +37,7 @@ fn generate(oracle: &Path, out: &Path) {
     let fixtures = fixtures::load(&oracle.join("wire"));
     overlay::apply(&mut model, &pb, &go, &fixtures);
     overlay::apply_young(&mut model, include_str!("../facts/young.tsv"));
+    model.add_orders(include_str!("../facts/order.tsv"));
     fixtures::learn(&mut model, &fixtures);
     check::against(&model, &oracle.join("merge"));
     emit::write(&model, out);

@@ -38,6 +38,7 @@ pub struct Def {
     pub atomic: bool,
     pub special: Option<char>,
     pub fields: BTreeMap<String, Fld>,
+    /// The order of Go's struct where it is not that of the protobuf numbers.
     pub go_order: Vec<String>,
 }
 
@@ -99,9 +100,19 @@ impl Model {
             let required = required.contains(&json.as_str());
             let fld = Fld { ty: Some(ty_of(property)), required, desc: text(&property["description"]), ..Fld::default() };
             def.fields.insert(json.clone(), fld);
-            def.go_order.push(json.clone());
         }
         self.defs.insert(name.to_owned(), def);
+    }
+
+    /// `definition <tab> field,field,...`: the order of Go's structs.
+    pub fn add_orders(&mut self, table: &str) {
+        for line in table.lines() {
+            if let Some((name, order)) = line.split_once('\t')
+                && let Some(def) = self.defs.get_mut(name)
+            {
+                def.go_order = order.split(',').map(str::to_owned).collect();
+            }
+        }
     }
 
     /// `{"definitions": {...}, "kinds": [[group, version, kind, definition]]}` for what no source holds.

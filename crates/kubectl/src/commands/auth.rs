@@ -149,7 +149,7 @@ async fn whoami(call: &Call) -> Outcome {
         "NotFound" => Failure::Text("the selfsubjectreviews API is not enabled in the cluster\nenable APISelfSubjectReview feature gate and authentication.k8s.io/v1alpha1 or authentication.k8s.io/v1beta1 API".into()),
         _ => e,
     })?;
-    if let Some(mut printer) = Printer::of_flags(call, BASIC)? {
+    if let Some(mut printer) = Printer::of_flags(call, BASIC)?.map(Printer::typed) {
         out(&printer.print(&answer)?);
         return Ok(());
     }
@@ -223,7 +223,7 @@ async fn reconcile(call: &Call) -> Outcome {
                 }
             }
         };
-        out(&Printer::of_change(call, "reconciled")?.print(&object)?);
+        out(&Printer::of_change(call, "reconciled")?.typed().print(&object)?);
     }
     Ok(())
 }

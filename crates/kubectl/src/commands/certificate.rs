@@ -45,7 +45,7 @@ async fn decide(call: &Call, kind: &str, done: &str, reason: &str, message: &str
     }
     let words: Vec<String> = call.args().iter().map(|n| format!("certificatesigningrequests/{n}")).collect();
     let items = Select::of(call)?.latest().by(call, &words).await?.items;
-    let mut printer = Printer::of_change(call, done)?;
+    let mut printer = Printer::of_change(call, done)?.typed();
     let (mut some, mut faults) = (false, Vec::new());
     for item in items {
         some = true;

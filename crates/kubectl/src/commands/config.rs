@@ -498,7 +498,7 @@ async fn view(call: &Call) -> Outcome {
     }
     let value = config.to_value();
     match Printer::of_flags(call, print::BASIC)? {
-        Some(mut printer) => out(&printer.print(&value)?),
+        Some(printer) => out(&printer.listed(crate::kubeconfig::FIELDS).print(&value)?),
         None => out(&print::yaml(&value)),
     }
     Ok(())

@@ -79,7 +79,7 @@ async fn run(call: &Call) -> Outcome {
         };
         if flags.yes("attach") || flags.yes("stdin") {
             attach(call, &pod, &container).await?;
-        } else if let Some(mut printer) = Printer::of_flags(call, BASIC)? {
+        } else if let Some(mut printer) = Printer::of_flags(call, BASIC)?.map(Printer::typed) {
             out(&printer.print(&pod.object)?);
         }
     }

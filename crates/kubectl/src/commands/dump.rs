@@ -60,7 +60,9 @@ impl Target {
     }
 
     fn object(&self, name: &str, object: &Value) -> Outcome {
-        if self.yaml { self.write(&format!("{name}.yaml"), &print::yaml(object)) } else { self.write(&format!("{name}.json"), &(print::pretty(object) + "\n")) }
+        let bare = print::without_managed_fields(object);
+        let object = bare.as_ref().unwrap_or(object);
+        if self.yaml { self.write(&format!("{name}.yaml"), &print::yaml(&print::typed(object))) } else { self.write(&format!("{name}.json"), &(print::pretty_typed(object) + "\n")) }
     }
 }
 

@@ -111,7 +111,7 @@ async fn run(call: &Call) -> Outcome {
         crate::select::with_type(event, "v1", "Event");
     }
     events.sort_by_key(|e| time::parse(last_seen(e)));
-    let mut printer = Printer::of_flags(call, print::BASIC)?;
+    let mut printer = Printer::of_flags(call, print::BASIC)?.map(Printer::typed);
     if flags.yes("watch") {
         return follow(call, &path, &pairs, list["metadata"]["resourceVersion"].as_str().unwrap_or_default(), &events, printer.as_mut(), &wanted).await;
     }

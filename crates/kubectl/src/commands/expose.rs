@@ -45,7 +45,7 @@ pub const COMMAND: Command = Command {
 
 async fn run(call: &Call) -> Outcome {
     let change = Change::of(call)?;
-    let mut printer = Printer::of_change(call, "exposed")?;
+    let mut printer = Printer::of_change(call, "exposed")?.typed();
     let mut select = Select::of(call)?.latest();
     select.selector = None;
     for item in select.by(call, call.args()).await?.items {

@@ -97,7 +97,7 @@ fn read(call: &Call) -> Outcome<Given> {
 }
 
 async fn one(call: &Call, info: Info, kind: &str, patch: &Given, change: &Change) -> Outcome {
-    let patched = if call.flags.yes("local") || change.dry == DryRun::Client { local_patch(&info, kind, &patch.value)? } else { send(call, &info, kind, patch, change).await? };
+    let patched = if call.flags.yes("local") || change.dry == DryRun::Client { local_patch(&info, &info.object, kind, &patch.value)? } else { send(call, &info, kind, patch, change).await? };
     let done = if patched == info.object { "patched (no change)" } else { "patched" };
     let operation = format!("{done}{}", dry_run_suffix(change.dry));
     let mut printer = Printer::of_flags(call, BASIC)?.unwrap_or_else(|| Printer::named(&operation));
@@ -111,12 +111,13 @@ async fn send(call: &Call, info: &Info, kind: &str, patch: &Given, change: &Chan
     call.api().await?.json(crate::client::request(http::Method::PATCH, &path, crate::client::JSON, Some((kind, raw.clone().into_bytes())))).await
 }
 
-fn local_patch(info: &Info, kind: &str, change: &Value) -> Outcome<Value> {
+/// The patch's result without the server.
+pub fn local_patch(info: &Info, object: &Value, kind: &str, change: &Value) -> Outcome<Value> {
     let text = |e: &dyn std::fmt::Display| Failure::Text(e.to_string());
     match kind {
-        JSON_PATCH => patch::apply_json_patch(&info.object, change.to_string().as_bytes()).map_err(|e| text(&e)),
+        JSON_PATCH => patch::apply_json_patch(object, change.to_string().as_bytes()).map_err(|e| text(&e)),
         MERGE_PATCH => {
-            let mut object = info.object.clone();
+            let mut object = object.clone();
             patch::apply_merge_patch(&mut object, change.clone());
             Ok(object)
         }
@@ -125,7 +126,7 @@ fn local_patch(info: &Info, kind: &str, change: &Value) -> Outcome<Value> {
             let Some(of) = schema::by_kind(&r.group, &r.version, &r.kind) else {
                 return fail(format!("cannot apply strategic merge patch for {}/{}, Kind={} locally, try --type merge", r.group, r.version, r.kind));
             };
-            patch::apply_strategic(&info.object, change.clone(), of).map_err(|e| text(&e))
+            patch::apply_strategic(object, change.clone(), of).map_err(|e| text(&e))
         }
     }
 }

@@ -177,11 +177,13 @@ async fn run(call: &Call) -> Outcome {
     let path = format!("/api/v1/namespaces/{}/pods", namespace.name);
     let attach = flags.yes("attach") || flags.yes("stdin");
     let created = if change.dry == DryRun::Client { made } else { call.api().await?.post(&change.plain_query(&path), &made).await? };
-    if flags.yes("expose") {
-        expose(call, name, &change, &namespace.name).await?;
-    }
+    let service = if flags.yes("expose") { Some(expose(call, name, &change, &namespace.name).await?) } else { None };
     if !attach || flags.text("output") != "" {
-        out(&Printer::of_change(call, "created")?.print(&created)?);
+        let mut printer = Printer::of_change(call, "created")?.typed();
+        out(&printer.print(&created)?);
+        if let Some(service) = service {
+            out(&printer.print(&service)?);
+        }
     }
     if !attach || change.dry != DryRun::None {
         return Ok(());
@@ -198,7 +200,7 @@ async fn run(call: &Call) -> Outcome {
     ended
 }
 
-async fn expose(call: &Call, name: &str, change: &Change, namespace: &str) -> Outcome {
+async fn expose(call: &Call, name: &str, change: &Change, namespace: &str) -> Outcome<Value> {
     let port: i64 = call.flags.text("port").parse().unwrap_or(0);
     let mut service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
@@ -208,8 +210,7 @@ async fn expose(call: &Call, name: &str, change: &Change, namespace: &str) -> Ou
     if change.dry != DryRun::Client {
         service = call.api().await?.post(&change.plain_query(&format!("/api/v1/namespaces/{namespace}/services")), &service).await?;
     }
-    out(&Printer::of_change(call, "created")?.print(&service)?);
-    Ok(())
+    Ok(service)
 }
 
 /// Waits until the pod runs, attaches, and ends as the pod's container ends.

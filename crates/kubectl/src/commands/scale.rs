@@ -64,8 +64,10 @@ async fn scale(call: &Call) -> Outcome {
         return fail("no objects passed to scale");
     }
     let mut printer = Printer::of_change(call, "scaled")?;
-    for info in infos {
-        if change.dry != DryRun::Client {
+    for mut info in infos {
+        if change.dry == DryRun::Client {
+            info.object["spec"]["replicas"] = replicas.into();
+        } else {
             one(call, &change, &info, replicas).await?;
         }
         if flags.seconds("timeout") > 0.0 && change.dry == DryRun::None {
@@ -148,7 +150,7 @@ async fn autoscale(call: &Call) -> Outcome {
         return fail(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"));
     }
     let change = Change::of(call)?;
-    let mut printer = Printer::of_change(call, "autoscaled")?;
+    let mut printer = Printer::of_change(call, "autoscaled")?.typed();
     let items = Select::of(call)?.by(call, call.args()).await?.items;
     if items.is_empty() {
         return fail("no objects passed to autoscale");

@@ -45,7 +45,7 @@ async fn run(call: &Call) -> Outcome {
             if let Some(server) = shown {
                 all["serverVersion"] = server.clone();
             }
-            out(&if form == "json" { print::pretty(&all) + "\n" } else { print::yaml(&all) });
+            out(&if form == "json" { print::pretty_two_listed(&all, FIELDS) } else { print::yaml(&all) });
         }
     }
     if let Some(warning) = shown.and_then(skew) {
@@ -53,6 +53,12 @@ async fn run(call: &Call) -> Outcome {
     }
     server.map(drop)
 }
+
+/// Upstream: cmd/version/version.go, apimachinery pkg/version/types.go.
+const FIELDS: &[&str] = &[
+    "clientVersion", "kustomizeVersion", "serverVersion", "major", "minor", "emulationMajor", "emulationMinor", "minCompatibilityMajor", "minCompatibilityMinor", "gitVersion", "gitCommit",
+    "gitTreeState", "buildDate", "goVersion", "compiler", "platform",
+];
 
 async fn ask(call: &Call) -> Outcome<Value> {
     call.api().await?.get("/version").await

@@ -1,16 +1,26 @@
-//! JSON as encoding/json writes it: sorted keys, four blanks, safe inside HTML.
+//! JSON as encoding/json writes it: four blanks, safe inside HTML; keys sorted, or in the order of Go's struct.
 
 use serde_json::Value;
 
+use super::shape::Shape;
+
 pub fn pretty(value: &Value) -> String {
+    pretty_as(value, Shape::Sorted)
+}
+
+pub fn pretty_as(value: &Value, shape: Shape) -> String {
     let mut out = String::new();
-    write(value, Some(0), &mut out);
+    write(value, shape, Some(0), &mut out);
     out
 }
 
 /// With two blanks, as json.Indent is sometimes asked for.
 pub fn pretty_two(value: &Value) -> String {
-    pretty(value).lines().map(|line| {
+    with_two_blanks(&pretty(value))
+}
+
+pub fn with_two_blanks(pretty: &str) -> String {
+    pretty.lines().map(|line| {
         let blanks = line.len() - line.trim_start_matches(' ').len();
         format!("{}{}\n", " ".repeat(blanks / 2), &line[blanks..])
     }).collect()
@@ -18,7 +28,7 @@ pub fn pretty_two(value: &Value) -> String {
 
 pub fn compact(value: &Value) -> String {
     let mut out = String::new();
-    write(value, None, &mut out);
+    write(value, Shape::Sorted, None, &mut out);
     out
 }
 
@@ -31,7 +41,7 @@ fn line(depth: Option<usize>, out: &mut String) {
     }
 }
 
-fn write(value: &Value, depth: Option<usize>, out: &mut String) {
+fn write(value: &Value, shape: Shape, depth: Option<usize>, out: &mut String) {
     let below = depth.map(|d| d + 1);
     match value {
         Value::Array(items) if !items.is_empty() => {
@@ -41,21 +51,21 @@ fn write(value: &Value, depth: Option<usize>, out: &mut String) {
                     out.push(',');
                 }
                 line(below, out);
-                write(item, below, out);
+                write(item, shape.item(), below, out);
             }
             line(depth, out);
             out.push(']');
         }
         Value::Object(map) if !map.is_empty() => {
             out.push('{');
-            for (i, (key, item)) in map.iter().enumerate() {
+            for (i, (key, item, shape)) in shape.entries(map).into_iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
                 line(below, out);
                 out.push_str(&text(key));
                 out.push_str(if depth.is_some() { ": " } else { ":" });
-                write(item, below, out);
+                write(item, shape, below, out);
             }
             line(depth, out);
             out.push('}');

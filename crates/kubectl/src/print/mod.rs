@@ -5,6 +5,7 @@
 mod columns;
 mod debug;
 mod json;
+mod shape;
 mod template;
 mod table;
 mod yaml;
@@ -14,6 +15,8 @@ use serde_json::{Map, Value, json};
 pub use columns::Columns;
 pub use json::{compact, pretty, pretty_two};
 pub use table::{Table, TableOptions, labels_text};
+use shape::Shape;
+pub use shape::typed;
 pub use yaml::{kyaml, yaml};
 
 use crate::call::Call;
@@ -29,10 +32,21 @@ pub enum Form {
     Columns(Columns),
 }
 
+/// How upstream holds what is printed, which decides the order of fields.
+#[derive(Clone, Copy)]
+enum Order {
+    /// As maps.
+    Sorted,
+    /// Objects of the API in their structs.
+    Typed,
+    Listed(&'static [&'static str]),
+}
+
 pub struct Printer {
     pub form: Form,
     allow_missing: bool,
     keep_managed: bool,
+    order: Order,
     /// What happened, for `-o name` and no form at all: `created`.
     pub operation: String,
     printed: usize,
@@ -81,7 +95,7 @@ impl Printer {
         let argument = argument.filter(|a| !a.is_empty()).or_else(|| Some(template).filter(|t| !t.is_empty()));
         let allow_missing = flags.yes("allow-missing-template-keys");
         let form = Self::form(&format, argument, flags.yes("no-headers"), allow_missing)?;
-        Ok(Some(Self { form, allow_missing, keep_managed: flags.yes("show-managed-fields"), operation: String::new(), printed: 0, headers: true }))
+        Ok(Some(Self { form, allow_missing, keep_managed: flags.yes("show-managed-fields"), order: Order::Sorted, operation: String::new(), printed: 0, headers: true }))
     }
 
     fn form(format: &str, argument: Option<String>, no_headers: bool, allow_missing: bool) -> Outcome<Form> {
@@ -110,7 +124,7 @@ impl Printer {
 
     /// A printer for `NAME operation` lines.
     pub fn named(operation: &str) -> Self {
-        Self { form: Form::Name, allow_missing: true, keep_managed: false, operation: operation.to_owned(), printed: 0, headers: true }
+        Self { form: Form::Name, allow_missing: true, keep_managed: false, order: Order::Sorted, operation: operation.to_owned(), printed: 0, headers: true }
     }
 
     /// The printer of commands that change things: `-o`'s, or names with what happened.
@@ -123,14 +137,33 @@ impl Printer {
         Ok(Self::of_flags(call, BASIC)?.unwrap_or_else(|| Self::named(&operation)))
     }
 
+    /// The same for objects of built-in types that upstream's command holds as structs.
+    pub fn typed(mut self) -> Self {
+        self.order = Order::Typed;
+        self
+    }
+
+    /// The same for a struct of kubectl's own, of which the fields' names are given in their order.
+    pub fn listed(mut self, names: &'static [&'static str]) -> Self {
+        self.order = Order::Listed(names);
+        self
+    }
+
     pub fn print(&mut self, object: &Value) -> Outcome<String> {
         let stripped = if self.keep_managed || !matches!(self.form, Form::Json | Form::Yaml | Form::Kyaml) { None } else { without_managed_fields(object) };
         let object = stripped.as_ref().unwrap_or(object);
+        let decoded = if matches!(self.order, Order::Typed) { typed(object) } else { std::borrow::Cow::Borrowed(object) };
+        let object = decoded.as_ref();
+        let shape = match self.order {
+            Order::Sorted => Shape::Sorted,
+            Order::Typed => Shape::of(object),
+            Order::Listed(names) => Shape::Listed(names),
+        };
         self.printed += 1;
         Ok(match &mut self.form {
-            Form::Json => pretty(object) + "\n",
+            Form::Json => json::pretty_as(object, shape) + "\n",
             Form::Yaml => format!("{}{}", if self.printed > 1 { "---\n" } else { "" }, yaml(object)),
-            Form::Kyaml => format!("---\n{}", kyaml(object)),
+            Form::Kyaml => format!("---\n{}", kyaml(object, shape)),
             Form::Name => names(object, &self.operation)?,
             Form::JsonPath { template, text, as_json } => jsonpath_text(template, text, *as_json, object, self.allow_missing)?,
             Form::GoTemplate(template) => template.render(object)?,
@@ -140,6 +173,17 @@ impl Printer {
             }
         })
     }
+}
+
+/// JSON of an object that upstream holds in its struct.
+pub fn pretty_typed(object: &Value) -> String {
+    let object = typed(object);
+    json::pretty_as(&object, Shape::of(&object))
+}
+
+/// JSON with two blanks of a struct of kubectl's own.
+pub fn pretty_two_listed(value: &Value, names: &'static [&'static str]) -> String {
+    json::with_two_blanks(&json::pretty_as(value, Shape::Listed(names)))
 }
 
 fn jsonpath_text(template: &jsonpath::Template, text: &str, as_json: bool, object: &Value, allow_missing: bool) -> Outcome<String> {

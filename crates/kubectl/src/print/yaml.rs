@@ -3,13 +3,15 @@
 
 use serde_json::Value;
 
+use super::shape::Shape;
+
 pub fn yaml(value: &Value) -> String {
     goyaml::to_yaml(value)
 }
 
-pub fn kyaml(value: &Value) -> String {
+pub fn kyaml(value: &Value, shape: Shape) -> String {
     let mut out = String::new();
-    write(value, 0, &mut out);
+    write(value, shape, 0, &mut out);
     out.push('\n');
     out
 }
@@ -21,30 +23,30 @@ fn line(depth: usize, out: &mut String) {
     }
 }
 
-fn write(value: &Value, depth: usize, out: &mut String) {
+fn write(value: &Value, shape: Shape, depth: usize, out: &mut String) {
     match value {
         Value::Object(map) if map.is_empty() => out.push_str("{}"),
         Value::Array(items) if items.is_empty() => out.push_str("[]"),
         Value::Object(map) => {
             out.push('{');
-            for (key, item) in map {
+            for (key, item, shape) in shape.entries(map) {
                 line(depth + 1, out);
                 out.push_str(&key_text(key));
                 out.push_str(": ");
-                write(item, depth + 1, out);
+                write(item, shape, depth + 1, out);
                 out.push(',');
             }
             line(depth, out);
             out.push('}');
         }
-        Value::Array(items) => write_list(items, depth, out),
+        Value::Array(items) => write_list(items, shape.item(), depth, out),
         Value::String(text) => string(text, depth, out),
         other => out.push_str(&goyaml::to_json(other)),
     }
 }
 
 /// Objects and lists in a list cuddle their brackets.
-fn write_list(items: &[Value], depth: usize, out: &mut String) {
+fn write_list(items: &[Value], shape: Shape, depth: usize, out: &mut String) {
     let cuddled = items.iter().all(|i| i.as_object().is_some_and(|m| !m.is_empty()) || i.as_array().is_some_and(|l| !l.is_empty()));
     if cuddled {
         out.push('[');
@@ -52,7 +54,7 @@ fn write_list(items: &[Value], depth: usize, out: &mut String) {
             if i > 0 {
                 out.push_str(", ");
             }
-            write(item, depth, out);
+            write(item, shape, depth, out);
         }
         out.push(']');
         return;
@@ -60,7 +62,7 @@ fn write_list(items: &[Value], depth: usize, out: &mut String) {
     out.push('[');
     for item in items {
         line(depth + 1, out);
-        write(item, depth + 1, out);
+        write(item, shape, depth + 1, out);
         out.push(',');
     }
     line(depth, out);
@@ -76,8 +78,7 @@ fn key_text(key: &str) -> String {
 fn string(text: &str, depth: usize, out: &mut String) {
     let mut quoted = String::new();
     goyaml::write_json_string(text, false, &mut quoted);
-    let breaks = text.trim_end_matches('\n').contains('\n');
-    if !breaks {
+    if !text.contains('\n') {
         out.push_str(&quoted);
         return;
     }

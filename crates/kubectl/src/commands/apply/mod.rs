@@ -173,24 +173,18 @@ impl Apply {
             Err(e) => return Err(with_source(e, &format!("retrieving current configuration of:\n{}\nfrom server for:", described(&info)), &info.source)),
         };
         self.uids.insert(api::meta::uid(&current).to_owned());
-        if self.change.dry != DryRun::Client {
-            if api::meta::annotation(&current, change::LAST_APPLIED).is_none() {
-                complain!(
-                    "Warning: resource {} is missing the {} annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.",
-                    info.object_name(),
-                    change::LAST_APPLIED
-                );
-            }
-            let (unchanged, object) = patcher::patch(call, self, &info, current, &modified).await?;
-            info.object = object;
-            info.refresh();
-            warn_if_deleting(&info.object);
-            if unchanged {
-                self.say(call, "unchanged", &info.object)?;
-                return Ok(info);
-            }
+        if self.change.dry != DryRun::Client && api::meta::annotation(&current, change::LAST_APPLIED).is_none() {
+            complain!(
+                "Warning: resource {} is missing the {} annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.",
+                info.object_name(),
+                change::LAST_APPLIED
+            );
         }
-        self.say(call, "configured", &info.object)?;
+        let (unchanged, object) = patcher::patch(call, self, &info, current, &modified).await?;
+        info.object = object;
+        info.refresh();
+        warn_if_deleting(&info.object);
+        self.say(call, if unchanged { "unchanged" } else { "configured" }, &info.object)?;
         Ok(info)
     }
 

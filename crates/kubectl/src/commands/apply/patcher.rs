@@ -7,8 +7,10 @@ use crate::call::Call;
 use crate::change::with_source;
 use crate::client::{MERGE_PATCH, STRATEGIC_PATCH};
 use crate::commands::delete::{self, Deletion};
+use crate::commands::patch::local_patch;
 use crate::failure::{Failure, Outcome};
 use crate::openapi;
+use crate::print::DryRun;
 use crate::select::Info;
 
 const RETRIES: usize = 5;
@@ -20,6 +22,9 @@ pub async fn patch(call: &Call, apply: &Apply, info: &Info, mut current: Value, 
         let (kind, patch) = make(call, info, &current, modified).await?;
         if patch.as_object().is_some_and(serde_json::Map::is_empty) {
             return Ok((true, current));
+        }
+        if apply.change.dry == DryRun::Client {
+            return Ok((false, local_patch(info, &current, kind, &patch)?));
         }
         match apply.change.patch_checked(call, info, kind, &patch).await {
             Ok(object) => return Ok((false, object)),

@@ -134,7 +134,7 @@ pub async fn finish(call: &Call, path: &str, object: Value) -> Outcome {
 /// The same; a fault begins with the words given.
 pub async fn finish_as(call: &Call, path: &str, mut object: Value, fault: &str) -> Outcome {
     let change = Change::of(call)?;
-    let mut printer = Printer::of_change(call, "created")?;
+    let mut printer = Printer::of_change(call, "created")?.typed();
     let namespaced = path.contains("{}");
     let namespace = call.namespace()?;
     if namespaced && namespace.explicit {

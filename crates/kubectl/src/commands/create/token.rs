@@ -71,7 +71,7 @@ async fn run(call: &Call) -> Outcome {
     if token.is_empty() {
         return Err(Failure::Text("failed to create token: no token in server response".into()));
     }
-    match Printer::of_flags(call, BASIC)? {
+    match Printer::of_flags(call, BASIC)?.map(Printer::typed) {
         Some(mut printer) => out(&printer.print(&made)?),
         None => crate::say!("{token}"),
     }

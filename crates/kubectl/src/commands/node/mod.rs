@@ -49,7 +49,7 @@ pub async fn mark(call: &Call, nodes: &[Info], unschedulable: bool) -> Outcome {
     let done = if unschedulable { "cordoned" } else { "uncordoned" };
     for info in nodes {
         if (info.object["spec"]["unschedulable"] == true) == unschedulable {
-            out(&Printer::of_change(call, &format!("already {done}"))?.print(&info.object)?);
+            out(&Printer::of_change(call, &format!("already {done}"))?.typed().print(&info.object)?);
             continue;
         }
         if change.dry != DryRun::Client {
@@ -59,7 +59,7 @@ pub async fn mark(call: &Call, nodes: &[Info], unschedulable: bool) -> Outcome {
                 return Err(Failure::Exit(1));
             }
         }
-        out(&Printer::of_change(call, done)?.print(&info.object)?);
+        out(&Printer::of_change(call, done)?.typed().print(&info.object)?);
     }
     Ok(())
 }

@@ -184,7 +184,9 @@ async fn one(call: &Call, mut info: Info, add: &[Taint], remove: &[Taint], chang
         info.object = change.patch(call, &info, MERGE_PATCH, &patch).await?;
     }
     // Upstream: taints do not say when they are a dry run.
-    let mut printer = Printer::of_flags(call, BASIC)?.unwrap_or_else(|| Printer::named(done));
+    let printer = Printer::of_flags(call, BASIC)?.unwrap_or_else(|| Printer::named(done));
+    // Upstream: the object as it was read is a map, what the server answers is a struct.
+    let mut printer = if change.dry == DryRun::Client { printer } else { printer.typed() };
     out(&printer.print(&info.object)?);
     Ok(())
 }

@@ -66,7 +66,7 @@ async fn run(call: &Call) -> Outcome {
     if wanted < 0 {
         return fail(format!("revision must be a positive integer: {wanted}"));
     }
-    let printer = Printer::of_flags(call, BASIC)?;
+    let printer = Printer::of_flags(call, BASIC)?.map(Printer::typed);
     let mut printer = printer;
     for item in infos(call).await? {
         let info = item?;

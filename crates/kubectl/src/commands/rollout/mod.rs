@@ -58,7 +58,7 @@ pub fn no_viewer(info: &Info, doing: &str, what: &str) -> Failure {
 /// Changes each object by a patch that `make` gives, or says why not.
 async fn each(call: &Call, done: &str, already: &str, make: impl Fn(&Info) -> Outcome<Value>) -> Outcome {
     let change = Change::of(call)?;
-    let (mut faults, mut printer) = (Vec::new(), Printer::of_change(call, done)?);
+    let (mut faults, mut printer) = (Vec::new(), Printer::of_change(call, done)?.typed());
     for item in infos(call).await? {
         let info = match item {
             Ok(info) => info,
@@ -77,7 +77,7 @@ async fn each(call: &Call, done: &str, already: &str, make: impl Fn(&Info) -> Ou
         };
         if patch.is_null() {
             // Nothing to do is said, not refused.
-            let mut printer = Printer::of_change(call, already)?;
+            let mut printer = Printer::of_change(call, already)?.typed();
             out(&printer.print(&info.object)?);
             continue;
         }

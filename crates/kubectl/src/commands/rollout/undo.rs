@@ -43,7 +43,7 @@ async fn run(call: &Call) -> Outcome {
             return fail(format!("unable to find specified revision {wanted} in history"));
         }
         let operation = back(call, &info, wanted, &change).await?;
-        let mut printer = Printer::of_change(call, &operation)?;
+        let mut printer = Printer::of_change(call, &operation)?.typed();
         if change.dry == DryRun::Client && operation != "rolled back" && call.flags.text("output").is_empty() {
             printer = Printer::named(&operation);
         }

@@ -66,7 +66,7 @@ pub async fn each_pod_spec(call: &Call, infos: Vec<Info>, done: &str, work: impl
 /// Changes each object; sends the difference.
 pub async fn each(call: &Call, infos: Vec<Info>, done: &str, work: impl Fn(&Info, &mut Value) -> Outcome) -> Outcome {
     let change = Change::of(call)?;
-    let mut printer = Printer::of_change(call, done)?;
+    let mut printer = Printer::of_change(call, done)?.typed();
     let mut faults = Vec::new();
     for info in infos {
         let mut after = info.object.clone();
