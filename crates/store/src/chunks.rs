@@ -3,6 +3,7 @@
 //! A clone costs one pointer; a write copies the list of chunks and one chunk, and only when a snapshot still holds
 //! them. Reads walk plain slices.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::record::Record;
@@ -14,6 +15,13 @@ const MAX_CHUNK: usize = 256;
 pub struct Chunks {
     chunks: Vec<Arc<Vec<Arc<Record>>>>,
     len: usize,
+}
+
+/// Records that two states of a table do not share.
+#[derive(Debug, Default)]
+pub struct Difference {
+    pub come: Vec<Arc<Record>>,
+    pub gone: Vec<Arc<Record>>,
 }
 
 impl Chunks {
@@ -76,6 +84,21 @@ impl Chunks {
         self.chunks.iter().skip(first).flat_map(|c| c.iter()).skip(skip)
     }
 
+    /// What came and what went since `old`, each in order; a record that changed is in both. Costs what differs, not what there is.
+    pub fn since(&self, old: &Self) -> Difference {
+        let apart = |of: &Self, from: &Self| -> Vec<Arc<Record>> {
+            let shared: HashSet<_> = from.chunks.iter().map(Arc::as_ptr).collect();
+            of.chunks.iter().filter(|chunk| !shared.contains(&Arc::as_ptr(chunk))).flat_map(|chunk| chunk.iter().cloned()).collect()
+        };
+        let (mut come, mut gone) = (apart(self, old), apart(old, self));
+        // A chunk that one record changed holds the others as they were.
+        let kept: HashSet<_> = gone.iter().map(Arc::as_ptr).collect();
+        let kept: HashSet<_> = come.iter().map(Arc::as_ptr).filter(|record| kept.contains(record)).collect();
+        come.retain(|record| !kept.contains(&Arc::as_ptr(record)));
+        gone.retain(|record| !kept.contains(&Arc::as_ptr(record)));
+        Difference { come, gone }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.chunks.iter().flat_map(|c| c.iter())
     }
@@ -110,6 +133,15 @@ mod tests {
             }
         }
         snapshots.push((chunks, model));
+        for pair in snapshots.windows(2) {
+            let [(old, before), (new, after)] = pair else { continue };
+            let found = new.since(old);
+            let told = |records: &[Arc<Record>]| records.iter().map(|r| (r.key.to_string(), r.revision)).collect::<Vec<_>>();
+            let only = |of: &BTreeMap<String, u64>, other: &BTreeMap<String, u64>| of.iter().filter(|(k, v)| other.get(*k) != Some(v)).map(|(k, v)| (k.clone(), *v)).collect::<Vec<_>>();
+            assert_eq!((told(&found.come), told(&found.gone)), (only(after, before), only(before, after)));
+            let none = new.since(new);
+            assert!(none.come.is_empty() && none.gone.is_empty());
+        }
         for (chunks, model) in snapshots {
             assert_eq!(chunks.len(), model.len());
             assert!(chunks.iter().map(|r| (&*r.key, r.revision)).eq(model.iter().map(|(k, v)| (k.as_str(), *v))));

@@ -20,6 +20,7 @@ mod seal;
 mod snapshot;
 mod state;
 
+pub use chunks::Difference;
 pub use commit::{Expect, Write, WriteError};
 pub use disk::{DiskOptions, OpenError};
 pub use etcd::{EtcdError, EtcdOptions, EtcdTls, Layout, ReadValue};

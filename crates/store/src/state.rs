@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use tokio::sync::watch as signal;
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Difference};
 use crate::history::{Expired, History, Watch};
 use crate::record::{Event, Record};
 use crate::seal::Sealer;
@@ -90,6 +90,11 @@ impl Range {
     /// Whether both are the very same state of the table: what was derived from one holds for the other.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.chunks, &other.chunks)
+    }
+
+    /// What came and what went between an earlier state of the table and this one.
+    pub fn since(&self, old: &Self) -> Difference {
+        self.chunks.since(&old.chunks)
     }
 
     /// Records with keys of at least `start` that begin with `prefix`, in order of keys.

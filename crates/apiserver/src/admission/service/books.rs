@@ -1,7 +1,7 @@
 //! What addresses and ports are taken, and what is held for writes under way.
 //!
-//! What is taken is read from the stored services and claims themselves, so no book can disagree with them. Writes of
-//! this server hold what they were given apart from each other; writes of other servers meet at the claims.
+//! What is taken is what the stored services and claims say, so no book can disagree with them (see the ledger). Writes
+//! of this server hold what they were given apart from each other; writes of other servers meet at the claims.
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use store::Store;
 
 use super::claims;
+use super::ledger::Ledger;
 use super::range::Range;
 use crate::derived::Derived;
 use crate::object;
@@ -34,9 +35,8 @@ pub struct Taken {
 
 /// The books of addresses and ports.
 pub struct Books {
-    taken: Derived<Taken>,
+    ledger: Arc<Mutex<Ledger>>,
     ranges: Derived<Vec<Range>>,
-    pending: Arc<Mutex<Taken>>,
     /// The range of the settings, while no ServiceCIDR says otherwise.
     configured: Range,
 }
@@ -47,19 +47,6 @@ pub fn holdings(service: &Value) -> Taken {
     let ports = walk::list(service, "spec.ports").iter().map(|port| (walk::int(port, "nodePort"), walk::text(port, "protocol").to_owned()));
     let health = (walk::int(service, "spec.healthCheckNodePort"), "TCP".to_owned());
     Taken { addresses, ports: ports.chain([health]).filter(|(port, _)| *port != 0).collect() }
-}
-
-fn read_taken(tables: &[store::Range]) -> Taken {
-    let [services, addresses, ports] = tables else { return Taken::default() };
-    let mut taken = Taken::default();
-    for record in services.scan("", "") {
-        let held = holdings(&object::parse(&record.value));
-        taken.addresses.extend(held.addresses);
-        taken.ports.extend(held.ports);
-    }
-    taken.addresses.extend(addresses.scan("", "").map(|record| record.key.to_string()));
-    taken.ports.extend(ports.scan("", "").filter_map(|record| claims::port_of(&record.key)));
-    taken
 }
 
 /// Upstream: a range without a condition counts as ready, one that is being deleted does not.
@@ -77,9 +64,8 @@ impl Books {
     pub fn new(store: &Store, cidr: &str) -> Result<Self, String> {
         let bits = cidr.split_once('/').and_then(|(_, bits)| bits.parse().ok()).filter(|bits: &u32| (8..=28).contains(bits));
         let configured = bits.and_then(|_| Range::parse(cidr)).ok_or_else(|| format!("service CIDR {cidr:?} is not an IPv4 network such as 10.43.0.0/16"))?;
-        let tables = vec![store.table("/registry/services/specs"), store.table(claims::ADDRESSES), store.table(claims::PORTS)];
         let ranges = Derived::new(vec![store.table("/registry/servicecidrs")], read_ranges);
-        Ok(Self { taken: Derived::new(tables, read_taken), ranges, pending: Arc::default(), configured })
+        Ok(Self { ledger: Arc::new(Mutex::new(Ledger::new(store))), ranges, configured })
     }
 
     /// Opens the books for one write.
@@ -89,13 +75,12 @@ impl Books {
         if ranges.is_empty() && store.view().table(store.table("/registry/servicecidrs")).len() == 0 {
             ranges.push(self.configured);
         }
-        Draft { taken: self.taken.get(store), ranges, lost: Taken::default(), reserved: Reserved { server: server.clone(), pending: self.pending.clone(), given: Taken::default(), claimed: None } }
+        Draft { ranges, lost: Taken::default(), reserved: Reserved { server: server.clone(), ledger: self.ledger.clone(), given: Taken::default(), claimed: None } }
     }
 }
 
 /// One write's look into the books, and what it was given.
 pub struct Draft {
-    taken: Arc<Taken>,
     ranges: Vec<Range>,
     /// What another server was faster to claim.
     pub lost: Taken,
@@ -109,8 +94,8 @@ impl Draft {
 
     /// Takes an address, or says that somebody has it.
     pub fn take_address(&mut self, ip: &str) -> bool {
-        let mut pending = self.reserved.pending.lock();
-        let free = !self.lost.addresses.contains(ip) && !self.taken.addresses.contains(ip) && pending.addresses.insert(ip.to_owned());
+        let reserved = &self.reserved;
+        let free = !self.lost.addresses.contains(ip) && reserved.ledger.lock().take_address(&reserved.server.store, ip);
         if free {
             self.reserved.given.addresses.insert(ip.to_owned());
         }
@@ -124,8 +109,8 @@ impl Draft {
     }
 
     pub fn take_port(&mut self, port: &Port) -> bool {
-        let mut pending = self.reserved.pending.lock();
-        let free = !self.lost.ports.contains(port) && !self.taken.ports.contains(port) && pending.ports.insert(port.clone());
+        let reserved = &self.reserved;
+        let free = !self.lost.ports.contains(port) && reserved.ledger.lock().take_port(&reserved.server.store, port);
         if free {
             self.reserved.given.ports.insert(port.clone());
         }
@@ -141,7 +126,7 @@ impl Draft {
 /// Numbers held for a write under way; let go when it is known, or when the request is given up.
 pub struct Reserved {
     server: Arc<Server>,
-    pending: Arc<Mutex<Taken>>,
+    ledger: Arc<Mutex<Ledger>>,
     pub given: Taken,
     /// The service for which claims were made.
     pub claimed: Option<Value>,
@@ -150,13 +135,15 @@ pub struct Reserved {
 impl Reserved {
     /// An address that turned out to be somebody else's.
     pub fn forget_address(&mut self, address: &str) {
-        self.given.addresses.remove(address);
-        self.pending.lock().addresses.remove(address);
+        if let Some(address) = self.given.addresses.take(address) {
+            self.ledger.lock().settle(&Taken { addresses: HashSet::from([address]), ports: HashSet::new() });
+        }
     }
 
     pub fn forget_port(&mut self, port: &Port) {
-        self.given.ports.remove(port);
-        self.pending.lock().ports.remove(port);
+        if let Some(port) = self.given.ports.take(port) {
+            self.ledger.lock().settle(&Taken { addresses: HashSet::new(), ports: HashSet::from([port]) });
+        }
     }
 
     /// The write is done, one way or the other: what is stored now tells what is taken.
@@ -165,10 +152,7 @@ impl Reserved {
         if given.addresses.is_empty() && given.ports.is_empty() {
             return;
         }
-        let mut pending = self.pending.lock();
-        pending.addresses.retain(|address| !given.addresses.contains(address));
-        pending.ports.retain(|port| !given.ports.contains(port));
-        drop(pending);
+        self.ledger.lock().settle(&given);
         if let Some(service) = self.claimed.take().filter(|_| !stored) {
             claims::release_later(self.server.clone(), service, given);
         }

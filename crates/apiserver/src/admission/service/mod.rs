@@ -5,6 +5,7 @@
 
 mod books;
 mod claims;
+mod ledger;
 mod ports;
 mod range;
 
