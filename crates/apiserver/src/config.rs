@@ -9,6 +9,7 @@ use access::authorization::{self, Link};
 pub use access::authorization::AuthorizationFlags;
 pub use access::configuration::OidcFlags;
 use access::configuration::{Anonymous, Authentication};
+pub use policy::features::Features;
 use policy::plugins::{AdmissionConfiguration, Plugins};
 use serde_json::Value;
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// The text of `--encryption-provider-config`; none: Secrets, with keys beside the authority.
     pub encryption: Option<String>,
+    /// `--feature-gates`.
+    pub features: Features,
     pub gates: Gates,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
@@ -67,7 +70,7 @@ pub struct AccessConfig {
     pub request_header: Option<RequestHeader>,
 }
 
-/// Features that can be turned on and off.
+/// The features that change what requests are answered with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gates {
     /// Objects as CBOR. Upstream: `CBORServingAndStorage`, off by default.
@@ -75,18 +78,8 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Reads `--feature-gates`, `Name=true` each.
-    pub fn read(words: &[String]) -> Result<Self, String> {
-        let mut gates = Self::default();
-        for word in words {
-            let (name, value) = word.split_once('=').ok_or_else(|| format!("missing bool value for {word}"))?;
-            let on = value.parse().map_err(|_| format!("invalid value of {name}={value}, err: it is neither true nor false"))?;
-            match name.trim() {
-                "CBORServingAndStorage" => gates.cbor = on,
-                other => return Err(format!("unrecognized feature gate: {other}; known here is CBORServingAndStorage")),
-            }
-        }
-        Ok(gates)
+    pub fn of(features: &Features) -> Self {
+        Self { cbor: features.is_on("CBORServingAndStorage") }
     }
 }
 
@@ -204,6 +197,7 @@ impl Config {
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),
             encryption: None,
+            features: Features::default(),
             gates: Gates::default(),
             cluster_name: "knarr".into(),
         }

@@ -34,7 +34,7 @@ mod webhook;
 mod wire;
 
 pub use audit::AuditConfig;
-pub use config::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, EtcdConfig, Gates, OidcFlags, RequestHeader, TokenWebhookConfig};
+pub use config::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, EtcdConfig, Features, Gates, OidcFlags, RequestHeader, TokenWebhookConfig};
 pub use store::EtcdTls;
 pub use server::{Server, StartError};
 pub use user::User;

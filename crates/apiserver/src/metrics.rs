@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::config::Features;
 use crate::health;
 use api::request::Info;
 use crate::server::Server;
@@ -101,7 +102,7 @@ impl Drop for Running {
 }
 
 impl Metrics {
-    pub fn new() -> prometheus::Result<Self> {
+    pub fn new(features: &Features) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
             let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
@@ -115,6 +116,8 @@ impl Metrics {
         registry.register(Box::new(durations.clone()))?;
         let build = gauges("kubernetes_build_info", "The release that is served.", &["major", "minor", "git_version", "git_commit", "platform", "compiler"])?;
         build.with_label_values(&[health::MAJOR, health::MINOR, &health::git_version(), health::COMMIT, &health::platform(), "rustc"]).set(1);
+        let enabled = gauges("kubernetes_feature_enabled", "[BETA] This metric records the data about the stage and enablement of a k8s feature.", &["name", "stage"])?;
+        features.all().into_iter().for_each(|(name, stage, on)| enabled.with_label_values(&[name, stage.label()]).set(on.into()));
         Ok(Self {
             requests,
             durations,

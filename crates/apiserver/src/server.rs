@@ -81,6 +81,9 @@ pub struct Server {
 impl Server {
     /// Opens the store, writes what every cluster begins with, and serves.
     pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
+        for warning in config.features.warnings() {
+            tracing::warn!("{warning}");
+        }
         let store = backing::open(&config).await?;
         let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
@@ -103,7 +106,7 @@ impl Server {
             plugins,
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
-            metrics: Metrics::new().map_err(|error| StartError::Config(format!("metrics: {error}")))?,
+            metrics: Metrics::new(&config.features).map_err(|error| StartError::Config(format!("metrics: {error}")))?,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
             closing: CancellationToken::new(),

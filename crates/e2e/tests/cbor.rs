@@ -103,6 +103,16 @@ fn objects_come_and_go_as_cbor() {
     let (code, _, body) = server.curl_bytes(pandas, &["-H", "Content-Type: application/cbor"], &encoded(&panda("three", 1.0)));
     assert_eq!(code, 415, "{}", String::from_utf8_lossy(&body));
     assert_eq!(get(&server, pandas).0, 406);
-    let unknown = ApiServer::refuses(folder.path(), &["--feature-gates=Unheard=true"]);
-    assert!(unknown.contains("unrecognized feature gate: Unheard"), "{unknown}");
+    let admin = ["--cert", &server.pki("admin.crt"), "--key", &server.pki("admin.key")].map(str::to_owned);
+    let metrics = server.curl("/metrics", &admin.each_ref().map(String::as_str), "").1;
+    for line in ["kubernetes_feature_enabled{name=\"CBORServingAndStorage\",stage=\"ALPHA\"} 0", "kubernetes_feature_enabled{name=\"SidecarContainers\",stage=\"\"} 1"] {
+        assert!(metrics.contains(line), "{line}");
+    }
+    for (flag, why) in [("Unheard=true", "unrecognized feature gate: Unheard"), ("SidecarContainers=false", "cannot set feature gate SidecarContainers to false, feature is locked to true")] {
+        let told = ApiServer::refuses(folder.path(), &[&format!("--feature-gates={flag}")]);
+        assert!(told.contains(why), "{told}");
+    }
+    // All alpha features: this one among them.
+    server.restart(&["--feature-gates=AllAlpha=true"]);
+    assert_eq!(send(&server, "POST", CBOR, pandas, &encoded(&panda("three", 1.0))).0, 201);
 }

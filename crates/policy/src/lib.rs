@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bootstrap;
 pub mod event_rate;
 pub mod external_ips;
+pub mod features;
 pub mod flow;
 pub mod flow_defaults;
 pub mod image_policy;

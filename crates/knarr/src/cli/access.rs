@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Gates, OidcFlags, RequestHeader, TokenWebhookConfig};
+use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Features, OidcFlags, RequestHeader, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -174,8 +174,8 @@ impl AccessArgs {
         })
     }
 
-    pub fn gates(&self) -> anyhow::Result<Gates> {
-        Gates::read(&self.feature_gates).map_err(|why| failure(why, "leave out gates that are not known here"))
+    pub fn features(&self) -> anyhow::Result<Features> {
+        Features::read(&self.feature_gates).map_err(|why| failure(why, "give --feature-gates=NAME=true with upstream's names, and none that upstream has locked"))
     }
 
     pub fn encryption(&self) -> anyhow::Result<Option<String>> {

@@ -107,6 +107,7 @@ async fn start_api(ground: &Ground, progress: &Progress) -> anyhow::Result<Arc<S
 }
 
 pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyhow::Result<apiserver::Config> {
+    let features = settings.access.features()?;
     Ok(apiserver::Config {
         etcd: settings.etcd.as_ref().map(Etcd::config).transpose()?,
         store_dir: Some(layout.store()),
@@ -118,7 +119,8 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         access: settings.access.config()?,
         admission: settings.access.admission()?,
         encryption: settings.access.encryption()?,
-        gates: settings.access.gates()?,
+        gates: apiserver::Gates::of(&features),
+        features,
         cluster_name: settings.name.clone(),
         ..apiserver::Config::below(&layout.data)
     })
