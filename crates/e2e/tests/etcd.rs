@@ -44,19 +44,23 @@ fn kubectl(kubeconfig: &str, line: &str, manifest: &str) -> Ran {
     run(Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(line.split(' ')), manifest)
 }
 
+/// Servers of one cluster share its authority and keys.
+fn pair(folder: &Path, etcd: u16) -> (Server, Server) {
+    let one = Server::start(&folder.join("one"), etcd);
+    run(Command::new("cp").arg("-r").arg(folder.join("one/pki")).arg(folder.join("pki")), "").ok();
+    std::fs::create_dir(folder.join("two")).expect("a folder");
+    std::fs::rename(folder.join("pki"), folder.join("two/pki")).expect("one disk");
+    let two = Server::start(&folder.join("two"), etcd);
+    (one, two)
+}
+
 #[test]
 fn two_servers_share_one_etcd() {
     let Some(_) = Cluster::of_environment() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let (client, peer) = (free_port(), free_port());
     let store = etcd(&folder.path().join("etcd"), client, peer);
-    let one = Server::start(&folder.path().join("one"), client);
-    // Servers of one cluster share its authority and keys.
-    let copied = run(Command::new("cp").arg("-r").arg(folder.path().join("one/pki")).arg(folder.path().join("pki")), "");
-    copied.ok();
-    std::fs::create_dir(folder.path().join("two")).expect("a folder");
-    std::fs::rename(folder.path().join("pki"), folder.path().join("two/pki")).expect("one disk");
-    let two = Server::start(&folder.path().join("two"), client);
+    let (one, two) = pair(folder.path(), client);
 
     let mut watch = Running::start(Command::new("kubectl").arg("--kubeconfig").arg(&two.kubeconfig).args(["get", "configmaps", "--watch", "--output=name"]));
     one.kubectl("create configmap shared --from-literal=a=1").ok();
@@ -113,6 +117,65 @@ fn numbers_are_given_once(one: &Server, two: &Server) {
     assert!(full.contains("failed to allocate IP: range is full"), "{full}");
     one.kubectl("delete service here0").ok();
     two.kubectl("create service clusterip none-left --tcp=80").ok();
+}
+
+fn definition(plural: &str, kind: &str) -> String {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}});
+    let version = |name: &str, storage: bool| json!({"name": name, "served": true, "storage": storage, "schema": schema});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": format!("{plural}.many.test")},
+        "spec": {"group": "many.test", "scope": "Namespaced", "names": {"plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List")}, "versions": [version("v1", true), version("v2", false)]}})
+    .to_string()
+}
+
+/// Runs both at once.
+fn both<T: Send>(one: impl FnOnce() -> T + Send, two: impl FnOnce() -> T + Send) -> (T, T) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(two);
+        (one(), other.join().expect("it ends"))
+    })
+}
+
+#[test]
+fn definitions_of_one_server_are_the_others_too() {
+    let Some(_) = Cluster::of_environment() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (client, peer) = (free_port(), free_port());
+    let _store = etcd(&folder.path().join("etcd"), client, peer);
+    let (one, two) = pair(folder.path(), client);
+    for n in 0..4 {
+        let (here, there) = if n % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        let (plural, kind) = (format!("things{n}"), format!("Thing{n}"));
+        let url = |version: &str| format!("/apis/many.test/{version}/namespaces/default/{plural}");
+        let made = || {
+            kubectl(&here.kubeconfig, "create -f -", &definition(&plural, &kind)).ok();
+            // The very next request to the other server.
+            there.kubectl(&format!("get --raw {}", url("v1"))).ok();
+            let thing = json!({"apiVersion": "many.test/v1", "kind": kind, "metadata": {"name": "a"}, "spec": {"n": n}}).to_string();
+            kubectl(&there.kubeconfig, &format!("create --raw {} -f -", url("v1")), &thing).ok();
+            // As its other version, on the first server.
+            let seen = here.kubectl(&format!("get --raw {}/a", url("v2"))).ok();
+            assert!(seen.contains("\"apiVersion\":\"many.test/v2\""), "{seen}");
+        };
+        made();
+        there.kubectl(&format!("delete crd {plural}.many.test")).ok();
+        assert!(here.kubectl(&format!("get --raw {}", url("v1"))).fails().contains("NotFound"));
+        // Its objects went along: a definition of the same name begins with none.
+        made();
+    }
+    // Two definitions want one kind: one of them has it, whoever judges.
+    let configs = (one.kubeconfig.clone(), two.kubeconfig.clone());
+    both(|| kubectl(&configs.0, "create -f -", &definition("apples", "Fruit")).ok(), || kubectl(&configs.1, "create -f -", &definition("pears", "Fruit")).ok());
+    let established = |server: &Server| ["apples", "pears"].map(|plural| server.kubectl(&format!("get crd {plural}.many.test -o jsonpath={{.status.conditions[?(@.type==\"Established\")].status}}")).ok());
+    let known = established(&one);
+    assert!(known.contains(&"True".to_owned()) && known[0] != known[1] && established(&two) == known, "{known:?}");
+    // One name, wanted by both: one is told, and both serve it.
+    let (here, there) = both(|| kubectl(&configs.0, "create -f -", &definition("plums", "Plum")), || kubectl(&configs.1, "create -f -", &definition("plums", "Plum")));
+    assert_eq!([&here, &there].iter().filter(|ran| ran.code == Some(0)).count(), 1, "{here:?} {there:?}");
+    let change = |kubeconfig: &str, side: &str| (0..5).for_each(|n| drop(kubectl(kubeconfig, &format!("annotate crd plums.many.test {side}{n}=x"), "").ok()));
+    both(|| change(&configs.0, "here"), || change(&configs.1, "there"));
+    let kept = two.kubectl("get crd plums.many.test -o jsonpath={.metadata.annotations}").ok();
+    assert!((0..5).all(|n| kept.contains(&format!("\"here{n}\"")) && kept.contains(&format!("\"there{n}\""))), "{kept}");
+    [&one, &two].iter().for_each(|server| drop(server.kubectl("get --raw /apis/many.test/v1/namespaces/default/plums").ok()));
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

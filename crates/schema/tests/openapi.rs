@@ -92,3 +92,12 @@ fn the_protobuf_form_holds_every_definition() {
     }
     assert_eq!(&wire[..5], b"\x0a\x032.0");
 }
+
+/// Upstream: what Go leaves out when it is empty is not required, and lists in the third version tell their elements' zero.
+#[test]
+fn what_is_required_is_what_upstream_requires() {
+    let packed = documents().v2().expect("renders");
+    let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
+    let required = |name: &str| document["definitions"][format!("io.k8s.api.{name}")]["required"].clone();
+    assert_eq!((required("core.v1.Pod"), required("core.v1.PodList"), required("apps.v1.Deployment")), (Value::Null, json!(["items"]), json!(["spec"])));
+}

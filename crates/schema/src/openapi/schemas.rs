@@ -181,10 +181,14 @@ impl Definitions {
 
     /// Version 3 says what Go's zero value is where Go always has one.
     fn zero_default(&self, field: &Field) -> Option<Value> {
-        if self.dialect == Dialect::V2 || !field.always {
+        if field.always { self.zero(&field.of) } else { None }
+    }
+
+    fn zero(&self, of: &Of) -> Option<Value> {
+        if self.dialect == Dialect::V2 {
             return None;
         }
-        match &field.of {
+        match of {
             Of::Str => Some("".into()),
             Of::Int32 | Of::Int64 => Some(0.into()),
             Of::Bool => Some(false.into()),
@@ -214,9 +218,18 @@ impl Definitions {
                 let name = of.get().name.to_string();
                 self.reference(&name)
             }
-            Of::List(list) => json!({ "type": "array", "items": self.value(&list.item) }),
-            Of::Map(map) => json!({ "type": "object", "additionalProperties": self.value(&map.value) }),
+            Of::List(list) => json!({ "type": "array", "items": self.element(&list.item) }),
+            Of::Map(map) => json!({ "type": "object", "additionalProperties": self.element(&map.value) }),
         }
+    }
+
+    /// A value of a list or a map, with what Go's zero value is in version 3.
+    fn element(&mut self, of: &Of) -> Value {
+        let schema = self.value(of);
+        let Some(default) = self.zero(of) else { return schema };
+        let mut schema = if schema.get("$ref").is_some() { json!({ "allOf": [schema] }) } else { schema };
+        schema["default"] = default;
+        schema
     }
 }
 
