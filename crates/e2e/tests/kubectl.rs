@@ -50,6 +50,27 @@ fn the_server_is_looked_over() {
 }
 
 #[test]
+fn preferences_are_obeyed() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let ours = |line: &str| {
+        let mut command = std::process::Command::new(std::env::var("KNARR_BIN").expect("KNARR_BIN is set"));
+        command.arg("kubectl").args(line.split_whitespace()).env("HOME", home.path()).env("KUBECONFIG", &cluster.kubeconfig).env_remove("KUBERC").env_remove("KUBECTL_KUBERC");
+        run(&mut command, "")
+    };
+    says(&ours("kuberc set --section aliases --name getns --command get --prependarg namespaces --option output=name").ok(), &["Updated "]);
+    ours("kuberc set --section defaults --command get --option output=name").ok();
+    assert_eq!(ours("getns default").ok(), "namespace/default\n");
+    assert_eq!(ours("get namespace default").ok(), "namespace/default\n");
+    says(&ours("get namespace default -o wide").ok(), &["STATUS"]);
+    fails_with(ours("kuberc set --section defaults --command get --option nope=1"), "defaults for command \"get\" already exist, use --overwrite to replace");
+    ours("kuberc set --section defaults --command get --option nope=1 --overwrite").ok();
+    fails_with(ours("get namespaces"), "error occurred while applying preferences invalid flag nope for command get");
+    ours("kuberc set --section credentialplugin --policy DenyAll").ok();
+    says(&ours("kuberc view").ok(), &["credentialPluginPolicy: DenyAll"]);
+}
+
+#[test]
 fn a_deployment_is_worked_on() {
     let Some(cluster) = Cluster::of_environment() else { return };
     shell(&cluster);

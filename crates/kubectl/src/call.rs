@@ -13,6 +13,7 @@ use crate::discovery::{self, Resource, Served};
 use crate::failure::{Failure, Outcome};
 use crate::flags::Flags;
 use crate::kubeconfig::Kubeconfig;
+use crate::kuberc::PluginPolicy;
 
 pub struct Call {
     pub flags: Flags,
@@ -24,6 +25,7 @@ pub struct Call {
     pub openapi: RefCell<std::collections::HashMap<String, Rc<Value>>>,
     pub failed: Cell<bool>,
     warned: RefCell<std::collections::HashSet<String>>,
+    plugins: PluginPolicy,
 }
 
 /// Where a command works.
@@ -36,7 +38,12 @@ pub struct Namespace {
 
 impl Call {
     pub fn new(flags: Flags, path: String) -> Self {
-        Self { flags, path, config: RefCell::default(), api: RefCell::default(), served: RefCell::default(), openapi: RefCell::default(), failed: Cell::new(false), warned: RefCell::default() }
+        Self { flags, path, config: RefCell::default(), api: RefCell::default(), served: RefCell::default(), openapi: RefCell::default(), failed: Cell::new(false), warned: RefCell::default(), plugins: PluginPolicy::default() }
+    }
+
+    /// The same; only the given credential plugins may run.
+    pub fn with_plugins(self, plugins: PluginPolicy) -> Self {
+        Self { plugins, ..self }
     }
 
     pub fn args(&self) -> &[String] {
@@ -66,7 +73,7 @@ impl Call {
             return Ok(api.clone());
         }
         let config = self.config()?;
-        let api = Rc::new(Api::connect(&config, &self.flags).await?);
+        let api = Rc::new(Api::connect(&config, &self.flags, &self.plugins).await?);
         *self.api.borrow_mut() = Some(api.clone());
         Ok(api)
     }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt as _;
-use kube::client::Body;
+use kube::client::{AuthError, Body};
 use serde_json::Value;
 
 use crate::complain;
 use crate::failure::{Failure, Outcome, fail, status};
 use crate::flags::{Flags, parse_duration};
 use crate::kubeconfig::Kubeconfig;
+use crate::kuberc::PluginPolicy;
 
 pub const VERSION: &str = "v1.37.0";
 pub const JSON: &str = "application/json";
@@ -64,9 +65,13 @@ fn impersonation(flags: &Flags) -> Outcome<Vec<(HeaderName, HeaderValue)>> {
 }
 
 impl Api {
-    pub async fn connect(config: &Kubeconfig, flags: &Flags) -> Outcome<Self> {
+    pub async fn connect(config: &Kubeconfig, flags: &Flags, plugins: &PluginPolicy) -> Outcome<Self> {
         let timeout = request_timeout(flags.text("request-timeout"))?;
         let (chosen, server) = config.chosen(flags)?;
+        let plugin = chosen["users"][0]["user"]["exec"]["command"].as_str().unwrap_or_default().to_owned();
+        if let Some(why) = Some(&plugin).filter(|p| !p.is_empty()).and_then(|p| plugins.refusal(p)) {
+            return Err(Failure::Connection(server, format!("getting credentials: {why}")));
+        }
         let nothing = config.is_empty() && flags.text("server").is_empty();
         let mut connect = match kube::Config::incluster() {
             Ok(inside) if nothing => inside,
@@ -80,7 +85,10 @@ impl Api {
         connect.write_timeout = None;
         connect.headers.extend(impersonation(flags)?);
         connect.headers.extend(header("user-agent", &format!("kubectl/{VERSION} ({}/{}) knarr", std::env::consts::OS, go_arch())));
-        let client = kube::Client::try_from(connect).map_err(|e| Failure::Text(chain(&e)))?;
+        let client = kube::Client::try_from(connect).map_err(|e| match credentials(&plugin, &e) {
+            Some(why) => Failure::Connection(server.clone(), format!("getting credentials: {why}")),
+            None => Failure::Text(chain(&e)),
+        })?;
         Ok(Self { client, server, timeout, verbosity: flags.int("v"), warned: RefCell::default(), warnings_as_errors: flags.yes("warnings-as-errors") })
     }
 
@@ -255,6 +263,19 @@ fn unreachable_server(server: &str, error: &kube::Error) -> Failure {
         text
     };
     Failure::Connection(server.to_owned(), why)
+}
+
+/// Why a credential plugin gave nothing.
+// Upstream: client-go plugin/pkg/client/auth/exec/exec.go (wrapCmdRunErrorLocked).
+fn credentials(plugin: &str, error: &kube::Error) -> Option<String> {
+    let kube::Error::Auth(error) = error else { return None };
+    match error {
+        AuthError::AuthExecStart(e) if e.kind() == std::io::ErrorKind::NotFound => Some(format!(
+            "exec: executable {plugin} not found\n\nIt looks like you are trying to use a client-go credential plugin that is not installed.\n\nTo learn more about this feature, consult the documentation available at:\n      https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"
+        )),
+        AuthError::AuthExecRun { out, .. } => Some(format!("exec: executable {plugin} failed with exit code {}", out.status.code().unwrap_or(-1))),
+        _ => None,
+    }
 }
 
 /// A bare fault says which request it answers: `(get pods x)`.

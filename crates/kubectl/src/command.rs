@@ -126,8 +126,14 @@ pub fn distance(a: &str, b: &str) -> usize {
 
 impl Named {
     pub fn flags(&self) -> Outcome<Flags> {
+        self.flags_with(|_| Ok(()))
+    }
+
+    /// The same; flags that were not given may get values before they are missed.
+    pub fn flags_with(&self, prefer: impl FnOnce(&mut Flags) -> Outcome) -> Outcome<Flags> {
         let mut flags = self.command.known();
         flags.parse(&self.words).map_err(|why| Failure::Text(format!("{why}\nSee '{} --help' for usage.", self.path)))?;
+        prefer(&mut flags)?;
         let missing: Vec<String> = self.command.required.iter().filter(|f| !flags.given(f)).map(|f| format!("{f:?}")).collect();
         if !missing.is_empty() && !flags.help {
             return Err(Failure::Text(format!("required flag(s) {} not set", missing.join(", "))));

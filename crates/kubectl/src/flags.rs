@@ -209,6 +209,12 @@ impl Flags {
         Ok(())
     }
 
+    /// Sets a known flag that was not given; a value that the flag does not take is an error all the same.
+    pub fn prefer(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let Some(flag) = self.known.get(name).copied() else { return Ok(()) };
+        if self.given(name) { flag.check(value) } else { self.put(&flag, value.to_owned()) }
+    }
+
     pub fn given(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }

@@ -16,6 +16,7 @@ mod flags;
 mod global;
 mod hints;
 mod kubeconfig;
+mod kuberc;
 mod kustomize;
 mod openapi;
 mod pods;
@@ -62,12 +63,13 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
         args.remove(0);
         args.push("--help".into());
     }
-    let args = &args[..];
-    let named = command::find(&commands::ROOT, args).map_err(|unknown| match commands::plugin::find(args) {
+    let preferred = kuberc::rewrite(args)?;
+    let args = &preferred.words[..];
+    let mut named = command::find(&commands::ROOT, args).map_err(|unknown| match commands::plugin::find(args) {
         Some((program, used)) => commands::plugin::exec(&program, &args[used..]),
         None => unknown,
     })?;
-    let flags = named.flags()?;
+    let flags = preferred.flags(&mut named)?;
     let Some(run) = named.command.run.filter(|_| !flags.help) else {
         if let Some(word) = flags.args.first().filter(|_| !flags.help && named.command.run.is_none()) {
             return Err(Failure::Text(format!("unknown command {word:?}\nSee '{} -h' for help and examples", named.path)));
@@ -85,7 +87,7 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Failure::Text(format!("the asynchronous runtime did not start: {e}")))?;
-    let call = Call::new(flags, named.path);
+    let call = Call::new(flags, named.path).with_plugins(preferred.plugins);
     let outcome = runtime.block_on(run(&call));
     // Reads of standard input that never end must not keep a finished command alive.
     runtime.shutdown_background();

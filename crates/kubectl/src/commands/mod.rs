@@ -19,6 +19,7 @@ pub mod exec;
 pub mod explain;
 pub mod expose;
 pub mod get;
+pub mod kuberc;
 pub mod kustomize;
 pub mod label;
 pub mod logs;
@@ -63,6 +64,7 @@ pub static ROOT: Command = Command {
         &explain::COMMAND,
         &expose::COMMAND,
         &get::COMMAND,
+        &kuberc::COMMAND,
         &kustomize::COMMAND,
         &label::ANNOTATE,
         &label::LABEL,
