@@ -82,7 +82,7 @@ impl ApiServer {
         run(command.args(line.split_whitespace()), manifest)
     }
 
-    /// `kubectl` that goes on.
+    /// `kubectl` that goes on. Of one object by its name it does not tell the first event: a list by a field selector tells all.
     pub fn watch(&self, line: &str) -> Running {
         Running::start(Command::new("kubectl").arg("--kubeconfig").arg(self.data.join("kubeconfig")).args(line.split_whitespace()))
     }

@@ -214,7 +214,8 @@ fn machines_join_with_bootstrap_tokens() {
     // The controllers sign what is public for each token, and remove what has ended.
     let mut command = Command::new(std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set"));
     let _controllers = Running::start(command.arg("controllers").arg("--bootstrap-tokens").arg("--kubeconfig").arg(server.data.join("kubeconfig")));
-    let mut watch = server.watch("get configmap cluster-info -n kube-public --watch -o json");
+    // As a list: a watch of one name keeps its first event to itself, which may be the one that is awaited here.
+    let mut watch = server.watch("get configmaps -n kube-public --field-selector metadata.name=cluster-info --watch -o json");
     watch.until("jws-kubeconfig-abcdef");
     server.kubectl("wait --for=delete secret/bootstrap-token-ended0 -n kube-system --timeout=60s").ok();
     let info: Value = serde_json::from_str(&server.kubectl("get configmap cluster-info -n kube-public -o json").ok()).expect("JSON");
