@@ -14,7 +14,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 
-const GROUP: &str = "apiserver.config.k8s.io";
 /// Upstream: more conditions than this are refused.
 const MAX_CONDITIONS: usize = 64;
 /// Upstream: no call may take longer.
@@ -171,10 +170,7 @@ struct Condition {
 /// Reads a configuration file's text.
 pub fn read(text: &str) -> Result<Vec<Link>, String> {
     let document: Document = serde_saphyr::from_str(text).map_err(|e| format!("not an AuthorizationConfiguration: {e}"))?;
-    let version = document.api_version.strip_prefix(GROUP).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
-    if document.kind != "AuthorizationConfiguration" || !matches!(version, "v1" | "v1beta1" | "v1alpha1") {
-        return Err(format!("it holds a {} of {}, wanted an AuthorizationConfiguration of {GROUP}/v1", document.kind, document.api_version));
-    }
+    crate::head::check(&document.api_version, &document.kind, "AuthorizationConfiguration", &["v1", "v1beta1", "v1alpha1"])?;
     let (root, mut errors, mut links) = (Path::new("authorizers"), Vec::new(), Vec::new());
     if document.authorizers.is_empty() {
         errors.push(FieldError::required(&root, "at least one authorization mode must be defined"));

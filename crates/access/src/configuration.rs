@@ -12,7 +12,6 @@ use crate::jwt::Algorithm;
 
 /// Upstream: more issuers than this are refused.
 const MAX_ISSUERS: usize = 64;
-const GROUP: &str = "apiserver.config.k8s.io";
 
 /// Where requests without credentials are served.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,10 +123,7 @@ impl Authentication {
     /// Reads a configuration file's text. `own` are issuers that nobody else may be: the server's own.
     pub fn read(text: &str, own: &[&str]) -> Result<Self, String> {
         let document: Document = serde_saphyr::from_str(text).map_err(|e| format!("not an AuthenticationConfiguration: {e}"))?;
-        let version = document.api_version.strip_prefix(GROUP).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
-        if document.kind != "AuthenticationConfiguration" || !matches!(version, "v1" | "v1beta1" | "v1alpha1") {
-            return Err(format!("it holds a {} of {}, wanted an AuthenticationConfiguration of {GROUP}/v1", document.kind, document.api_version));
-        }
+        crate::head::check(&document.api_version, &document.kind, "AuthenticationConfiguration", &["v1", "v1beta1", "v1alpha1"])?;
         let algorithms = Algorithm::ALL.map(|(_, algorithm)| algorithm);
         let (issuers, mut errors) = Self::issuers(document.jwt, &algorithms, own);
         let anonymous = document.anonymous.map(|section| {

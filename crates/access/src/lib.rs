@@ -7,6 +7,7 @@ pub mod authorization;
 pub mod bootstrap;
 pub mod configuration;
 mod expressions;
+pub mod head;
 pub mod issuer;
 pub mod jwt;
 mod mapping;

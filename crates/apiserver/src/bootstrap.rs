@@ -45,13 +45,18 @@ pub async fn write(server: &Arc<Server>) -> Result<(), ApiError> {
             "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
     )
     .await?;
-    replace(server, server.authenticator.certificates.published()).await?;
+    publish_authorities(server).await?;
     if server.config.access.bootstrap_tokens {
         ensure(server, cluster_info(server)).await?;
     }
     service_range(server).await?;
     kubernetes_service(server).await?;
     crate::admission::service::repair(server).await
+}
+
+/// What other servers must know to believe the same clients.
+pub async fn publish_authorities(server: &Arc<Server>) -> Result<(), ApiError> {
+    replace(server, server.authenticator.certificates().published()).await
 }
 
 /// The range of cluster addresses, as an object. Upstream: `pkg/controlplane/controller/defaultservicecidr`.

@@ -13,6 +13,8 @@ pub use policy::features::Features;
 use policy::plugins::{AdmissionConfiguration, Plugins};
 use serde_json::Value;
 
+pub use crate::config_file::{ConfigFile, PairFiles, ServingFiles};
+
 /// Settings of one API server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -38,8 +40,10 @@ pub struct Config {
     pub access: AccessConfig,
     /// Which admission plug-ins are on, and their settings.
     pub admission: AdmissionConfig,
-    /// The text of `--encryption-provider-config`; none: Secrets, with keys beside the authority.
-    pub encryption: Option<String>,
+    /// `--encryption-provider-config`; none: Secrets, with keys beside the authority.
+    pub encryption: Option<ConfigFile>,
+    /// `--encryption-provider-config-automatic-reload`.
+    pub encryption_reload: bool,
     /// `--feature-gates`.
     pub features: Features,
     pub gates: Gates,
@@ -52,8 +56,8 @@ pub struct Config {
 pub struct AccessConfig {
     /// `--oidc-*`.
     pub oidc: Option<OidcFlags>,
-    /// The text of `--authentication-config`.
-    pub authentication: Option<String>,
+    /// `--authentication-config`.
+    pub authentication: Option<ConfigFile>,
     /// `--anonymous-auth`, where it is given.
     pub anonymous: Option<bool>,
     /// `--authentication-token-webhook-*`.
@@ -65,9 +69,13 @@ pub struct AccessConfig {
     /// Who judges rights, in which order.
     pub authorization: AuthorizationConfig,
     /// `--client-ca-file`: authorities of clients besides the cluster's own, in PEM.
-    pub client_ca: Option<String>,
+    pub client_ca: Option<ConfigFile>,
     /// `--requestheader-*`; none: the cluster's own front proxy.
     pub request_header: Option<RequestHeader>,
+    /// `--requestheader-client-ca-file`, where it is given.
+    pub front_ca: Option<ConfigFile>,
+    /// Certificates to show.
+    pub serving: ServingFiles,
 }
 
 /// The features that change what requests are answered with.
@@ -129,8 +137,8 @@ pub enum AuthorizationConfig {
     Usual,
     /// `--authorization-mode`, `--authorization-webhook-*`.
     Flags(AuthorizationFlags),
-    /// The text of `--authorization-config`.
-    File(String),
+    /// `--authorization-config`.
+    File(ConfigFile),
 }
 
 impl AuthorizationConfig {
@@ -138,7 +146,7 @@ impl AuthorizationConfig {
         match self {
             Self::Usual => Ok(authorization::usual()),
             Self::Flags(flags) => flags.links(),
-            Self::File(text) => authorization::read(text).map_err(|why| format!("--authorization-config: {why}")),
+            Self::File(text) => authorization::read(&text.text).map_err(|why| format!("--authorization-config: {why}")),
         }
     }
 }
@@ -159,7 +167,7 @@ impl AccessConfig {
     pub(crate) fn authentication(&self, own: &str) -> Result<Authentication, String> {
         let mut configured = match (&self.authentication, &self.oidc) {
             (Some(_), Some(_)) => return Err("authentication-config file and oidc-* flags are mutually exclusive".into()),
-            (Some(text), None) => Authentication::read(text, &[own]).map_err(|why| format!("--authentication-config: {why}"))?,
+            (Some(file), None) => Authentication::read(&file.text, &[own]).map_err(|why| format!("--authentication-config: {why}"))?,
             (None, Some(flags)) => Authentication::of_flags(flags, &[own])?,
             (None, None) => Authentication::default(),
         };
@@ -197,6 +205,7 @@ impl Config {
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),
             encryption: None,
+            encryption_reload: false,
             features: Features::default(),
             gates: Gates::default(),
             cluster_name: "knarr".into(),

@@ -10,6 +10,7 @@ use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, 
 use crate::config::Features;
 use crate::health;
 use api::request::Info;
+use crate::reload::counts::Reloads;
 use crate::server::Server;
 
 pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,6 +30,7 @@ pub struct Metrics {
     objects: IntGaugeVec,
     seats: IntGaugeVec,
     queued: IntGaugeVec,
+    pub reloads: Reloads,
     process: Process,
 }
 
@@ -126,6 +128,7 @@ impl Metrics {
             objects: gauges("apiserver_storage_objects", "Objects stored, by resource.", &["resource"])?,
             seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
             queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
+            reloads: Reloads::new(&registry)?,
             process: Process::new(&registry)?,
             registry,
         })

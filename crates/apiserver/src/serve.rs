@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use pki::{CertSlot, ClientAuth, Leaf};
+use pki::{CertSlot, ClientAuth, Issued, Leaf};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -24,6 +24,8 @@ use tokio_rustls::TlsAcceptor;
 
 use self::gather::Gather;
 use crate::auth::authenticate::Peer;
+use crate::auth::certificate::{Certificates, Shown};
+use crate::config::{PairFiles, ServingFiles};
 use crate::handler;
 use crate::server::{Server, StartError};
 
@@ -38,11 +40,33 @@ pub async fn listen(server: Arc<Server>, address: SocketAddr) -> Result<(), Star
     let leaf = leaf(&server);
     let issued = server.authority.load_or_issue(&server.config.pki_dir, "apiserver", &leaf)?;
     let slot = CertSlot::new(&issued)?;
-    let tls = pki::server_config(slot, ClientAuth::Shown { roots: &server.authenticator.certificates.roots() })?;
+    let (usual, named) = shown(&server.config.access.serving).map_err(StartError::Config)?;
+    slot.exchange(usual, named)?;
+    server.tls.store(Some(Arc::new(Tls::new(slot, &server.authenticator.certificates())?)));
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     tracing::info!(%address, "serving the API");
-    tokio::spawn(accept(server, listener, TlsAcceptor::from(tls)));
+    tokio::spawn(accept(server, listener));
     Ok(())
+}
+
+/// What connections are accepted with.
+pub struct Tls {
+    pub slot: Arc<CertSlot>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    pub fn new(slot: Arc<CertSlot>, certificates: &Certificates) -> Result<Self, pki::Error> {
+        let config = pki::server_config(slot.clone(), ClientAuth::Shown { roots: &certificates.roots() })?;
+        Ok(Self { slot, acceptor: TlsAcceptor::from(config) })
+    }
+}
+
+/// What stands in the files: shown instead of the server's own certificate, and for names.
+pub fn shown(files: &ServingFiles) -> Result<(Option<Issued>, Vec<(Vec<String>, Issued)>), String> {
+    let pair = |files: &PairFiles| Ok::<_, String>(Issued { cert_pem: files.certificate.now()?, key_pem: files.key.now()? });
+    let named = files.named.iter().map(|files| Ok((files.names.clone(), pair(files)?))).collect::<Result<_, String>>()?;
+    Ok((files.usual.as_ref().map(pair).transpose()?, named))
 }
 
 fn leaf(server: &Server) -> Leaf {
@@ -62,7 +86,7 @@ fn leaf(server: &Server) -> Leaf {
     Leaf { common_name: "kube-apiserver".into(), organizations: Vec::new(), dns_names, ips, server: true, client: false, days: 365 }
 }
 
-async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
+async fn accept(server: Arc<Server>, listener: TcpListener) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -78,9 +102,10 @@ async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
             },
             () = server.closing.cancelled() => return,
         };
-        let (server, tls) = (server.clone(), tls.clone());
+        let Some(tls) = server.tls.load_full() else { return };
+        let server = server.clone();
         tokio::spawn(async move {
-            connection(server, stream, from.ip(), tls).await;
+            connection(server, stream, from.ip(), tls.acceptor.clone()).await;
             drop(permit);
         });
     }
@@ -89,7 +114,7 @@ async fn accept(server: Arc<Server>, listener: TcpListener, tls: TlsAcceptor) {
 async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls: TlsAcceptor) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| server.authenticator.certificates.look(chain));
+    let certificate = stream.get_ref().1.peer_certificates().map(Shown::new);
     let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use pki::{Authority, TokenSigner};
 use policy::plugins::Plugins;
@@ -19,17 +19,18 @@ use crate::auth::authenticate::Authenticator;
 use crate::auth::certificate::Certificates;
 use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
-use crate::config::Config;
+use crate::config::{Config, ConfigFile};
 use crate::derived::Derived;
 use crate::custom::steward::{self, Progress};
 use crate::discovery::Documents;
 use crate::flow::FlowControl;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::serve::Tls;
 use crate::upstream::Kubelets;
 use crate::user::User;
 use crate::webhook::{Hooks, Services};
-use crate::{backing, bootstrap, local, serve, sweep};
+use crate::{backing, bootstrap, local, reload, serve, sweep};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,8 @@ pub struct Server {
     /// Webhooks and policies that are in force.
     pub(crate) configured: Derived<Configured>,
     pub(crate) authority: Arc<Authority>,
+    /// What connections are accepted with; none where none are.
+    pub(crate) tls: ArcSwapOption<Tls>,
     pub(crate) plugins: Plugins,
     pub(crate) events: Events,
     /// Whoever is asked about images of pods.
@@ -111,6 +114,7 @@ impl Server {
             definitions: Progress::default(),
             closing: CancellationToken::new(),
             addresses,
+            tls: ArcSwapOption::empty(),
             authority,
             store,
             config,
@@ -124,6 +128,7 @@ impl Server {
         if let Some(address) = server.config.listen {
             serve::listen(server.clone(), address).await?;
         }
+        tokio::spawn(reload::run(server.clone()));
         Ok(server)
     }
 
@@ -147,6 +152,33 @@ impl Server {
         self.closing.cancel();
     }
 
+    /// Believes the clients of the authorities that the files hold now.
+    pub(crate) fn renew_certificates(&self) -> Result<(), String> {
+        let access = &self.config.access;
+        let further = access.client_ca.as_ref().map(ConfigFile::now).transpose()?;
+        let mut front = access.request_header.clone().unwrap_or_else(|| self.aggregator.front.request_header());
+        if let Some(file) = &access.front_ca {
+            front.client_ca = file.now()?;
+        }
+        let certificates = Certificates::new(clients(&self.authority, further.as_deref()), front)?;
+        self.authenticator.renew_certificates(certificates);
+        self.renew_tls().map_err(|e| e.to_string())
+    }
+
+    /// Tells new connections whose certificates count.
+    pub(crate) fn renew_tls(&self) -> Result<(), pki::Error> {
+        let Some(tls) = self.tls.load_full() else { return Ok(()) };
+        self.tls.store(Some(Arc::new(Tls::new(tls.slot.clone(), &self.authenticator.certificates())?)));
+        Ok(())
+    }
+
+    /// Shows the certificates that the files hold now.
+    pub(crate) fn renew_serving(&self) -> Result<(), String> {
+        let Some(tls) = self.tls.load_full() else { return Ok(()) };
+        let (usual, named) = serve::shown(&self.config.access.serving)?;
+        tls.slot.exchange(usual, named).map_err(|e| e.to_string())
+    }
+
     /// What is served now: a definition that was written before this call is in it.
     pub(crate) fn registry(&self) -> Arc<Registry> {
         let current = self.registry.load_full();
@@ -166,12 +198,13 @@ impl Server {
 
 /// Whose client certificates count: the cluster's own authority's, and what the configuration adds.
 fn certificates(config: &Config, authority: &Authority, aggregator: &Aggregator) -> Result<Certificates, StartError> {
-    let clients = match &config.access.client_ca {
-        Some(further) => format!("{}{further}", authority.cert_pem()),
-        None => authority.cert_pem().to_owned(),
-    };
+    let clients = clients(authority, config.access.client_ca.as_ref().map(|file| file.text.as_str()));
     let front = config.access.request_header.clone().unwrap_or_else(|| aggregator.front.request_header());
     Certificates::new(clients, front).map_err(StartError::Config)
+}
+
+fn clients(authority: &Authority, further: Option<&str>) -> String {
+    format!("{}{}", authority.cert_pem(), further.unwrap_or_default())
 }
 
 fn open_audit(config: &Config) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {

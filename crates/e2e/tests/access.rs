@@ -133,8 +133,8 @@ fn who_shows_nothing_is_served_where_it_was_allowed() {
     let (code, info) = server.who("t0ken");
     assert_eq!((code, names(&info), &info["uid"]), (201, ("lea".into(), ["dev", "ops", "system:authenticated"].map(str::to_owned).into()), &json!("11")));
     assert_eq!(server.who("t0ke").0, 401);
-    let unknown = ApiServer::refuses(folder.path(), &["--tls-cert-file=x"]);
-    assert!(unknown.contains("--tls-cert-file is a flag of upstream's kube-apiserver: knarr issues its serving certificate itself"), "{unknown}");
+    let unknown = ApiServer::refuses(folder.path(), &["--cert-dir=x"]);
+    assert!(unknown.contains("--cert-dir is a flag of upstream's kube-apiserver: certificates are in DIR/pki"), "{unknown}");
 }
 
 /// A kubeconfig that leads to a path of a webhook.

@@ -8,7 +8,6 @@ mod cgroup;
 mod config;
 mod error;
 mod image;
-mod inotify;
 mod make;
 mod node;
 mod paths;

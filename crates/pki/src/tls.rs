@@ -15,26 +15,62 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 
 use crate::{Error, Issued};
+use x509_parser::extensions::GeneralName;
 
-/// The certificate a server shows, exchangeable at any time.
+/// The certificates a server shows, exchangeable at any time: one for all, and others for names that clients ask for.
 #[derive(Debug)]
-pub struct CertSlot(ArcSwap<CertifiedKey>);
+pub struct CertSlot {
+    usual: ArcSwap<CertifiedKey>,
+    named: ArcSwap<Vec<(Vec<String>, Arc<CertifiedKey>)>>,
+}
 
 impl CertSlot {
     pub fn new(issued: &Issued) -> Result<Arc<Self>, Error> {
-        Ok(Arc::new(Self(ArcSwap::from_pointee(certified(issued)?))))
+        Ok(Arc::new(Self { usual: ArcSwap::from_pointee(certified(issued)?), named: ArcSwap::default() }))
     }
 
     /// New connections see the new certificate; running ones keep theirs.
     pub fn replace(&self, issued: &Issued) -> Result<(), Error> {
-        self.0.store(Arc::new(certified(issued)?));
+        self.usual.store(Arc::new(certified(issued)?));
+        Ok(())
+    }
+
+    /// Exchanges the usual certificate, where one is given, and all that are for names; a pair without names is for those that
+    /// its certificate holds. Fails without a change.
+    pub fn exchange(&self, usual: Option<Issued>, named: Vec<(Vec<String>, Issued)>) -> Result<(), Error> {
+        let usual = usual.map(|issued| certified(&issued)).transpose()?;
+        let named = named.into_iter().map(|(names, issued)| {
+            let names = if names.is_empty() { names_of(&issued)? } else { names };
+            Ok((names, Arc::new(certified(&issued)?)))
+        });
+        let named = named.collect::<Result<Vec<_>, Error>>()?;
+        if let Some(usual) = usual {
+            self.usual.store(Arc::new(usual));
+        }
+        self.named.store(Arc::new(named));
         Ok(())
     }
 }
 
+/// Names and addresses of a certificate.
+fn names_of(issued: &Issued) -> Result<Vec<String>, Error> {
+    let leaf = chain(&issued.cert_pem)?.into_iter().next().ok_or_else(|| Error::Tls("no certificate in the PEM text".into()))?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&leaf).map_err(Error::tls)?;
+    let names = certificate.subject_alternative_name().map_err(Error::tls)?;
+    let name = |name: &GeneralName<'_>| if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None };
+    Ok(names.map(|found| found.value.general_names.iter().filter_map(name).collect()).unwrap_or_default())
+}
+
+/// Upstream: a star stands for one label. apiserver `pkg/server/options/serving.go`.
+fn is_for(pattern: &str, name: &str) -> bool {
+    pattern.eq_ignore_ascii_case(name) || pattern.strip_prefix("*.").is_some_and(|rest| name.split_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case(rest)))
+}
+
 impl ResolvesServerCert for CertSlot {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = self.named.load();
+        let asked = hello.server_name().and_then(|name| named.iter().find(|(names, _)| names.iter().any(|pattern| is_for(pattern, name))));
+        Some(asked.map_or_else(|| self.usual.load_full(), |(_, key)| key.clone()))
     }
 }
 

@@ -71,6 +71,13 @@ impl Store {
         Ok(Self { shared, writer: Writer::Etcd(writer) })
     }
 
+    /// Seals what is written from now on with a fresh data key, as the options say. Fails without a change; a store that was
+    /// opened without keys has none to exchange.
+    pub fn renew_seal(&self, options: SealOptions) -> std::io::Result<()> {
+        let sealer = self.shared.sealer().ok_or_else(|| std::io::Error::other("the store was opened without keys"))?;
+        sealer.renew(options)
+    }
+
     /// Whether other processes write here too: a read must then be preceded by [`Store::fresh`].
     pub fn is_shared(&self) -> bool {
         matches!(self.writer, Writer::Etcd(_))

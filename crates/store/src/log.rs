@@ -23,6 +23,8 @@ const PUT_SEALED: u8 = 5;
 pub struct Named {
     to_frame: Vec<Option<NamedTable>>,
     count: u64,
+    /// What this frame is sealed with: taken once, for it may be exchanged meanwhile.
+    seals: Option<Arc<seal::Current>>,
     key: bool,
 }
 
@@ -46,7 +48,10 @@ impl Named {
         let name = shared.table_name(table).unwrap_or_else(|| "".into());
         buffer.push(TABLE);
         frame::put_bytes(buffer, name.as_bytes());
-        let sealed = shared.sealer().is_some_and(|sealer| sealer.covers(&name)).then_some(name);
+        if self.seals.is_none() {
+            self.seals = shared.sealer().map(seal::Sealer::current);
+        }
+        let sealed = self.seals.as_ref().is_some_and(|seals| seals.covers(&name)).then_some(name);
         let named = NamedTable { number: self.count, sealed };
         self.count += 1;
         self.to_frame[at] = Some(named.clone());
@@ -70,15 +75,15 @@ pub fn put_event(buffer: &mut Vec<u8>, shared: &Shared, named: &mut Named, table
 
 pub fn put_record(buffer: &mut Vec<u8>, shared: &Shared, named: &mut Named, table: TableId, record: &Record) -> io::Result<()> {
     let NamedTable { number, sealed } = named.table(shared, table, buffer);
-    let Some((name, sealer)) = sealed.zip(shared.sealer()) else {
+    let Some((name, seals)) = sealed.zip(named.seals.clone()) else {
         put_fields(buffer, PUT, number, record, &record.value);
         return Ok(());
     };
     if !std::mem::replace(&mut named.key, true) {
         buffer.push(KEY);
-        frame::put_bytes(buffer, &sealer.wrapped);
+        frame::put_bytes(buffer, &seals.wrapped);
     }
-    let value = sealer.seal(&seal::bound_to(&name, &record.key, record.revision), &record.value)?;
+    let value = seals.seal(&seal::bound_to(&name, &record.key, record.revision), &record.value)?;
     put_fields(buffer, PUT_SEALED, number, record, &value);
     Ok(())
 }

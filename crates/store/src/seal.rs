@@ -3,13 +3,15 @@
 //! An envelope: each opening of the store makes a data key of its own, which a key of the owner wraps; the wrapped key
 //! stands in every frame that holds sealed values, so each frame can be read by itself. AES-256-GCM with a counter as
 //! nonce; table, key and revision are bound to the value, so that sealed values cannot change places. Rotation is a new
-//! first key of the owner: what is written from then on uses it, and compaction rewrites the rest.
+//! first key of the owner: what is written from then on uses it, and compaction rewrites the rest. The owner may have
+//! a fresh data key made while the store is open.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -50,13 +52,21 @@ impl std::fmt::Debug for SealOptions {
     }
 }
 
-/// What seals and opens values of one open store.
+/// So many data keys of old are kept at hand.
+const OPENED: usize = 1024;
+
+/// What seals and opens values of one open store. What it seals with may be exchanged at any time.
 pub(crate) struct Sealer {
+    current: ArcSwap<Current>,
+    opened: Mutex<HashMap<Vec<u8>, Arc<LessSafeKey>>>,
+}
+
+/// The data key in use, and what it is for.
+pub(crate) struct Current {
     options: SealOptions,
     key: LessSafeKey,
     pub wrapped: Vec<u8>,
     used: AtomicU64,
-    opened: Mutex<HashMap<Vec<u8>, Arc<LessSafeKey>>>,
 }
 
 fn aead_key(key: &DataKey) -> io::Result<LessSafeKey> {
@@ -69,12 +79,12 @@ fn nonce(count: u64) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-impl Sealer {
-    pub fn new(options: SealOptions) -> io::Result<Self> {
+impl Current {
+    fn new(options: SealOptions) -> io::Result<Self> {
         let mut data_key = [0; 32];
         SystemRandom::new().fill(&mut data_key).map_err(|_| io::Error::other("the system gave no random bytes"))?;
         let wrapped = options.keys.wrap(&data_key)?;
-        Ok(Self { key: aead_key(&data_key)?, wrapped, options, used: AtomicU64::new(0), opened: Mutex::default() })
+        Ok(Self { key: aead_key(&data_key)?, wrapped, options, used: AtomicU64::new(0) })
     }
 
     pub fn covers(&self, table: &str) -> bool {
@@ -101,6 +111,24 @@ impl Sealer {
         Ok(out)
     }
 
+}
+
+impl Sealer {
+    pub fn new(options: SealOptions) -> io::Result<Self> {
+        Ok(Self { current: ArcSwap::from_pointee(Current::new(options)?), opened: Mutex::default() })
+    }
+
+    /// What is sealed with now. Whoever writes several values that belong together takes it once.
+    pub fn current(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
+    /// Seals with a fresh data key from now on, as the options say. Fails without a change.
+    pub fn renew(&self, options: SealOptions) -> io::Result<()> {
+        self.current.store(Arc::new(Current::new(options)?));
+        Ok(())
+    }
+
     /// Opens what follows the mark of [`foreign`].
     pub fn open_alone(&self, table: &str, key: &str, sealed: &[u8]) -> io::Result<Vec<u8>> {
         let mut fields = Fields(sealed);
@@ -113,8 +141,12 @@ impl Sealer {
         if let Some(key) = self.opened.lock().get(wrapped) {
             return Ok(key.clone());
         }
-        let key = Arc::new(aead_key(&self.options.keys.unwrap(wrapped)?)?);
-        self.opened.lock().insert(wrapped.to_owned(), key.clone());
+        let key = Arc::new(aead_key(&self.current().options.keys.unwrap(wrapped)?)?);
+        let mut opened = self.opened.lock();
+        if opened.len() >= OPENED {
+            opened.clear();
+        }
+        opened.insert(wrapped.to_owned(), key.clone());
         Ok(key)
     }
 }

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use access::TokenFile;
+use access::{Issuer, TokenFile};
 use access::configuration::{Anonymous, Authentication};
 use access::jwt::Token;
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use pki::TokenSigner;
 use serde_json::Value;
@@ -17,11 +18,11 @@ use store::Store;
 
 use super::bootstrap_tokens::BootstrapTokens;
 use super::cache::Cache;
-use super::certificate::{Certificate, Certificates};
+use super::certificate::{Certificates, Shown};
 use super::provider::Provider;
 use super::service_accounts::ServiceAccounts;
 use super::token_webhook::TokenWebhook;
-use crate::config::AccessConfig;
+use crate::config::{AccessConfig, Config};
 use crate::health;
 use crate::user::User;
 use crate::webhook::Services;
@@ -35,19 +36,33 @@ pub enum Peer {
     /// A component of this process, under its own identity.
     Local(User),
     /// A connection, with what is known of the certificate it showed.
-    Remote { certificate: Option<Arc<Certificate>>, address: std::net::IpAddr },
+    Remote { certificate: Option<Arc<Shown>>, address: std::net::IpAddr },
 }
 
 pub struct Authenticator {
-    pub certificates: Certificates,
+    certificates: ArcSwap<Certificates>,
     accounts: ServiceAccounts,
     file: TokenFile,
     bootstrap: Option<BootstrapTokens>,
     webhook: Option<TokenWebhook>,
-    providers: Vec<Provider>,
+    providers: ArcSwap<Providers>,
+    anonymous: Anonymous,
+    /// What the configuration file said of requests without credentials at the start.
+    anonymous_of_file: Option<Anonymous>,
+}
+
+/// Identity providers as they are configured.
+struct Providers {
+    all: Vec<Provider>,
     /// Users of tokens that were verified with some effort, by the tokens' digests.
     verified: Cache<[u8; 32], User>,
-    anonymous: Anonymous,
+}
+
+impl Providers {
+    fn new(issuers: Vec<Issuer>, services: &Services) -> Result<Self, String> {
+        let all = issuers.into_iter().map(|issuer| Provider::new(issuer, services)).collect::<Result<_, _>>()?;
+        Ok(Self { all, verified: Cache::new() })
+    }
 }
 
 impl Authenticator {
@@ -55,17 +70,40 @@ impl Authenticator {
         let configured = access.authentication(issuer)?;
         let Authentication { issuers, anonymous } = configured;
         let services = Services::new(store);
-        let providers = issuers.into_iter().map(|issuer| Provider::new(issuer, &services)).collect::<Result<_, _>>()?;
+        let providers = Providers::new(issuers, &services)?;
         Ok(Self {
-            certificates,
+            certificates: ArcSwap::from_pointee(certificates),
             accounts: ServiceAccounts::new(signer, issuer, store),
             file: access.token_file.as_deref().map(TokenFile::read).transpose().map_err(|why| format!("--token-auth-file: {why}"))?.unwrap_or_default(),
             bootstrap: access.bootstrap_tokens.then(|| BootstrapTokens::new(store)),
             webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, &services)).transpose()?,
-            providers,
-            verified: Cache::new(),
+            providers: ArcSwap::from_pointee(providers),
+            anonymous_of_file: access.authentication.as_ref().and(access.anonymous.is_none().then_some(anonymous.clone()).flatten()),
             anonymous: anonymous.unwrap_or_default(),
         })
+    }
+
+    /// Whose certificates count now.
+    pub fn certificates(&self) -> Arc<Certificates> {
+        self.certificates.load_full()
+    }
+
+    /// From now on these count, on connections that are open too.
+    pub fn renew_certificates(&self, certificates: Certificates) {
+        self.certificates.store(Arc::new(certificates));
+    }
+
+    /// Takes tokens of whom a configuration file names now. Upstream: what it says of requests without credentials cannot change.
+    pub fn renew_providers(&self, text: &str, config: &Config, store: &Store) -> Result<(), String> {
+        if text.is_empty() {
+            return Err("empty config data".into());
+        }
+        let Authentication { issuers, anonymous } = Authentication::read(text, &[&config.issuer])?;
+        if anonymous != self.anonymous_of_file {
+            return Err("anonymous: Forbidden: changed from initial configuration file".into());
+        }
+        self.providers.store(Arc::new(Providers::new(issuers, &Services::new(store))?));
+        Ok(())
     }
 
     /// Whether a request without credentials is served at a path, if rights allow.
@@ -83,7 +121,7 @@ impl Authenticator {
         match peer {
             Peer::Local(user) => return Ok(Some(user.clone())),
             Peer::Remote { certificate: Some(certificate), .. } => {
-                if let Some(user) = self.certificates.user(certificate, headers) {
+                if let Some(user) = certificate.user(&self.certificates.load(), headers) {
                     return Ok(Some(user));
                 }
             }
@@ -145,18 +183,19 @@ impl Authenticator {
 
     /// What an identity provider's token says; none where no provider issued it.
     async fn provided(&self, text: &str) -> Option<Result<User, String>> {
-        if self.providers.is_empty() {
+        let providers = self.providers.load_full();
+        if providers.all.is_empty() {
             return None;
         }
         let token = Token::parse(text)?;
-        let provider = self.providers.iter().find(|p| p.issued(&token))?;
+        let provider = providers.all.iter().find(|p| p.issued(&token))?;
         let digest: [u8; 32] = Sha256::digest(text).into();
-        if let Some(user) = self.verified.get(&digest, Instant::now()) {
+        if let Some(user) = providers.verified.get(&digest, Instant::now()) {
             return Some(Ok(user));
         }
         let user = provider.user(&token).await;
         if let Ok(user) = &user {
-            self.verified.put(digest, user.clone(), TOKENS_HOLD, Instant::now());
+            providers.verified.put(digest, user.clone(), TOKENS_HOLD, Instant::now());
         }
         Some(user)
     }

@@ -1,6 +1,9 @@
 //! May they: those who judge are asked in their order, usually the node authorizer, then the stored roles and bindings.
 
+use std::sync::Arc;
+
 use access::authorization::Link;
+use arc_swap::ArcSwap;
 use catalog::walk;
 use futures::FutureExt as _;
 use policy::rbac::{Request, Roles};
@@ -129,7 +132,33 @@ enum Judge {
 pub struct Authorizer {
     roles: Derived<Roles>,
     node: node::NodeAuthorizer,
-    judges: Vec<Judge>,
+    judges: ArcSwap<Vec<Judge>>,
+    /// Those of the start that are no webhooks. Upstream: Node and RBAC cannot join later.
+    begun_with: Vec<&'static str>,
+}
+
+/// Those of a kind that must be there from the start.
+fn kinds(links: &[Link]) -> Vec<&'static str> {
+    let kind = |link: &Link| match link {
+        Link::Node => Some("Node"),
+        Link::Rbac => Some("RBAC"),
+        _ => None,
+    };
+    links.iter().filter_map(kind).collect()
+}
+
+fn judges(links: Vec<Link>, services: &Services) -> Result<Vec<Judge>, String> {
+    let judge = |link| {
+        Ok(match link {
+            Link::AlwaysAllow => Judge::Always(Verdict::Allow, ""),
+            // Upstream: `pkg/authorization/authorizerfactory/builtin.go`.
+            Link::AlwaysDeny => Judge::Always(Verdict::NoOpinion, "Everything is forbidden."),
+            Link::Node => Judge::Node,
+            Link::Rbac => Judge::Rbac,
+            Link::Webhook(link) => Judge::Webhook(Box::new(WebhookAuthorizer::new(*link, services)?)),
+        })
+    };
+    links.into_iter().map(judge).collect()
 }
 
 fn build(tables: &[Range]) -> Roles {
@@ -140,19 +169,22 @@ fn build(tables: &[Range]) -> Roles {
 impl Authorizer {
     pub fn new(store: &Store, links: Vec<Link>) -> Result<Self, String> {
         let tables = ["clusterroles", "roles", "clusterrolebindings", "rolebindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
-        let services = Services::new(store);
-        let judge = |link| {
-            Ok(match link {
-                Link::AlwaysAllow => Judge::Always(Verdict::Allow, ""),
-                // Upstream: `pkg/authorization/authorizerfactory/builtin.go`.
-                Link::AlwaysDeny => Judge::Always(Verdict::NoOpinion, "Everything is forbidden."),
-                Link::Node => Judge::Node,
-                Link::Rbac => Judge::Rbac,
-                Link::Webhook(link) => Judge::Webhook(Box::new(WebhookAuthorizer::new(*link, &services)?)),
-            })
-        };
-        let judges = links.into_iter().map(judge).collect::<Result<_, String>>()?;
-        Ok(Self { roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges })
+        let begun_with = kinds(&links);
+        let judges = ArcSwap::from_pointee(judges(links, &Services::new(store))?);
+        Ok(Self { roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges, begun_with })
+    }
+
+    /// Asks others from now on. Upstream: `pkg/kubeapiserver/authorizer/reload.go`.
+    pub fn renew(&self, store: &Store, links: Vec<Link>) -> Result<(), String> {
+        if let Some(late) = kinds(&links).into_iter().find(|kind| !self.begun_with.contains(kind)) {
+            return Err(format!("authorizer type {late} is not allowed if it was not enabled at initial server startup"));
+        }
+        self.judges.store(Arc::new(judges(links, &Services::new(store))?));
+        Ok(())
+    }
+
+    fn asks_webhooks(&self) -> bool {
+        self.judges.load().iter().any(|judge| matches!(judge, Judge::Webhook(_)))
     }
 
     /// Upstream: apiserver `pkg/authorization/union/union.go`.
@@ -162,7 +194,7 @@ impl Authorizer {
             return Decision::Allow(String::new());
         }
         let (mut reasons, mut errors) = (Vec::new(), Vec::new());
-        for judge in &self.judges {
+        for judge in self.judges.load_full().iter() {
             let opinion = self.ask(judge, store, user, attributes).await;
             match (opinion.verdict, opinion.error) {
                 (Verdict::Allow, _) => return Decision::Allow(opinion.reason),
@@ -206,7 +238,7 @@ impl Authorizer {
     /// The same for those who cannot wait. Only where a webhook judges does it wait, and then others go on meanwhile.
     pub fn decide_now(&self, store: &Store, user: &User, attributes: &Attributes) -> Decision {
         let decision = self.decide(store, user, attributes);
-        if self.judges.iter().any(|judge| matches!(judge, Judge::Webhook(_))) {
+        if self.asks_webhooks() {
             return tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(decision));
         }
         // Without a webhook nothing in it waits.
@@ -224,7 +256,7 @@ impl Authorizer {
             if rule.get("nonResourceURLs").is_some_and(|u| !u.is_null()) { other.push(rule) } else { resource.push(rule) }
         }
         let mut status = json!({"resourceRules": resource, "nonResourceRules": other, "incomplete": false});
-        if self.judges.iter().any(|judge| matches!(judge, Judge::Webhook(_))) {
+        if self.asks_webhooks() {
             status["incomplete"] = true.into();
             status["evaluationError"] = "webhook authorizer does not support user rule resolution".into();
         }

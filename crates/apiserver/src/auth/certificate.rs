@@ -7,6 +7,7 @@ use std::sync::Arc;
 use access::RequestHeader;
 use http::HeaderMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use pki::ClientRoots;
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
@@ -23,6 +24,44 @@ pub struct Certificate {
     is_front: bool,
     /// In seconds since 1970.
     ends: i64,
+}
+
+/// What a connection showed. It is looked at once for each change of whose certificates count.
+pub struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    looked: Mutex<Option<Looked>>,
+}
+
+struct Looked {
+    by: Arc<Certificates>,
+    found: Arc<Certificate>,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+impl Shown {
+    pub fn new(chain: &[CertificateDer<'_>]) -> Arc<Self> {
+        Arc::new(Self { chain: chain.iter().map(|c| c.clone().into_owned()).collect(), looked: Mutex::default() })
+    }
+
+    /// Whom it speaks for in this request.
+    pub fn user(&self, certificates: &Arc<Certificates>, headers: &HeaderMap) -> Option<User> {
+        let mut looked = self.looked.lock();
+        let found = match &*looked {
+            Some(known) if Arc::ptr_eq(&known.by, certificates) => known.found.clone(),
+            _ => {
+                let found = certificates.look(&self.chain)?;
+                *looked = Some(Looked { by: certificates.clone(), found: found.clone() });
+                found
+            }
+        };
+        drop(looked);
+        certificates.user(&found, headers)
+    }
 }
 
 /// Whose certificates count.

@@ -94,9 +94,7 @@ pub fn read(text: &str) -> Result<Vec<Group>, String> {
         // The parser's own words could show a part of a key.
         "not an EncryptionConfiguration: compare it with upstream's format".to_owned()
     })?;
-    if document.kind != "EncryptionConfiguration" || document.api_version != "apiserver.config.k8s.io/v1" {
-        return Err(format!("it holds a {} of {}, wanted an EncryptionConfiguration of apiserver.config.k8s.io/v1", document.kind, document.api_version));
-    }
+    access::head::check(&document.api_version, &document.kind, "EncryptionConfiguration", &["v1"])?;
     let (root, mut errors, mut groups, mut plugins) = (Path::new("resources"), Vec::new(), Vec::new(), Vec::new());
     if document.resources.is_empty() {
         errors.push(FieldError::required(&root, "at least one resources is required"));

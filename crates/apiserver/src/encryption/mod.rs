@@ -18,7 +18,7 @@ use prost::Message as _;
 use store::{DataKey, SealOptions, WrapKeys};
 
 use crate::config::Config;
-use crate::server::StartError;
+use crate::server::{Server, StartError};
 
 const TABLES: [&str; 1] = ["/registry/secrets"];
 const KEY_FILE: &str = "encryption.json";
@@ -33,9 +33,18 @@ pub fn options(config: &Config) -> Result<SealOptions, StartError> {
         return Ok(SealOptions { tables: TABLES.map(str::to_owned).into(), keys: Arc::new(keys) });
     };
     let told = |why: String| StartError::Config(format!("--encryption-provider-config: {why}"));
-    let groups = configuration::read(text).map_err(told)?;
-    let keys = Chain::of(&groups, &config.pki_dir).map_err(told)?;
+    configured(&text.text, &config.pki_dir).map_err(told)
+}
+
+fn configured(text: &str, pki_dir: &Path) -> Result<SealOptions, String> {
+    let groups = configuration::read(text)?;
+    let keys = Chain::of(&groups, pki_dir)?;
     Ok(SealOptions { tables: tables(&groups), keys: Arc::new(keys) })
+}
+
+/// Encrypts as another configuration says from now on. Blocks while plugins are asked.
+pub fn renew(server: &Server, text: &str) -> Result<(), String> {
+    server.store.renew_seal(configured(text, &server.config.pki_dir)?).map_err(|e| e.to_string())
 }
 
 /// The tables of all groups whose first provider encrypts. Upstream: of several groups with a resource the first counts.

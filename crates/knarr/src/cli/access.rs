@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Features, OidcFlags, RequestHeader, TokenWebhookConfig};
+use apiserver::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, ConfigFile, Features, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -112,6 +112,18 @@ pub struct AccessArgs {
     /// What is encrypted where it is kept, and by whom, as an EncryptionConfiguration [default: Secrets, by keys of its own]
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub encryption_provider_config: Option<PathBuf>,
+    /// Follow changes of that file while the server runs
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub encryption_provider_config_automatic_reload: Option<bool>,
+    /// Certificate to show instead of the one that the cluster's own authority issues; the cluster's pods trust that authority alone
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub tls_cert_file: Option<PathBuf>,
+    /// Its key
+    #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
+    pub tls_private_key_file: Option<PathBuf>,
+    /// A certificate for clients that ask for other names; may be given many times
+    #[arg(long, hide_short_help = true, value_name = "CERT,KEY[:NAME,...]")]
+    pub tls_sni_cert_key: Vec<String>,
     /// Features to turn on or off, such as CBORServingAndStorage=true
     #[arg(long, hide_short_help = true, value_name = "NAME=BOOL", value_delimiter = ',')]
     pub feature_gates: Vec<String>,
@@ -163,12 +175,14 @@ impl AccessArgs {
     pub fn config(&self) -> anyhow::Result<AccessConfig> {
         Ok(AccessConfig {
             oidc: self.oidc()?,
-            authentication: self.authentication_config.as_ref().map(text).transpose()?,
+            authentication: self.authentication_config.as_ref().map(config_file).transpose()?,
             anonymous: self.anonymous_auth,
             token_webhook: self.authentication_token_webhook_config_file.as_ref().map(|file| self.token_webhook(file)).transpose()?,
             bootstrap_tokens: self.bootstrap_tokens(),
             token_file: self.token_auth_file.as_ref().map(text).transpose()?,
-            client_ca: self.client_ca_file.as_ref().map(text).transpose()?,
+            client_ca: self.client_ca_file.as_ref().map(config_file).transpose()?,
+            front_ca: self.requestheader_client_ca_file.as_ref().map(config_file).transpose()?,
+            serving: self.serving()?,
             authorization: self.authorization()?,
             request_header: self.requestheader_client_ca_file.as_ref().map(|file| self.request_header(file)).transpose()?,
         })
@@ -178,8 +192,28 @@ impl AccessArgs {
         Features::read(&self.feature_gates).map_err(|why| failure(why, "give --feature-gates=NAME=true with upstream's names, and none that upstream has locked"))
     }
 
-    pub fn encryption(&self) -> anyhow::Result<Option<String>> {
-        self.encryption_provider_config.as_ref().map(text).transpose()
+    pub fn encryption(&self) -> anyhow::Result<Option<ConfigFile>> {
+        if self.encryption_provider_config.is_none() && self.encryption_provider_config_automatic_reload == Some(true) {
+            // Upstream: apiserver `pkg/server/options/etcd.go`.
+            return Err(failure("--encryption-provider-config-automatic-reload must be set with --encryption-provider-config", "name the file"));
+        }
+        self.encryption_provider_config.as_ref().map(config_file).transpose()
+    }
+
+    fn serving(&self) -> anyhow::Result<ServingFiles> {
+        let usual = match (&self.tls_cert_file, &self.tls_private_key_file) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(PairFiles::read(certificate, key, Vec::new())?),
+            _ => return Err(failure("--tls-cert-file and --tls-private-key-file belong together", "give both")),
+        };
+        let named = |word: &String| {
+            // Upstream: `cert,key[:pattern,...]`, component-base `cli/flag/namedcertkey_flag.go`.
+            let (files, names) = word.split_once(':').unwrap_or((word, ""));
+            let names = names.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            let (certificate, key) = files.split_once(',').ok_or_else(|| failure("expected comma separated certificate and key file paths", "write --tls-sni-cert-key CERT,KEY:NAME,..."))?;
+            PairFiles::read(Path::new(certificate.trim()), Path::new(key.trim()), names).with_context(|| word.clone())
+        };
+        Ok(ServingFiles { usual, named: self.tls_sni_cert_key.iter().map(named).collect::<anyhow::Result<_>>()? })
     }
 
     pub fn admission(&self) -> anyhow::Result<AdmissionConfig> {
@@ -193,7 +227,7 @@ impl AccessArgs {
             if has_flags {
                 return Err(failure("--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined", "say it all in the file"));
             }
-            return Ok(AuthorizationConfig::File(text(file)?));
+            return Ok(AuthorizationConfig::File(config_file(file)?));
         }
         if !has_flags {
             return Ok(AuthorizationConfig::Usual);
@@ -265,6 +299,10 @@ impl AccessArgs {
 /// Where a file's own references begin.
 fn folder(file: &Path) -> PathBuf {
     file.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn config_file(path: &PathBuf) -> anyhow::Result<ConfigFile> {
+    ConfigFile::read(path).with_context(|| path.display().to_string())
 }
 
 fn text(path: &PathBuf) -> anyhow::Result<String> {

@@ -3,9 +3,9 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 24] = [
+const INSTEAD: [(&str, &str); 23] = [
     ("--token-auth", "write --token-auth-file"),
-    ("--tls-", "knarr issues its serving certificate itself, from the authority in DIR/pki: put your own ca.crt and ca.key there before the first start"),
+    ("--tls-", "leave it out: TLS 1.2 and 1.3 with the ciphers that upstream prefers are always on"),
     ("--cert-dir", "certificates are in DIR/pki"),
     ("--service-account-", "service accounts' keys are in DIR/pki/sa.key; the issuer is the cluster's own"),
     ("--api-audiences", "the audience of the API is the issuer of its service accounts' tokens"),
@@ -22,7 +22,6 @@ const INSTEAD: [(&str, &str); 24] = [
     ("--max-mutating-requests-inflight", "leave it out: FlowSchemas and PriorityLevelConfigurations bound what is in flight"),
     ("--enable-aggregator-routing", "leave it out: the API server reaches endpoints itself"),
     ("--enable-priority-and-fairness", "leave it out: it is always on"),
-    ("--encryption-provider-config-automatic-reload", "leave it out: a changed file counts from the next start on"),
     ("--storage-", "leave it out: how objects are stored is chosen by --etcd-servers alone"),
     ("--etcd-compaction-interval", "leave it out: revisions are compacted by themselves"),
     ("--admission-control", "use --enable-admission-plugins and --disable-admission-plugins"),
@@ -49,10 +48,10 @@ mod tests {
     #[test]
     fn upstreams_flags_are_answered_with_advice() {
         let told = |flag: &str| Cli::try_parse_from(["knarr", "apiserver", flag]).err().and_then(|e| instead(&e));
-        assert!(told("--tls-cert-file=x").is_some_and(|advice| advice.contains("DIR/pki")));
+        assert!(told("--tls-min-version=x").is_some_and(|advice| advice.contains("TLS 1.2 and 1.3")));
         assert!(told("--allow-privileged=true").is_some_and(|advice| advice.contains("leave it out")));
         assert_eq!(told("--made-up"), None);
-        for known in ["--secure-port=1", "--advertise-address=10.0.0.1", "--service-cluster-ip-range=10.1.0.0/16", "--token-auth-file=x"] {
+        for known in ["--secure-port=1", "--advertise-address=10.0.0.1", "--service-cluster-ip-range=10.1.0.0/16", "--token-auth-file=x", "--tls-cert-file=x", "--encryption-provider-config-automatic-reload"] {
             assert!(Cli::try_parse_from(["knarr", "apiserver", known]).is_ok(), "{known}");
         }
     }

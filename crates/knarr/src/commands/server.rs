@@ -119,6 +119,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         access: settings.access.config()?,
         admission: settings.access.admission()?,
         encryption: settings.access.encryption()?,
+        encryption_reload: settings.access.encryption_provider_config_automatic_reload == Some(true),
         gates: apiserver::Gates::of(&features),
         features,
         cluster_name: settings.name.clone(),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::registry::PodHandle;
 use crate::agent::Agent;
-use crate::inotify::{Inotify, WRITES};
+use file_events::{Inotify, WRITES};
 use crate::paths::Paths;
 
 const CHUNK: usize = 32 * 1024;

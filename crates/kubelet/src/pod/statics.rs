@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::{MIRROR, spawn};
 use crate::agent::Agent;
-use crate::inotify::{FOLDER, Inotify};
+use file_events::{FOLDER, Inotify};
 
 const HASH: &str = "kubernetes.io/config.hash";
 const MANIFEST_BYTES: u64 = 1 << 20;

@@ -15,6 +15,7 @@ use super::wire::{self, Compare, DeleteRequest, KeyValue, Operation, PutRequest,
 use super::{Ask, PATIENCE, Remote, told};
 use crate::commit::{Expect, Write, WriteError};
 use crate::record::{Index, Record, Stamped};
+use crate::seal::Sealer;
 use crate::state::{Shared, TableId};
 
 /// Transactions of one write, the first among them.
@@ -106,8 +107,8 @@ impl EtcdWriter {
         match write {
             Write::Put { table, key, value, index, expect } => {
                 let name = name(table)?;
-                let bytes = match self.0.shared.sealer().filter(|s| s.covers(&name)) {
-                    Some(sealer) => sealer.seal_alone(&name, &key, &value.bytes).map_err(|e| WriteError::Disk(e.to_string().into()))?,
+                let bytes = match self.0.shared.sealer().map(Sealer::current).filter(|s| s.covers(&name)) {
+                    Some(seals) => seals.seal_alone(&name, &key, &value.bytes).map_err(|e| WriteError::Disk(e.to_string().into()))?,
                     None => value.bytes.to_vec(),
                 };
                 let expected = match expect {
