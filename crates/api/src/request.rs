@@ -20,6 +20,9 @@ pub struct Info {
     pub name: String,
     /// What follows a `proxy` subresource.
     pub rest: String,
+    /// Where many objects are asked for.
+    pub field_selector: String,
+    pub label_selector: String,
 }
 
 impl Info {
@@ -45,6 +48,10 @@ impl Info {
         }
         info.place(parts, path);
         info.verb = info.verb_of(method, query, watch_prefix);
+        if matches!(info.verb, "list" | "watch" | "deletecollection") && info.name.is_empty() && !watch_prefix {
+            info.field_selector = query.get("fieldSelector").to_owned();
+            info.label_selector = query.get("labelSelector").to_owned();
+        }
         if matches!(info.verb, "list" | "watch" | "deletecollection") && info.name.is_empty() {
             // Upstream: a selector for one name is judged as a request for that name.
             let selector = query.get("fieldSelector");

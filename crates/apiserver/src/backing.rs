@@ -12,7 +12,8 @@ use crate::config::{Config, EtcdConfig};
 use api::request::Info;
 use api::query::Query;
 use crate::server::StartError;
-use crate::{encryption, object};
+use crate::encryption::Encryption;
+use crate::object;
 
 /// Tables that lie under names of old. Upstream: `SpecialDefaultResourcePrefixes` in `pkg/kubeapiserver/default_storage_factory_builder.go`.
 const RENAMED: [(&str, &str); 6] = [
@@ -24,26 +25,26 @@ const RENAMED: [(&str, &str); 6] = [
     ("/registry/flowcontrol.apiserver.k8s.io/prioritylevelconfigurations", "/registry/prioritylevelconfigurations"),
 ];
 
-pub async fn open(config: &Config) -> Result<Store, StartError> {
+pub async fn open(config: &Config, encryption: &Encryption) -> Result<Store, StartError> {
     if let Some(etcd) = &config.etcd {
-        return Ok(Store::etcd(options(config, etcd)?).await?);
+        return Ok(Store::etcd(options(etcd, encryption)).await?);
     }
     Ok(match &config.store_dir {
-        Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption::options(config)?), ..DiskOptions::default() })?,
+        Some(folder) => Store::open(folder, DiskOptions { seal: Some(encryption.options()), ..DiskOptions::default() })?,
         None => Store::in_memory(),
     })
 }
 
-fn options(config: &Config, etcd: &EtcdConfig) -> Result<EtcdOptions, StartError> {
+fn options(etcd: &EtcdConfig, encryption: &Encryption) -> EtcdOptions {
     let renamed = RENAMED.iter().map(|(table, stored)| ((*table).to_owned(), (*stored).to_owned())).collect();
-    Ok(EtcdOptions {
+    EtcdOptions {
         endpoints: etcd.servers.clone(),
         tls: etcd.tls.clone(),
         layout: Layout { prefix: etcd.prefix.trim_end_matches('/').to_owned(), renamed },
         read,
         history_bytes: DEFAULT_HISTORY_BYTES,
-        seal: Some(encryption::options(config)?),
-    })
+        seal: Some(encryption.options()),
+    }
 }
 
 /// Whether a request may only be answered from what was there when it came, and others write to the store too.

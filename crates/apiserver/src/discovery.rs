@@ -12,7 +12,6 @@ use sha2::Digest;
 use api::ApiError;
 
 use crate::handler::{Incoming, not_found};
-use api::query::Query;
 use crate::registry::{Registry, Served};
 use crate::respond::{self, Body};
 use crate::server::Server;
@@ -48,7 +47,7 @@ impl Documents {
     }
 }
 
-pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str, query: &Query) -> Result<Response<Body>, ApiError> {
+pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str) -> Result<Response<Body>, ApiError> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let accept = request.headers().get(http::header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let registry = server.registry();
@@ -56,7 +55,6 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str, quer
         return Err(ApiError::method_not_allowed());
     }
     Ok(match parts.as_slice() {
-        ["livez" | "readyz" | "healthz", ..] => health::check(server, path, query),
         ["version"] => health::version(),
         ["metrics"] => respond::respond(StatusCode::OK, crate::metrics::MEDIA, respond::full(server.metrics.text(server))),
         ["api"] if wants_aggregated(accept).is_some() => aggregated(server, &registry, accept, request, true),

@@ -1,9 +1,13 @@
 //! Health, version, metrics: what is served without a resource.
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 use serde_json::json;
 
 use api::query::Query;
+
+use crate::encryption::plugins;
 use crate::respond::{self, Body};
 use crate::server::Server;
 
@@ -42,10 +46,13 @@ pub fn version() -> Response<Body> {
 }
 
 /// Upstream: `ok`, or one line a check with `?verbose`, or 500 with the checks that fail.
-pub fn check(server: &Server, path: &str, query: &Query) -> Response<Body> {
+pub async fn check(server: &Arc<Server>, path: &str, query: &Query) -> Response<Body> {
     let kind = path.trim_matches('/').split('/').next().unwrap_or_default();
     let ending = server.closing.is_cancelled();
-    let checks = [("ping", true), ("log", true), ("etcd", true), ("shutdown", !ending || kind == "livez")];
+    let plugins = plugins::checks(server).await;
+    let mut checks = vec![("ping", true), ("log", true), ("etcd", true)];
+    checks.extend(plugins.iter().map(|(name, ok)| (name.as_str(), *ok)));
+    checks.push(("shutdown", !ending || kind == "livez"));
     let asked = path.trim_matches('/').split_once('/').map(|(_, name)| name);
     if let Some(name) = asked {
         return match checks.iter().find(|(n, _)| *n == name) {

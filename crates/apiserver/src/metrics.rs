@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::auth::counts::Judged;
 use crate::config::Features;
 use crate::health;
 use api::request::Info;
@@ -30,6 +31,7 @@ pub struct Metrics {
     objects: IntGaugeVec,
     seats: IntGaugeVec,
     queued: IntGaugeVec,
+    pub judged: Judged,
     pub reloads: Reloads,
     process: Process,
 }
@@ -128,6 +130,7 @@ impl Metrics {
             objects: gauges("apiserver_storage_objects", "Objects stored, by resource.", &["resource"])?,
             seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
             queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
+            judged: Judged::new(&registry)?,
             reloads: Reloads::new(&registry)?,
             process: Process::new(&registry)?,
             registry,

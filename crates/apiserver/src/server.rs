@@ -23,6 +23,7 @@ use crate::config::{Config, ConfigFile};
 use crate::derived::Derived;
 use crate::custom::steward::{self, Progress};
 use crate::discovery::Documents;
+use crate::encryption::{Encryption, plugins};
 use crate::flow::FlowControl;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -64,6 +65,7 @@ pub struct Server {
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
     pub(crate) hooks: Hooks,
+    pub(crate) encryption: Encryption,
     pub(crate) aggregator: Aggregator,
     /// Webhooks and policies that are in force.
     pub(crate) configured: Derived<Configured>,
@@ -87,7 +89,9 @@ impl Server {
         for warning in config.features.warnings() {
             tracing::warn!("{warning}");
         }
-        let store = backing::open(&config).await?;
+        let encryption = Encryption::new(&config)?;
+        let metrics = Metrics::new(&config.features).map_err(|error| StartError::Config(format!("metrics: {error}")))?;
+        let store = backing::open(&config, &encryption).await?;
         let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
         let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
         let registry = Registry::new(catalog::builtin(), &store);
@@ -96,11 +100,12 @@ impl Server {
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
             authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
-            authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?).map_err(StartError::Config)?,
+            authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?, metrics.judged.clone()).map_err(StartError::Config)?,
             budgets: Budgets::new(&store),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store),
+            encryption,
             configured: Configured::derived(&store),
             aggregator,
             registry: ArcSwap::from_pointee(registry),
@@ -109,7 +114,7 @@ impl Server {
             plugins,
             flow: FlowControl::new(&store),
             audit: open_audit(&config)?,
-            metrics: Metrics::new(&config.features).map_err(|error| StartError::Config(format!("metrics: {error}")))?,
+            metrics,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
             closing: CancellationToken::new(),
@@ -129,6 +134,7 @@ impl Server {
             serve::listen(server.clone(), address).await?;
         }
         tokio::spawn(reload::run(server.clone()));
+        tokio::spawn(plugins::follow(server.clone()));
         Ok(server)
     }
 
@@ -159,6 +165,9 @@ impl Server {
         let mut front = access.request_header.clone().unwrap_or_else(|| self.aggregator.front.request_header());
         if let Some(file) = &access.front_ca {
             front.client_ca = file.now()?;
+        }
+        if let Some(pem) = &further {
+            pki::ClientRoots::new(pem).map_err(|e| e.to_string())?;
         }
         let certificates = Certificates::new(clients(&self.authority, further.as_deref()), front)?;
         self.authenticator.renew_certificates(certificates);

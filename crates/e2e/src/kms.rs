@@ -1,4 +1,4 @@
-//! A KMS plugin of a test's own: gRPC by hand over a unix socket. Its secret is a byte.
+//! A KMS plugin of a test's own: gRPC by hand over a unix socket. Its secrets are bytes, which also name its keys.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -51,7 +51,8 @@ pub struct KmsPlugin {
 }
 
 impl KmsPlugin {
-    pub fn start(socket: &Path, secret: u8) -> Self {
+    /// The last of the secrets encrypts.
+    pub fn start(socket: &Path, secrets: &'static [u8]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let _entered = runtime.enter();
         let _ = std::fs::remove_file(socket);
@@ -60,7 +61,7 @@ impl KmsPlugin {
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let told = told.clone();
-                let service = service_fn(move |request| answer(request, secret, told.clone()));
+                let service = service_fn(move |request| answer(request, secrets, told.clone()));
                 tokio::spawn(hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -71,22 +72,24 @@ impl KmsPlugin {
 
 type Body = StreamBody<futures::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
 
-async fn answer(request: Request<Incoming>, secret: u8, told: Sender<String>) -> Result<Response<Body>, hyper::Error> {
+async fn answer(request: Request<Incoming>, secrets: &[u8], told: Sender<String>) -> Result<Response<Body>, hyper::Error> {
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
     let bytes = request.into_body().collect().await?.to_bytes();
     let message = bytes.get(5..).unwrap_or_default();
     let _ = told.send(method.clone());
+    let secret = secrets.last().copied().expect("a secret");
     let (message, status) = match method.as_str() {
-        "Status" => (Status { version: "v2".into(), healthz: "ok".into(), key_id: "first".into() }.encode_to_vec(), "0"),
+        "Status" => (Status { version: "v2".into(), healthz: "ok".into(), key_id: secret.to_string() }.encode_to_vec(), "0"),
         "Encrypt" => {
             let plain = Decrypt::decode(message).unwrap_or_default().ciphertext;
             let annotations = [("local.example".to_owned(), b"kept".to_vec())].into();
-            (Encrypted { ciphertext: turned(&plain, secret), key_id: "first".into(), annotations }.encode_to_vec(), "0")
+            (Encrypted { ciphertext: turned(&plain, secret), key_id: secret.to_string(), annotations }.encode_to_vec(), "0")
         }
         _ => {
             let asked = Decrypt::decode(message).unwrap_or_default();
-            let is_whole = asked.key_id == "first" && asked.annotations.get("local.example").is_some_and(|v| v == b"kept");
-            (Decrypt { ciphertext: turned(&asked.ciphertext, secret), ..Decrypt::default() }.encode_to_vec(), if is_whole { "0" } else { "3" })
+            let secret = secrets.iter().find(|s| s.to_string() == asked.key_id).copied();
+            let is_whole = secret.is_some() && asked.annotations.get("local.example").is_some_and(|v| v == b"kept");
+            (Decrypt { ciphertext: turned(&asked.ciphertext, secret.unwrap_or_default()), ..Decrypt::default() }.encode_to_vec(), if is_whole { "0" } else { "3" })
         }
     };
     let mut framed = vec![0];

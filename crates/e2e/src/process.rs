@@ -73,7 +73,12 @@ pub struct Running {
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
+        Self::start_as_told(command.stderr(Stdio::inherit()))
+    }
+
+    /// The same; its standard error goes where the command says.
+    pub fn start_as_told(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the command starts");
         let out = child.stdout.take().expect("its output is piped");
         let (read, lines) = mpsc::channel();
         std::thread::spawn(move || read_lines(BufReader::new(out), &read));

@@ -30,6 +30,17 @@ impl ApiServer {
         Some(Self { data, port, process })
     }
 
+    /// The same; what it logs goes to a file.
+    pub fn start_logged(folder: &Path, flags: &[&str], log: &Path) -> Option<Self> {
+        std::env::var_os("KNARR_E2E")?;
+        let (data, port) = (folder.join("data"), free_port());
+        let mut command = Self::command(&data, port, flags);
+        command.stderr(std::fs::File::create(log).expect("the log"));
+        let mut process = Running::start_as_told(&mut command);
+        process.until("API serves at");
+        Some(Self { data, port, process })
+    }
+
     fn command(data: &Path, port: u16, flags: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set"));
         command.arg("--data-dir").arg(data).args(["apiserver", "--port", &port.to_string(), "--service-cidr", "10.188.0.0/16"]).args(flags);

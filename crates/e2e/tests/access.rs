@@ -344,6 +344,23 @@ fn webhooks_judge() {
     assert_eq!(who(&server, "eva", "/api/v1/namespaces/judged/configmaps").0, 200);
     assert_eq!(who(&server, "eva", "/api/v1/namespaces/judged/configmaps/broken").0, 500, "a condition fails");
     assert!(webhook.asked.try_iter().all(|(_, review)| review["apiVersion"] == "authorization.k8s.io/v1beta1" && review["spec"]["group"].is_array()));
+    // What is selected is told, in requests and in reviews.
+    let _ = who(&server, "max", "/api/v1/namespaces/judged/pods?fieldSelector=spec.nodeName%3Dn&labelSelector=app%20in%20(b,a),!old");
+    let asked: Vec<Value> = webhook.asked.try_iter().map(|(_, review)| review["spec"]["resourceAttributes"].clone()).collect();
+    let selectors = json!([{"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["n"]}]}, {"requirements": [{"key": "app", "operator": "In", "values": ["a", "b"]}, {"key": "old", "operator": "DoesNotExist"}]}]);
+    assert_eq!(json!([asked[0]["fieldSelector"], asked[0]["labelSelector"]]), selectors);
+    let mut review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": {"user": "max", "uid": "7", "extra": {"k": ["v"]},
+        "resourceAttributes": {"verb": "list", "resource": "pods", "namespace": "judged", "fieldSelector": {"rawSelector": "spec.nodeName=n"}, "labelSelector": selectors[1].clone()}}});
+    server.kubectl_with("create -o json -f -", &review.to_string()).ok();
+    let asked: Vec<Value> = webhook.asked.try_iter().map(|(_, review)| review["spec"].clone()).collect();
+    assert_eq!(json!([asked[0]["resourceAttributes"]["fieldSelector"], asked[0]["resourceAttributes"]["labelSelector"], asked[0]["uid"], asked[0]["extra"]]), json!([selectors[0], selectors[1], "7", {"k": ["v"]}]));
+    review["spec"]["resourceAttributes"]["fieldSelector"] = json!({});
+    let refused = server.kubectl_with("create -f -", &review.to_string()).fails();
+    assert!(refused.contains("when spec.resourceAttributes.fieldSelector is specified, requirements or rawSelector is required"), "{refused}");
+    let counted = server.kubectl("get --raw /metrics").ok();
+    for line in ["apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"success\"}", "apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"error\"}", "apiserver_authorization_decisions_total{decision=\"denied\",name=\"reads\",type=\"Webhook\"}"] {
+        assert!(counted.contains(line), "{line}");
+    }
 
     let both = ApiServer::refuses(folder.path(), &[&flag, "--authorization-mode=RBAC"]);
     assert!(both.contains("--authorization-config can not be specified when"), "{both}");
@@ -444,7 +461,7 @@ fn lies_in(folder: &Path, text: &str) -> bool {
 fn what_is_kept_is_encrypted_by_whom_the_configuration_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let (socket, file) = (folder.path().join("kms.sock"), folder.path().join("encryption.yaml"));
-    let plugin = KmsPlugin::start(&socket, 0x5a);
+    let plugin = KmsPlugin::start(&socket, &[0x5a]);
     let kms = json!({"kms": {"apiVersion": "v2", "name": "vault", "endpoint": format!("unix://{}", socket.display()), "timeout": "2s"}});
     let key = json!({"aesgcm": {"keys": [{"name": "k", "secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}]}});
     let says = |resources: Value, providers: Value| {
@@ -488,7 +505,7 @@ fn what_is_kept_is_encrypted_by_whom_the_configuration_names() {
     says(json!(["configmaps"]), json!([kms, key]));
     let absent = server.refuses_again(&[&flag]);
     assert!(absent.contains("KMS plugin \"vault\" at "), "{absent}");
-    let _plugin = KmsPlugin::start(&socket, 0x5a);
+    let _plugin = KmsPlugin::start(&socket, &[0x5a]);
     // And nothing is encrypted any more.
     says(json!(["*.*"]), json!([{"identity": {}}, kms, key]));
     server.restart(&[&flag]);

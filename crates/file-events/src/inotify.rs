@@ -12,7 +12,9 @@ pub struct Inotify(AsyncFd<OwnedFd>);
 
 /// Files that came, went, or were written to the end.
 pub const FOLDER: u32 = libc::IN_CLOSE_WRITE | libc::IN_MOVED_TO | libc::IN_MOVED_FROM | libc::IN_DELETE;
-/// The same and each single write.
+/// Files that came, sockets among them.
+pub const ARRIVALS: u32 = libc::IN_CREATE | libc::IN_MOVED_TO;
+/// Those of folders and each single write.
 pub const WRITES: u32 = FOLDER | libc::IN_MODIFY | libc::IN_CREATE;
 
 impl Inotify {

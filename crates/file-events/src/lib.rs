@@ -4,4 +4,4 @@
 
 mod inotify;
 
-pub use inotify::{FOLDER, Inotify, WRITES};
+pub use inotify::{ARRIVALS, FOLDER, Inotify, WRITES};

@@ -18,16 +18,19 @@ use crate::server::Server;
 pub async fn serve(server: &Arc<Server>, mut request: Request<Incoming>, path: &str, query: &Query) -> Result<Response<Body>, ApiError> {
     let registrations = server.aggregator.remotes(&server.store);
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if matches!(parts.as_slice(), ["livez" | "readyz" | "healthz", ..]) && matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+        return Ok(crate::health::check(server, path, query).await);
+    }
     if registrations.remotes.is_empty() || !matches!(parts.as_slice(), ["apis"] | ["apis", _] | ["openapi", "v3"]) {
-        return crate::discovery::serve(server, &request, path, query);
+        return crate::discovery::serve(server, &request, path);
     }
     let held = request.headers_mut().remove(IF_NONE_MATCH);
     let found: Vec<_> = registrations.remotes.iter().map(|r| server.aggregator.found(&r.name)).collect();
     let known: Vec<Known<'_>> = registrations.remotes.iter().zip(&found).map(|(r, f)| (&**r, f.as_deref())).collect();
     if let ["apis", group] = parts.as_slice() {
-        return group_of(server, request, query, group, &known).await;
+        return group_of(server, request, group, &known).await;
     }
-    let response = crate::discovery::serve(server, &request, path, query)?;
+    let response = crate::discovery::serve(server, &request, path)?;
     let change = match parts.as_slice() {
         ["openapi", "v3"] => merge::openapi_index,
         _ if is_aggregated(&response) => merge::aggregated,
@@ -61,9 +64,9 @@ async fn merged(response: Response<Body>, held: Option<&HeaderValue>, change: im
     Response::from_parts(parts, respond::full(bytes))
 }
 
-async fn group_of(server: &Arc<Server>, request: Request<Incoming>, query: &Query, group: &str, known: &[Known<'_>]) -> Result<Response<Body>, ApiError> {
+async fn group_of(server: &Arc<Server>, request: Request<Incoming>, group: &str, known: &[Known<'_>]) -> Result<Response<Body>, ApiError> {
     let path = format!("/apis/{group}");
-    let response = crate::discovery::serve(server, &request, &path, query)?;
+    let response = crate::discovery::serve(server, &request, &path)?;
     if !known.iter().any(|(r, _)| r.group == group) {
         return Ok(response);
     }

@@ -10,7 +10,9 @@ use policy::rbac::{Request, Roles};
 use serde_json::{Value, json};
 use store::{Range, Store};
 
+use super::counts::Judged;
 use super::node;
+use super::selection::{self, Selection};
 use super::webhook_authorizer::WebhookAuthorizer;
 use crate::derived::Derived;
 use api::request::Info;
@@ -30,11 +32,16 @@ pub struct Attributes {
     pub subresource: String,
     pub namespace: String,
     pub name: String,
+    pub fields: Selection,
+    pub labels: Selection,
 }
 
 impl Attributes {
     pub fn of(info: &Info) -> Self {
+        let (fields, labels) = selection::of_request(info);
         Self {
+            fields,
+            labels,
             is_resource: info.is_resource,
             path: info.path.clone(),
             verb: info.verb.to_owned(),
@@ -61,6 +68,8 @@ impl Attributes {
                 namespace: text("namespace"),
                 name: text("name"),
                 path: String::new(),
+                fields: Selection::of_review(walk::at(resource, "fieldSelector")),
+                labels: Selection::of_review(walk::at(resource, "labelSelector")),
             };
         }
         let other = walk::at(spec, "nonResourceAttributes");
@@ -129,10 +138,24 @@ enum Judge {
     Webhook(Box<WebhookAuthorizer>),
 }
 
+impl Judge {
+    /// Type and name. Differs: names of those that are no webhooks are their types in lower case, whatever the file calls them.
+    fn labels(&self) -> (&'static str, &str) {
+        match self {
+            Self::Always(Verdict::Allow, _) => ("AlwaysAllow", "alwaysallow"),
+            Self::Always(..) => ("AlwaysDeny", "alwaysdeny"),
+            Self::Node => ("Node", "node"),
+            Self::Rbac => ("RBAC", "rbac"),
+            Self::Webhook(hook) => ("Webhook", hook.name()),
+        }
+    }
+}
+
 pub struct Authorizer {
     roles: Derived<Roles>,
     node: node::NodeAuthorizer,
     judges: ArcSwap<Vec<Judge>>,
+    counts: Judged,
     /// Those of the start that are no webhooks. Upstream: Node and RBAC cannot join later.
     begun_with: Vec<&'static str>,
 }
@@ -147,7 +170,7 @@ fn kinds(links: &[Link]) -> Vec<&'static str> {
     links.iter().filter_map(kind).collect()
 }
 
-fn judges(links: Vec<Link>, services: &Services) -> Result<Vec<Judge>, String> {
+fn judges(links: Vec<Link>, services: &Services, counts: &Judged) -> Result<Vec<Judge>, String> {
     let judge = |link| {
         Ok(match link {
             Link::AlwaysAllow => Judge::Always(Verdict::Allow, ""),
@@ -155,7 +178,7 @@ fn judges(links: Vec<Link>, services: &Services) -> Result<Vec<Judge>, String> {
             Link::AlwaysDeny => Judge::Always(Verdict::NoOpinion, "Everything is forbidden."),
             Link::Node => Judge::Node,
             Link::Rbac => Judge::Rbac,
-            Link::Webhook(link) => Judge::Webhook(Box::new(WebhookAuthorizer::new(*link, services)?)),
+            Link::Webhook(link) => Judge::Webhook(Box::new(WebhookAuthorizer::new(*link, services, counts.clone())?)),
         })
     };
     links.into_iter().map(judge).collect()
@@ -167,11 +190,11 @@ fn build(tables: &[Range]) -> Roles {
 }
 
 impl Authorizer {
-    pub fn new(store: &Store, links: Vec<Link>) -> Result<Self, String> {
+    pub fn new(store: &Store, links: Vec<Link>, counts: Judged) -> Result<Self, String> {
         let tables = ["clusterroles", "roles", "clusterrolebindings", "rolebindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
         let begun_with = kinds(&links);
-        let judges = ArcSwap::from_pointee(judges(links, &Services::new(store))?);
-        Ok(Self { roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges, begun_with })
+        let judges = ArcSwap::from_pointee(judges(links, &Services::new(store), &counts)?);
+        Ok(Self { counts, roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges, begun_with })
     }
 
     /// Asks others from now on. Upstream: `pkg/kubeapiserver/authorizer/reload.go`.
@@ -179,7 +202,7 @@ impl Authorizer {
         if let Some(late) = kinds(&links).into_iter().find(|kind| !self.begun_with.contains(kind)) {
             return Err(format!("authorizer type {late} is not allowed if it was not enabled at initial server startup"));
         }
-        self.judges.store(Arc::new(judges(links, &Services::new(store))?));
+        self.judges.store(Arc::new(judges(links, &Services::new(store), &self.counts)?));
         Ok(())
     }
 
@@ -196,6 +219,10 @@ impl Authorizer {
         let (mut reasons, mut errors) = (Vec::new(), Vec::new());
         for judge in self.judges.load_full().iter() {
             let opinion = self.ask(judge, store, user, attributes).await;
+            if opinion.verdict != Verdict::NoOpinion {
+                let (kind, name) = judge.labels();
+                self.counts.decided(kind, name, opinion.verdict == Verdict::Allow);
+            }
             match (opinion.verdict, opinion.error) {
                 (Verdict::Allow, _) => return Decision::Allow(opinion.reason),
                 (Verdict::Deny, Some(error)) => return Decision::Failed { reason: opinion.reason, error },

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::authorize::{Attributes, Opinion, Verdict};
 use super::cache::Cache;
+use super::counts::Judged;
 use super::outbound::{Outbound, Reached};
+use super::selection::Of;
 use crate::user::User;
 use crate::webhook::Services;
 
@@ -22,15 +24,20 @@ pub struct WebhookAuthorizer {
     link: WebhookLink,
     remote: Reached,
     answers: Cache<[u8; 32], Opinion>,
+    counts: Judged,
 }
 
 impl WebhookAuthorizer {
-    pub fn new(link: WebhookLink, services: &Services) -> Result<Self, String> {
+    pub fn new(link: WebhookLink, services: &Services, counts: Judged) -> Result<Self, String> {
         let file = link.kubeconfig.display();
         let text = std::fs::read_to_string(&link.kubeconfig).map_err(|e| format!("{file}: {e}"))?;
         let folder = link.kubeconfig.parent().unwrap_or(&link.kubeconfig);
         let remote = Outbound::of_kubeconfig(&text, folder, services).map_err(|why| format!("{file}: {why}"))?;
-        Ok(Self { link, remote, answers: Cache::new() })
+        Ok(Self { link, remote, answers: Cache::new(), counts })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.link.name
     }
 
     pub async fn decide(&self, user: &User, attributes: &Attributes) -> Opinion {
@@ -47,7 +54,10 @@ impl WebhookAuthorizer {
         if let Some(known) = self.answers.get(&digest, Instant::now()) {
             return known;
         }
-        match self.ask(spec).await {
+        let begin = Instant::now();
+        let asked = self.ask(spec).await;
+        self.counts.called(&self.link.name, asked.as_ref().err().map(String::as_str), begin.elapsed(), !self.link.denies_on_failure);
+        match asked {
             Ok(opinion) => {
                 let life = if opinion.verdict == Verdict::Allow { self.link.authorized } else { self.link.unauthorized };
                 self.answers.put(digest, opinion.clone(), if text.len() < MAX_KEPT { life } else { Duration::ZERO }, Instant::now());
@@ -104,6 +114,12 @@ fn spec(user: &User, attributes: &Attributes) -> Value {
         let mut resource = json!({});
         let fields = [("namespace", &a.namespace), ("verb", &a.verb), ("group", &a.group), ("version", &a.version), ("resource", &a.resource), ("subresource", &a.subresource), ("name", &a.name)];
         fields.into_iter().for_each(|(key, value)| put(&mut resource, key, value.clone().into()));
+        for (key, selection, of) in [("fieldSelector", &a.fields, Of::Fields), ("labelSelector", &a.labels, Of::Labels)] {
+            let requirements = selection.requirements(of);
+            if !requirements.is_empty() {
+                resource[key] = json!({"requirements": requirements});
+            }
+        }
         spec["resourceAttributes"] = resource;
     } else {
         spec["nonResourceAttributes"] = json!({"path": a.path, "verb": a.verb});
@@ -133,6 +149,15 @@ fn full(spec: &Value) -> Value {
     }
     if full["resourceAttributes"].is_object() {
         text(&mut full["resourceAttributes"], &["namespace", "verb", "group", "version", "resource", "subresource", "name"]);
+        for key in ["fieldSelector", "labelSelector"] {
+            let Some(selector) = full["resourceAttributes"].get_mut(key) else { continue };
+            text(selector, &["rawSelector"]);
+            for requirement in selector["requirements"].as_array_mut().into_iter().flatten() {
+                if requirement["values"].is_null() {
+                    requirement["values"] = json!([]);
+                }
+            }
+        }
     } else if let Some(map) = full.as_object_mut() {
         map.remove("resourceAttributes");
     }

@@ -6,16 +6,19 @@
 //! the provider that comes first. A provider's key wraps that data key and nothing else, whatever the provider's name says.
 
 pub mod configuration;
+pub mod plugins;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use configuration::{Group, Provider};
-use kms::{EncryptResponse, Plugin};
+use arc_swap::ArcSwap;
+use kms::EncryptResponse;
 use pki::{Keyring, SecretKey};
 use prost::Message as _;
 use store::{DataKey, SealOptions, WrapKeys};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::server::{Server, StartError};
@@ -26,25 +29,54 @@ const KEY_FILE: &str = "encryption.json";
 const BY_KEY: u8 = 0xc1;
 const BY_PLUGIN: u8 = 0xc2;
 
-/// What the configuration comes to.
-pub fn options(config: &Config) -> Result<SealOptions, StartError> {
-    let Some(text) = &config.encryption else {
-        let keys = Chain { file: Some(Keyring::load_or_create(config.pki_dir.join(KEY_FILE))?), ..Chain::default() };
-        return Ok(SealOptions { tables: TABLES.map(str::to_owned).into(), keys: Arc::new(keys) });
-    };
-    let told = |why: String| StartError::Config(format!("--encryption-provider-config: {why}"));
-    configured(&text.text, &config.pki_dir).map_err(told)
+/// How it is encrypted now.
+pub struct Encryption {
+    current: ArcSwap<Configured>,
+    /// Another configuration counts.
+    pub(crate) changed: Notify,
 }
 
-fn configured(text: &str, pki_dir: &Path) -> Result<SealOptions, String> {
-    let groups = configuration::read(text)?;
-    let keys = Chain::of(&groups, pki_dir)?;
-    Ok(SealOptions { tables: tables(&groups), keys: Arc::new(keys) })
+/// What a configuration comes to.
+#[derive(Clone)]
+pub struct Configured {
+    tables: Vec<String>,
+    chain: Arc<Chain>,
 }
 
-/// Encrypts as another configuration says from now on. Blocks while plugins are asked.
-pub fn renew(server: &Server, text: &str) -> Result<(), String> {
-    server.store.renew_seal(configured(text, &server.config.pki_dir)?).map_err(|e| e.to_string())
+impl Encryption {
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        let configured = if let Some(file) = &config.encryption {
+            Configured::of(&file.text, &config.pki_dir).map_err(|why| StartError::Config(format!("--encryption-provider-config: {why}")))?
+        } else {
+            let chain = Chain { file: Some(Keyring::load_or_create(config.pki_dir.join(KEY_FILE))?), ..Chain::default() };
+            Configured { tables: TABLES.map(str::to_owned).into(), chain: Arc::new(chain) }
+        };
+        Ok(Self { current: ArcSwap::from_pointee(configured), changed: Notify::new() })
+    }
+
+    pub fn options(&self) -> SealOptions {
+        self.current.load().options()
+    }
+
+    /// Encrypts as another configuration says from now on. Blocks while plugins are asked.
+    pub fn renew(&self, server: &Server, text: &str) -> Result<(), String> {
+        let configured = Configured::of(text, &server.config.pki_dir)?;
+        server.store.renew_seal(configured.options()).map_err(|e| e.to_string())?;
+        self.current.store(Arc::new(configured));
+        self.changed.notify_one();
+        Ok(())
+    }
+}
+
+impl Configured {
+    fn of(text: &str, pki_dir: &Path) -> Result<Self, String> {
+        let groups = configuration::read(text)?;
+        Ok(Self { chain: Arc::new(Chain::of(&groups, pki_dir)?), tables: tables(&groups) })
+    }
+
+    fn options(&self) -> SealOptions {
+        SealOptions { tables: self.tables.clone(), keys: self.chain.clone() }
+    }
 }
 
 /// The tables of all groups whose first provider encrypts. Upstream: of several groups with a resource the first counts.
@@ -78,7 +110,7 @@ fn names(name: &str, group: &str, plural: &str) -> bool {
 #[derive(Default)]
 struct Chain {
     keys: Vec<SecretKey>,
-    plugins: Vec<(String, Plugin)>,
+    plugins: Vec<plugins::Kms>,
     file: Option<Keyring>,
     /// Who wraps, by name; none: the key file.
     writer: Option<String>,
@@ -95,7 +127,7 @@ impl Chain {
                         chain.keys.push(SecretKey::new(name, secret).map_err(|e| e.to_string())?);
                     }
                 }
-                Provider::Kms { name, socket, timeout } => chain.plugins.push((name.clone(), Plugin::new(name, socket, *timeout).map_err(|e| e.to_string())?)),
+                Provider::Kms { name, socket, timeout } => chain.plugins.push(plugins::Kms::new(name, socket, *timeout)?),
             }
         }
         let first = |group: &Group| match group.providers.first()? {
@@ -119,9 +151,9 @@ impl Chain {
 
     fn by_plugin(&self, wrapped: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let Some((name, rest)) = named(wrapped) else { return Ok(None) };
-        let Some((_, plugin)) = self.plugins.iter().find(|(n, _)| n == name) else { return Ok(None) };
+        let Some(kms) = self.plugins.iter().find(|kms| kms.name == name) else { return Ok(None) };
         let encrypted = EncryptResponse::decode(rest).map_err(io::Error::other)?;
-        plugin.decrypt(encrypted).map(Some).map_err(io::Error::other)
+        kms.plugin.decrypt(encrypted).map(Some).map_err(io::Error::other)
     }
 }
 
@@ -144,11 +176,9 @@ impl WrapKeys for Chain {
             return file.wrap(key).map_err(io::Error::other);
         };
         if let Some(plugin) = writer.strip_prefix("kms/")
-            && let Some((name, plugin)) = self.plugins.iter().find(|(n, _)| n == plugin)
+            && let Some(kms) = self.plugins.iter().find(|kms| kms.name == plugin)
         {
-            plugin.status().map_err(io::Error::other)?;
-            let encrypted = plugin.encrypt(key).map_err(io::Error::other)?;
-            return with_name(BY_PLUGIN, name, &encrypted.encode_to_vec());
+            return with_name(BY_PLUGIN, &kms.name, &kms.wrap(key).map_err(io::Error::other)?.encode_to_vec());
         }
         let secret = self.keys.iter().find(|k| k.name() == writer).ok_or_else(|| io::Error::other(format!("there is no key {writer}")))?;
         with_name(BY_KEY, writer, &secret.wrap(key).map_err(io::Error::other)?)

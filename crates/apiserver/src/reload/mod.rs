@@ -15,7 +15,7 @@ use file_events::{FOLDER, Inotify};
 
 use crate::config::{AuthorizationConfig, Config, ConfigFile};
 use crate::server::Server;
-use crate::{bootstrap, encryption};
+use crate::bootstrap;
 
 /// A configuration that could not be used for another's sake, such as a plugin's, is tried again after this long at first.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -153,7 +153,7 @@ async fn apply(server: &Arc<Server>, what: What, text: &str) -> Result<(), Strin
         What::Encryption => {
             let (server, text) = (server.clone(), text.to_owned());
             // Plugins are asked, which blocks.
-            tokio::task::spawn_blocking(move || encryption::renew(&server, &text)).await.map_err(|e| e.to_string())?
+            tokio::task::spawn_blocking(move || server.encryption.renew(&server, &text)).await.map_err(|e| e.to_string())?
         }
         What::ClientAuthority | What::FrontAuthority => {
             server.renew_certificates()?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::admission::extension;
 use crate::auth::authorize::{Attributes, Decision};
+use crate::auth::selection;
 use crate::respond::{self, Body, View};
 use crate::user::User;
 use crate::wire;
@@ -30,17 +31,21 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
             }
             review["status"] = call.server.authorizer.rules_of(&call.server.store, &call.user, namespace);
         }
-        "SelfSubjectAccessReview" => review["status"] = access(call, &call.user, &review["spec"]).await,
+        "SelfSubjectAccessReview" => {
+            refuse(call, &selection::check_spec(&review["spec"]))?;
+            review["status"] = access(call, &call.user, &review["spec"]).await;
+        }
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
             let spec = &review["spec"];
             if call.served.resource.namespaced && walk::text(spec, "resourceAttributes.namespace") != call.info.namespace {
                 return Err(ApiError::bad_request(format!("spec.resourceAttributes.namespace must match namespace: {}", call.info.namespace)));
             }
             let user = user_of(spec);
+            let mut errors = selection::check_spec(spec);
             if user.name.is_empty() && user.groups.is_empty() {
-                let error = api::FieldError::invalid(&api::Path::new("spec.user"), "", "at least one of user or group must be specified");
-                return Err(ApiError::invalid("authorization.k8s.io", &call.served.resource.kind, "", &[error]));
+                errors.push(api::FieldError::invalid(&api::Path::new("spec.user"), "", "at least one of user or group must be specified"));
             }
+            refuse(call, &errors)?;
             review["status"] = access(call, &user, spec).await;
         }
         _ => return Err(ApiError::method_not_allowed()),
@@ -49,9 +54,15 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     Ok(respond::encoded(StatusCode::CREATED, &review, call.accept.form))
 }
 
+fn refuse(call: &Call, errors: &[api::FieldError]) -> Result<(), ApiError> {
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("authorization.k8s.io", &call.served.resource.kind, "", errors)) }
+}
+
 fn user_of(spec: &Value) -> User {
     let groups = ["groups", "group"].iter().flat_map(|key| walk::list(spec, key)).filter_map(|g| g.as_str().map(str::to_owned)).collect();
-    User { name: walk::text(spec, "user").to_owned(), groups, ..User::default() }
+    let texts = |values: &Value| values.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    let extra = spec["extra"].as_object().into_iter().flatten().map(|(key, values)| (key.to_ascii_lowercase(), texts(values))).collect();
+    User { name: walk::text(spec, "user").to_owned(), groups, uid: walk::text(spec, "uid").to_owned(), extra }
 }
 
 async fn access(call: &Call, user: &User, spec: &Value) -> Value {

@@ -37,6 +37,7 @@ impl Authorizer for Rights<'_> {
             subresource: question.subresource.clone(),
             namespace: question.namespace.clone(),
             name: question.name.clone(),
+            ..authorize::Attributes::default()
         };
         match self.server.authorizer.decide_now(&self.server.store, account.as_ref().unwrap_or(self.user), &attributes) {
             Decision::Allow(reason) => Answer { allowed: true, reason, error: None },
