@@ -43,6 +43,7 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     for (key, words) in [("externalTrafficPolicy", ["Cluster", "Local"]), ("internalTrafficPolicy", ["Cluster", "Local"])] {
         check::maybe_one_of(&mut errors, &path.child(key), walk::text(spec, key), &words);
     }
+    check::maybe_one_of(&mut errors, &path.child("trafficDistribution"), walk::text(spec, "trafficDistribution"), &["PreferClose", "PreferSameZone", "PreferSameNode"]);
     let health = walk::int(spec, "healthCheckNodePort");
     if health != 0 && (kind != "LoadBalancer" || walk::text(spec, "externalTrafficPolicy") != "Local") {
         errors.push(FieldError::invalid(&path.child("healthCheckNodePort"), health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));

@@ -14,6 +14,8 @@ use crate::walk;
 pub struct Known<'a> {
     pub volumes: HashSet<&'a str>,
     pub claims: HashSet<&'a str>,
+    /// The pod's restart policy.
+    pub restarts: &'a str,
 }
 
 pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Path) {
@@ -100,6 +102,7 @@ fn one<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&
     volumes::mounts(errors, container, &known.volumes, path);
     check::one_of(errors, &path.child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
     resources::requirements(errors, walk::at(container, "resources"), &known.claims, &path.child("resources"));
+    resources::resize_policy(errors, container, known.restarts, path);
     security::container(errors, walk::at(container, "securityContext"), &path.child("securityContext"));
 }
 

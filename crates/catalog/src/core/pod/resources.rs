@@ -123,3 +123,19 @@ fn within_limit(errors: &mut FieldErrors, name: &str, value: &Value, limit: Opti
         _ => {}
     }
 }
+
+/// Upstream: `validateResizePolicy`; its paths lack the place in the list but for duplicates.
+pub fn resize_policy(errors: &mut FieldErrors, container: &Value, pod_restarts: &str, path: &Path) {
+    let (path, mut seen) = (path.child("resizePolicy"), HashSet::new());
+    for (i, policy) in walk::list(container, "resizePolicy").iter().enumerate() {
+        let (resource, restart) = (walk::text(policy, "resourceName"), walk::text(policy, "restartPolicy"));
+        if !seen.insert(resource) {
+            errors.push(FieldError::duplicate(&path.index(i), resource));
+        }
+        check::one_of(errors, &path, resource, &["cpu", "memory"]);
+        check::one_of(errors, &path, restart, &["NotRequired", "RestartContainer"]);
+        if pod_restarts == "Never" && restart != "NotRequired" {
+            errors.push(FieldError::invalid(&path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"));
+        }
+    }
+}

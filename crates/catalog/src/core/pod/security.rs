@@ -77,6 +77,8 @@ pub fn pod(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     }
     check::maybe_one_of(errors, &path.child("fsGroupChangePolicy"), walk::text(context, "fsGroupChangePolicy"), &["Always", "OnRootMismatch"]);
     profile(errors, context, "seccompProfile", &path);
+    check::maybe_one_of(errors, &path.child("supplementalGroupsPolicy"), walk::text(context, "supplementalGroupsPolicy"), &["Merge", "Strict"]);
+    check::maybe_one_of(errors, &path.child("seLinuxChangePolicy"), walk::text(context, "seLinuxChangePolicy"), &["MountOption", "Recursive"]);
     profile(errors, context, "appArmorProfile", &path);
 }
 

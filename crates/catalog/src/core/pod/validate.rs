@@ -39,6 +39,7 @@ fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     let known = containers::Known {
         volumes: volumes::volumes(errors, spec, &path.child("volumes")),
         claims: walk::list(spec, "resourceClaims").iter().map(|c| walk::text(c, "name")).collect(),
+        restarts: walk::text(spec, "restartPolicy"),
     };
     containers::all(errors, spec, &known, path);
     check::one_of(errors, &path.child("restartPolicy"), walk::text(spec, "restartPolicy"), &["Always", "Never", "OnFailure"]);

@@ -87,7 +87,10 @@ pub fn one_source(errors: &mut FieldErrors, kind: &str, source: &Value, path: &P
             }
         }
         "csi" => needs(errors, "driver"),
-        "image" => needs(errors, "reference"),
+        "image" => {
+            needs(errors, "reference");
+            check::maybe_one_of(errors, &path.child("pullPolicy"), walk::text(source, "pullPolicy"), &["Always", "IfNotPresent", "Never"]);
+        }
         "ephemeral" => match walk::at(source, "volumeClaimTemplate") {
             template if template.is_object() => crate::core::persistent_volume_claim::spec(errors, walk::at(template, "spec"), &path.child("volumeClaimTemplate").child("spec")),
             _ => errors.push(FieldError::required(&path.child("volumeClaimTemplate"), "")),
@@ -237,6 +240,9 @@ pub fn mounts(errors: &mut FieldErrors, container: &Value, volumes: &HashSet<&st
             errors.push(FieldError::forbidden(&list.child("mountPropagation"), "Bidirectional mount propagation is available only to privileged containers"));
         }
     }
+    for (i, mount) in walk::list(container, "volumeMounts").iter().enumerate() {
+        recursive_read_only(errors, mount, &path.child("volumeMounts").index(i));
+    }
     for (i, device) in walk::list(container, "volumeDevices").iter().enumerate() {
         let path = path.child("volumeDevices").index(i);
         let (name, place) = (walk::text(device, "name"), walk::text(device, "devicePath"));
@@ -248,5 +254,20 @@ pub fn mounts(errors: &mut FieldErrors, container: &Value, volumes: &HashSet<&st
         if place.is_empty() {
             errors.push(FieldError::required(&path.child("devicePath"), ""));
         }
+    }
+}
+
+/// Upstream: `validateMountRecursiveReadOnly`.
+fn recursive_read_only(errors: &mut FieldErrors, mount: &Value, path: &Path) {
+    let (asked, path) = (walk::text(mount, "recursiveReadOnly"), path.child("recursiveReadOnly"));
+    check::maybe_one_of(errors, &path, asked, &["Disabled", "Enabled", "IfPossible"]);
+    if !matches!(asked, "Enabled" | "IfPossible") {
+        return;
+    }
+    if !walk::flag(mount, "readOnly") {
+        errors.push(FieldError::forbidden(&path, "may only be specified when readOnly is true"));
+    }
+    if !matches!(walk::text(mount, "mountPropagation"), "" | "None") {
+        errors.push(FieldError::forbidden(&path, "may only be specified when mountPropagation is None or not specified"));
     }
 }
