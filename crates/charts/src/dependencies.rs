@@ -1,23 +1,21 @@
 //! Which charts below a chart take part, under which name, and which of their values the parent imports.
 // Upstream: helm pkg/chart/v2/util/dependencies.go.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::chart::{Chart, Dependency};
-use crate::values::{coalesce, merge, merge_tables, table_at, value_at};
+use crate::coalesce::{Node, Shared, coalesce, merge, merge_tables};
+use crate::notice::{Level, Notice};
+use crate::values::{Table, go_text, value_at};
 use crate::version::is_compatible;
 
-type Table = Map<String, Value>;
-
-/// Settles the charts below: aliases, conditions, tags, import-values. Gives what is worth a warning.
-pub fn process(chart: &mut Chart, values: &Table) -> Result<Vec<String>, String> {
-    let mut warnings = Vec::new();
-    enable(chart, values, "", &mut warnings)?;
-    import(chart, &mut warnings)?;
-    Ok(warnings)
+/// Settles the charts below: aliases, conditions, tags, import-values.
+pub fn process(chart: &mut Chart, values: &Table, notices: &mut Vec<Notice>) -> Result<(), String> {
+    enable(chart, values, "", notices)?;
+    import(chart, notices)
 }
 
-fn enable(chart: &mut Chart, values: &Table, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
+fn enable(chart: &mut Chart, values: &Table, path: &str, notices: &mut Vec<Notice>) -> Result<(), String> {
     if !chart.lists_dependencies {
         return Ok(());
     }
@@ -28,15 +26,16 @@ fn enable(chart: &mut Chart, values: &Table, path: &str, warnings: &mut Vec<Stri
         }
         dependency.enabled = true;
     }
-    let coalesced = coalesce(chart, values)?.values;
-    by_tags(&mut chart.metadata.dependencies, &coalesced, warnings);
-    by_conditions(&mut chart.metadata.dependencies, &coalesced, path, warnings);
+    let coalesced = coalesce(chart, values, notices)?;
+    by_tags(&mut chart.metadata.dependencies, &coalesced, notices);
+    by_conditions(&mut chart.metadata.dependencies, &coalesced, path, notices);
     let off: Vec<String> = chart.metadata.dependencies.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
     chart.dependencies.retain(|c| !off.contains(&c.metadata.name));
     chart.metadata.dependencies.retain(|d| !off.contains(&d.name));
+    chart.lists_dependencies = !chart.metadata.dependencies.is_empty();
     for below in &mut chart.dependencies {
         let path = format!("{path}{}.", below.metadata.name);
-        enable(below, &coalesced, &path, warnings)?;
+        enable(below, &coalesced, &path, notices)?;
     }
     Ok(())
 }
@@ -47,7 +46,9 @@ fn renamed(chart: &Chart) -> Vec<Chart> {
     let named = &chart.metadata.dependencies;
     let mut out: Vec<Chart> = chart.dependencies.iter().filter(|c| !named.iter().any(|d| wanted(c, d))).cloned().collect();
     for dependency in named {
-        let Some(found) = chart.dependencies.iter().find(|c| wanted(c, dependency)) else { continue };
+        let Some(found) = chart.dependencies.iter().find(|c| wanted(c, dependency)) else {
+            continue;
+        };
         let mut found = found.clone();
         if !dependency.alias.is_empty() {
             found.metadata.name = dependency.alias.clone();
@@ -57,15 +58,17 @@ fn renamed(chart: &Chart) -> Vec<Chart> {
     out
 }
 
-fn by_tags(dependencies: &mut [Dependency], values: &Table, warnings: &mut Vec<String>) {
-    let Some(tags) = table_at(values, "tags") else { return };
+fn by_tags(dependencies: &mut [Dependency], values: &Table, notices: &mut Vec<Notice>) {
+    let Some(tags) = values.get("tags").and_then(Value::as_object) else {
+        return;
+    };
     for dependency in dependencies {
         let (mut on, mut off) = (false, false);
         for tag in &dependency.tags {
             match tags.get(tag) {
                 Some(Value::Bool(true)) => on = true,
                 Some(Value::Bool(false)) => off = true,
-                Some(_) => warnings.push(format!("returned non-bool value: tag={tag} chart={}", dependency.name)),
+                Some(_) => notices.push(warning("returned non-bool value").about("tag", tag).about("chart", &dependency.name)),
                 None => {}
             }
         }
@@ -73,7 +76,7 @@ fn by_tags(dependencies: &mut [Dependency], values: &Table, warnings: &mut Vec<S
     }
 }
 
-fn by_conditions(dependencies: &mut [Dependency], values: &Table, path: &str, warnings: &mut Vec<String>) {
+fn by_conditions(dependencies: &mut [Dependency], values: &Table, path: &str, notices: &mut Vec<Notice>) {
     for dependency in dependencies {
         let condition = dependency.condition.trim().to_string();
         for one in condition.split(',').filter(|c| !c.is_empty()) {
@@ -82,22 +85,22 @@ fn by_conditions(dependencies: &mut [Dependency], values: &Table, path: &str, wa
                     dependency.enabled = *on;
                     break;
                 }
-                Some(_) => warnings.push(format!("returned non-bool value: path={one} chart={}", dependency.name)),
+                Some(_) => notices.push(warning("returned non-bool value").about("path", one).about("chart", &dependency.name)),
                 None => {}
             }
         }
     }
 }
 
-fn import(chart: &mut Chart, warnings: &mut Vec<String>) -> Result<(), String> {
+fn import(chart: &mut Chart, notices: &mut Vec<Notice>) -> Result<(), String> {
     for below in &mut chart.dependencies {
-        import(below, warnings)?;
+        import(below, notices)?;
     }
-    if chart.metadata.dependencies.is_empty() {
+    if !chart.lists_dependencies {
         return Ok(());
     }
-    let mut own = merge(chart, &Table::new())?.values;
-    let mut imported = Table::new();
+    let own = merge(chart, &Table::new(), notices)?;
+    let imported = Shared::default();
     for dependency in &mut chart.metadata.dependencies {
         let mut settled = Vec::new();
         for wish in &dependency.import_values {
@@ -107,25 +110,43 @@ fn import(chart: &mut Chart, warnings: &mut Vec<String>) -> Result<(), String> {
                 _ => continue,
             };
             settled.push(serde_json::json!({ "child": child, "parent": parent }));
-            match table_at(&own, &format!("{}.{child}", dependency.name)) {
-                Some(table) => merge_tables(&mut imported, under(&parent, table.clone())),
-                None => warnings.push(format!("ImportValues missing table from chart: chart={} error={child:?} is not a table", dependency.name)),
+            match own.at(&format!("{}.{child}", dependency.name)) {
+                Ok(table) => merge_tables(&imported, &under(&parent, table), notices)?,
+                Err(missing) => notices.push(lacking(wish, &dependency.name, missing)),
             }
         }
         dependency.import_values = settled;
     }
-    merge_tables(&mut own, imported);
-    chart.values = own;
+    // Importing may have changed the tables that were imported; from here on nothing is shared.
+    let own = Shared::from(&own.to_table()?);
+    merge_tables(&own, &imported, notices)?;
+    chart.values = own.to_table()?;
     Ok(())
 }
 
-fn text_of(map: &Map<String, Value>, key: &str) -> String {
-    map.get(key).map_or_else(|| "<nil>".into(), crate::values::go_text)
+fn warning(message: &str) -> Notice {
+    Notice::new(Level::Warn, message)
 }
 
-fn under(path: &str, table: Table) -> Table {
+fn lacking(wish: &Value, chart: &str, missing: &str) -> Notice {
+    let error = format!("{} is not a table", gotemplate::text::quote(missing.as_bytes()));
+    if wish.is_string() {
+        return warning("ImportValues missing table").about("error", error);
+    }
+    warning("ImportValues missing table from chart").about("chart", chart).about("error", error)
+}
+
+fn text_of(map: &Table, key: &str) -> String {
+    map.get(key).map_or_else(|| "<nil>".into(), go_text)
+}
+
+fn under(path: &str, table: Shared) -> Shared {
     if path == "." {
         return table;
     }
-    path.split('.').rev().fold(table, |below, key| Table::from_iter([(key.to_string(), Value::Object(below))]))
+    path.split('.').rev().fold(table, |below, key| {
+        let above = Shared::default();
+        above.set(key, Node::Table(below));
+        above
+    })
 }

@@ -5,11 +5,13 @@
 
 pub mod archive;
 pub mod chart;
+pub mod coalesce;
 pub mod dependencies;
 pub mod glob;
 pub mod ignore;
 pub mod load;
 pub mod manifest;
+pub mod notice;
 pub mod record;
 pub mod release;
 pub mod render;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use charts::notice::{Level, Notice};
+
 /// A command's failure: the text behind `Error: `, and what follows it.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -54,5 +56,5 @@ pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure
 
 /// A warning on standard error, in the form of upstream's log.
 pub fn warn(message: &str) {
-    eprintln!("level=WARN msg={message:?}");
+    eprintln!("{}", Notice::new(Level::Warn, message));
 }

@@ -10,6 +10,7 @@ use super::status::table;
 use crate::cluster::Cluster;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, output, switch, text};
+use crate::ops::values::coalesce;
 use crate::output::{Format, out};
 use crate::settings::Settings;
 use crate::storage::{Record, Storage};
@@ -51,7 +52,7 @@ fn hooks(release: &Release) -> String {
 }
 
 fn computed(release: &Release) -> Outcome<Map<String, Value>> {
-    Ok(charts::values::coalesce(&release.chart, &release.config)?.values)
+    Ok(coalesce(&release.chart, &release.config)?)
 }
 
 fn all(m: &ArgMatches, release: &Release) -> Outcome {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, switch, text, value_flags};
+use crate::ops::values::{coalesce, settle};
 use crate::output::out;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,11 +194,11 @@ fn files(path: &Path, report: &mut Report) {
 // Upstream: pkg/chart/v2/lint/rules/template.go.
 fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report: &mut Report) {
     let mut chart = chart.clone();
-    if let Err(e) = charts::dependencies::process(&mut chart, values) {
+    if let Err(e) = settle(&mut chart, values) {
         return report.say(Severity::Error, "templates/", e);
     }
-    let coalesced = match charts::values::coalesce(&chart, values) {
-        Ok(coalesced) => coalesced.values,
+    let coalesced = match coalesce(&chart, values) {
+        Ok(coalesced) => coalesced,
         Err(e) => return report.say(Severity::Error, "templates/", e),
     };
     if !m.on("skip-schema-validation") {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::cluster::{Cluster, parse_objects};
 use crate::failure::Outcome;
 use crate::flags::{self, Read as _, output, text};
+use crate::ops::values::coalesce;
 use crate::output::{Format, ansic, out};
 use crate::settings::Settings;
 use crate::storage::{Storage, escape};
@@ -63,7 +64,7 @@ pub fn table(release: &Release, debug: bool, metadata: bool, hide_notes: bool, r
     }
     text += &tests(release);
     if debug {
-        let computed = charts::values::coalesce(&release.chart, &release.config).map(|c| c.values).unwrap_or_default();
+        let computed = coalesce(&release.chart, &release.config).unwrap_or_default();
         text += &format!("USER-SUPPLIED VALUES:\n{}\n", goyaml::to_yaml(&Value::Object(release.config.clone())));
         text += &format!("COMPUTED VALUES:\n{}\n", goyaml::to_yaml(&Value::Object(computed)));
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use charts::notice::{Level, Notice};
 use charts::release::Info;
 use charts::render::Capabilities;
 use charts::{Chart, Release, Status};
@@ -15,6 +16,7 @@ use super::hooks::{self, Runner};
 use super::ownership;
 use super::render::{Wanted, capabilities_of, render};
 use super::uninstall;
+use super::values::settle;
 use super::wait::{Goal, wait_for};
 use crate::cluster::{Cluster, Object, parse_objects};
 use crate::failure::{Failure, Outcome};
@@ -76,9 +78,7 @@ pub async fn run(this: &Install, settings: &Settings, mut chart: Chart, values: 
     let Some(mut cluster) = cluster else { return offline(this, &mut chart, values).await };
     let lease = Lease::new(&cluster).await.map_err(failed)?;
     let last = available(this, settings, &cluster, &lease).await.map_err(failed)?;
-    for warning in charts::dependencies::process(&mut chart, &values).map_err(|e| failed(format!("chart dependencies processing failed: {e}")))? {
-        crate::failure::warn(&warning);
-    }
+    settle(&mut chart, &values).map_err(|e| failed(unsettled(&e)))?;
     if !this.skip_crds && this.dry_run == DryRun::No {
         install_crds(&mut cluster, &chart, this).await.map_err(failed)?;
     }
@@ -189,9 +189,7 @@ fn rendered(this: &Install, release: &mut Release, capabilities: &Capabilities, 
 }
 
 async fn offline(this: &Install, chart: &mut Chart, values: Map<String, Value>) -> Made {
-    for warning in charts::dependencies::process(chart, &values).map_err(|e| failed(format!("chart dependencies processing failed: {e}")))? {
-        crate::failure::warn(&warning);
-    }
+    settle(chart, &values).map_err(|e| failed(unsettled(&e)))?;
     let mut release = new_release(this, chart, values, 1);
     rendered(this, &mut release, &this.offline.clone().unwrap_or_default(), None)?;
     release.info.description = if this.description.is_empty() { "Dry run complete".into() } else { this.description.clone() };
@@ -229,8 +227,14 @@ pub fn validate_name(name: &str) -> Outcome {
     Ok(())
 }
 
+fn unsettled(error: &str) -> String {
+    const WHAT: &str = "chart dependencies processing failed";
+    eprintln!("{}", Notice::new(Level::Error, WHAT).about("error", error));
+    format!("{WHAT}: {error}")
+}
+
 fn named(e: Failure) -> Failure {
-    eprintln!("level=ERROR msg=\"release name check failed\" error={:?}", e.text);
+    eprintln!("{}", Notice::new(Level::Error, "release name check failed").about("error", &e.text));
     e.of("release name check failed")
 }
 

@@ -10,4 +10,5 @@ pub mod rollback;
 pub mod three_way;
 pub mod uninstall;
 pub mod upgrade;
+pub mod values;
 pub mod wait;

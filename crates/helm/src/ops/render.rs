@@ -42,14 +42,13 @@ pub struct Rendered {
 pub fn render(chart: &Chart, config: &Table, wanted: &Wanted<'_>) -> Result<Rendered, (Option<String>, Failure)> {
     let fail = |text: String| (None, Failure::new(text));
     let fault = |text: String| (Some(String::new()), Failure::new(text));
-    let coalesced = charts::values::coalesce(chart, config).map_err(fail)?;
-    coalesced.warnings.iter().for_each(|w| eprintln!("{w}"));
+    let coalesced = super::values::coalesce(chart, config).map_err(fail)?;
     if !wanted.skip_schema {
-        check_schema(chart, &coalesced.values).map_err(fail)?;
+        check_schema(chart, &coalesced).map_err(fail)?;
     }
     check_kube_version(chart, wanted.capabilities).map_err(fault)?;
     let release = ReleaseInfo { name: wanted.name.into(), namespace: wanted.namespace.into(), revision: wanted.revision as i64, is_install: !wanted.is_upgrade, is_upgrade: wanted.is_upgrade };
-    let mut input = RenderInput::new(chart, &coalesced.values, release);
+    let mut input = RenderInput::new(chart, &coalesced, release);
     input.capabilities = wanted.capabilities.clone();
     input.lookup = wanted.cluster.map(looking);
     let files = charts::render(&input).map_err(|e| fault(e.to_string()))?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use charts::notice::{Level, Notice};
 use charts::release::Info;
 use charts::{Chart, Release, Status};
 use serde_json::{Map, Value};
@@ -14,9 +15,10 @@ use super::install::{Made, validate_name};
 use super::ownership;
 use super::render::{Wanted, capabilities_of, render};
 use super::rollback::{self, Rollback, is_server_side};
+use super::values::{coalesce, fill, settle};
 use super::wait::{Goal, wait_for};
 use crate::cluster::{Cluster, Object, parse_objects};
-use crate::failure::{Failure, Outcome, warn};
+use crate::failure::{Failure, Outcome};
 use crate::flags::{DryRun, Wait};
 use crate::lease::{Lease, take_over};
 use crate::output::now;
@@ -92,9 +94,7 @@ pub async fn prepare(this: &Upgrade, cluster: &Cluster, storage: &Storage<'_>, l
         },
     };
     let values = reused(this.reuse, &mut chart, &current, values)?;
-    for warning in charts::dependencies::process(&mut chart, &values).map_err(|e| Failure::new(format!("chart dependencies processing failed: {e}")))? {
-        warn(&warning);
-    }
+    settle(&mut chart, &values).map_err(|e| Failure::new(format!("chart dependencies processing failed: {e}")))?;
     let server_side = is_server_side(&this.server_side, &last.apply_method)?;
     let how = How { server_side, force_conflicts: this.force_conflicts, force_replace: this.force_replace, strict: this.strict };
     let mut next = next_release(this, &last, &current, chart, values, how);
@@ -151,11 +151,11 @@ fn reused(reuse: Reuse, chart: &mut Chart, current: &Release, mut values: Table)
     match reuse {
         Reuse::Reset => {}
         Reuse::Reuse => {
-            let old = charts::values::coalesce(&current.chart, &current.config).map_err(|e| Failure::new(format!("failed to rebuild old values: {e}")))?;
-            charts::values::coalesce_tables(&mut values, current.config.clone());
-            chart.values = old.values;
+            let old = coalesce(&current.chart, &current.config).map_err(|e| Failure::new(format!("failed to rebuild old values: {e}")))?;
+            fill(&mut values, &current.config)?;
+            chart.values = old;
         }
-        Reuse::ResetThenReuse => charts::values::coalesce_tables(&mut values, current.config.clone()),
+        Reuse::ResetThenReuse => fill(&mut values, &current.config)?,
         Reuse::Auto if values.is_empty() => values = current.config.clone(),
         Reuse::Auto => {}
     }
@@ -246,7 +246,7 @@ async fn perform(this: &Upgrade, cluster: &Cluster, next: &mut Release, before: 
 }
 
 async fn fail(this: &Upgrade, settings: &Settings, cluster: &Cluster, storage: &Storage<'_>, next: &mut Release, created: &[Object], e: Failure) -> Failure {
-    eprintln!("level=WARN msg=\"upgrade failed\" name={} error={:?}", next.name, e.text);
+    eprintln!("{}", Notice::new(Level::Warn, "upgrade failed").about("name", &next.name).about("error", &e.text));
     next.info.status = Status::Failed;
     next.info.description = format!("Upgrade {:?} failed: {e}", next.name);
     let _ = storage.update(next).await;
