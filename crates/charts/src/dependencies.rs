@@ -111,6 +111,8 @@ fn import(chart: &mut Chart, notices: &mut Vec<Notice>) -> Result<(), String> {
             };
             settled.push(serde_json::json!({ "child": child, "parent": parent }));
             match own.at(&format!("{}.{child}", dependency.name)) {
+                // Upstream: an empty table is not shared, as AsMap makes a new one.
+                Ok(table) if table.entries().is_empty() => merge_tables(&imported, &under(&parent, Shared::default()), notices)?,
                 Ok(table) => merge_tables(&imported, &under(&parent, table), notices)?,
                 Err(missing) => notices.push(lacking(wish, &dependency.name, missing)),
             }

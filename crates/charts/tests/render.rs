@@ -101,3 +101,17 @@ fn nothing_grows_without_bound() {
     assert!(one(&format!("{{{{ {}1{} }}}}", "(".repeat(20_000), ")".repeat(20_000))).is_err());
     assert!(one(&"{{/*".repeat(100_000)).is_err());
 }
+
+// As helm 4.3.1 answers, which is built with Go 1.27: its JSON says less of where a text ends.
+#[test]
+fn reading_nothing_gives_something_empty_and_toml_can_fail() {
+    for (template, wanted) in [
+        ("{{ fromYaml \"\" | toJson }}{{ fromYaml \"null\" | toYaml }}{{ fromYamlArray \"~\" | toJson }}", "{}{}[]"),
+        ("{{ (fromJson \"nul\").Error }}|{{ (fromJson \"{\\\"a\\\":\\\"\\t\\\"}\").Error }}", "unexpected end of JSON input|invalid character '\\t' in string"),
+        ("{{ mustToToml (dict \"a\" 1) }}{{ toToml (list nil) }}", "a = 1\ntoml: cannot encode array with nil element"),
+    ] {
+        assert_eq!(one(template).expect(template), wanted);
+    }
+    let error = one("{{ mustToToml (list nil) }}").expect_err("fails");
+    assert!(error.ends_with("error calling mustToToml: toml: cannot encode array with nil element"), "{error}");
+}

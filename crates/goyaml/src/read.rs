@@ -71,10 +71,19 @@ pub fn from_yaml_strict(text: &str) -> Result<Value, Error> {
 }
 
 fn read(text: &str, strict: Strict) -> Result<Value, Error> {
-    let mut bytes = text.as_bytes();
+    // The scanner cannot end within a block scalar's line: it is given the end of the line, which `Composer` takes out again.
+    let ended;
+    let whole = text.is_empty() || text.ends_with(['\n', '\r']);
+    let mut bytes = if whole {
+        text.as_bytes()
+    } else {
+        ended = format!("{text}\n");
+        ended.as_bytes()
+    };
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
-    let mut composer = Composer { parser, anchors: HashMap::new(), open: HashSet::new() };
+    let unended = (!whole).then(|| Unended { line: text.matches('\n').count() as u64 + 1, blank: text.rsplit('\n').next().is_some_and(is_blank) });
+    let mut composer = Composer { parser, anchors: HashMap::new(), open: HashSet::new(), unended };
     let Some(root) = composer.document()? else { return Ok(Value::Null) };
     let mut builder = Builder { strict, nodes: 0, alias_nodes: 0, alias_depth: 0, errors: Vec::new() };
     let value = builder.value(&root)?;
@@ -98,11 +107,39 @@ struct Composer<'r, 'b> {
     anchors: HashMap<String, Rc<Node>>,
     /// Anchors of nodes that are not at their end.
     open: HashSet<String>,
+    unended: Option<Unended>,
+}
+
+/// The last line of a text, where the text lacks its end.
+struct Unended {
+    /// The line after it: a block scalar that ends there has the end of a line that is not in the text.
+    line: u64,
+    blank: bool,
+}
+
+fn is_blank(line: &str) -> bool {
+    line.bytes().all(|b| b == b' ')
+}
+
+impl Unended {
+    /// Takes out of a block scalar what the text does not have. A blank line counts where it is indented deeper than the scalar.
+    fn trim(&self, value: &mut String) {
+        let Some(kept) = value.strip_suffix('\n') else { return };
+        if !self.blank || kept.rsplit('\n').next().is_some_and(|line| !line.is_empty() && is_blank(line)) {
+            value.pop();
+        }
+    }
 }
 
 impl Composer<'_, '_> {
     fn next(&mut self) -> Result<(EventData, usize), Error> {
-        let event = self.parser.parse().map_err(|fault| syntax(&fault))?;
+        let mut event = self.parser.parse().map_err(|fault| syntax(&fault))?;
+        if let EventData::Scalar { value, style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = &mut event.data
+            && let Some(unended) = &self.unended
+            && event.end_mark.line >= unended.line
+        {
+            unended.trim(value);
+        }
         Ok((event.data, usize::try_from(event.start_mark.line).unwrap_or(0) + 1))
     }
 

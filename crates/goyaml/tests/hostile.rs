@@ -52,3 +52,21 @@ fn comments_are_no_content() {
     assert_eq!(read("# before\na: # behind\n  # between\n  - 1 # item\n# after\n"), r#"{"a":[1]}"#);
     assert_eq!(read("# nothing else\n"), "null");
 }
+
+#[test]
+fn a_block_scalar_may_end_with_the_text() {
+    for (text, json) in [
+        ("v: |\n  a\n  b", r#"{"v":"a\nb"}"#),
+        ("v: |\n  a\n", r#"{"v":"a\n"}"#),
+        ("v: |+\n  a", r#"{"v":"a"}"#),
+        ("v: >\n  a\n  b", r#"{"v":"a b"}"#),
+        ("v: |\n  a\nw: b", r#"{"v":"a\n","w":"b"}"#),
+        ("- |-\n  a", r#"["a"]"#),
+        ("v: |\n  a\n  ", r#"{"v":"a\n"}"#),
+        ("v: |\n  a\n    ", r#"{"v":"a\n  "}"#),
+        ("|", r#""""#),
+    ] {
+        let value = goyaml::from_yaml(text).expect(text);
+        assert_eq!(goyaml::to_json(&value), json, "{text:?}");
+    }
+}

@@ -56,6 +56,7 @@ pub fn register(f: &mut Functions, lint: bool, lookup: Option<Arc<Lookup>>, reso
     f.add("fromJson", T, |a| Ok(from_json_text(&text(a, 0), Kind::Map)));
     f.add("fromJsonArray", T, |a| Ok(from_json_text(&text(a, 0), Kind::Slice)));
     f.add("toToml", A, |a| toml::write(&a[0]).map(Value::str));
+    f.add("mustToToml", A, |a| toml::write_or_fail(&a[0]).map(Value::str));
     f.add("fromToml", T, |a| Ok(toml::read(&text(a, 0).text()).map_or_else(|fault| failed(fault, Kind::Map), Value::Map)));
 }
 
@@ -138,13 +139,14 @@ fn failed(fault: String, wanted: Kind) -> Value {
 }
 
 fn from_yaml(source: &Str, wanted: Kind) -> Value {
-    let (nil, name) = match wanted {
-        Kind::Map => (gotemplate::Value::Map(gotemplate::Map::nil(gotemplate::MapType::Any)), "map[string]interface {}"),
-        _ => (Value::List(gotemplate::List::nil(gotemplate::Elem::Any)), "[]interface {}"),
+    // Upstream: what is to be filled is made before, and null leaves it empty.
+    let (empty, name) = match wanted {
+        Kind::Map => (Value::Map(gotemplate::Map::empty()), "map[string]interface {}"),
+        _ => (Value::list(Vec::new()), "[]interface {}"),
     };
     match goyaml::from_yaml(&source.text()) {
         Err(fault) => failed(format!("error converting YAML to JSON: {fault}"), wanted),
-        Ok(serde_json::Value::Null) => nil,
+        Ok(serde_json::Value::Null) => empty,
         Ok(found) => {
             let value = from_json(&found);
             if value.kind() == wanted {

@@ -68,13 +68,7 @@ impl Reader<'_> {
 
     /// The error at the current byte.
     fn invalid<T>(&self, context: &str) -> Read<T> {
-        // Upstream: at the end the scanner is given a space, which goes on where space may stand and is a fault elsewhere.
-        let within = ["in literal", "in numeric", "in exponent", "in string escape", "in \\u", "after decimal"].iter().any(|c| context.starts_with(c));
-        let byte = match self.here() {
-            Some(byte) => byte,
-            None if within => b' ',
-            None => return Err("unexpected end of JSON input".into()),
-        };
+        let Some(byte) = self.here() else { return Err("unexpected end of JSON input".into()) };
         let shown = match byte {
             b'\'' => "'\\''".to_owned(),
             b'"' => "'\"'".to_owned(),
@@ -242,7 +236,7 @@ impl Reader<'_> {
                     self.at += 1;
                     self.escape(&mut out)?;
                 }
-                0..0x20 => return self.invalid("in string literal"),
+                0..0x20 => return self.invalid("in string"),
                 byte => {
                     out.push(byte);
                     self.at += 1;

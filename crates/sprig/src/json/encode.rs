@@ -94,7 +94,7 @@ impl Encoder {
                 '<' | '>' | '&' if self.style != Style::Raw => self.escape(rune),
                 '\u{2028}' | '\u{2029}' => self.escape(rune),
                 r if r < ' ' => self.escape(r),
-                char::REPLACEMENT_CHARACTER if width == 1 => self.raw(b"\\ufffd"),
+                char::REPLACEMENT_CHARACTER if width == 1 => self.raw("\u{fffd}".as_bytes()),
                 r => self.raw(r.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }

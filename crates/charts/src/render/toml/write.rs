@@ -18,14 +18,24 @@ enum Fault {
 
 type Written = Result<(), Fault>;
 
+/// What cannot be written gives its error as the text; upstream's panics fail.
 pub fn write(value: &Value) -> Result<Vec<u8>, Failure> {
+    encoded(value, |fault| Ok(fault.into_bytes()))
+}
+
+/// Like [`write`], but what cannot be written fails.
+pub fn write_or_fail(value: &Value) -> Result<Vec<u8>, Failure> {
+    encoded(value, |fault| Err(fault.into()))
+}
+
+fn encoded(value: &Value, on_fault: impl Fn(String) -> Result<Vec<u8>, Failure>) -> Result<Vec<u8>, Failure> {
     if value.is_nil() {
         return Err("reflect: call of reflect.Value.Type on zero Value".into());
     }
     let mut encoder = Encoder { out: Vec::new() };
     match encoder.encode(&[], value) {
         Ok(()) => Ok(encoder.out),
-        Err(Fault::Text(text)) => Ok(text.into_bytes()),
+        Err(Fault::Text(text)) => on_fault(text),
         Err(Fault::Panic(text)) => Err(text.into()),
     }
 }
