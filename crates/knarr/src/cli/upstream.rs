@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 23] = [
+const INSTEAD: [(&str, &str); 71] = [
     ("--token-auth", "write --token-auth-file"),
     ("--tls-", "leave it out: TLS 1.2 and 1.3 with the ciphers that upstream prefers are always on"),
     ("--cert-dir", "certificates are in DIR/pki"),
@@ -27,6 +27,54 @@ const INSTEAD: [(&str, &str); 23] = [
     ("--admission-control", "use --enable-admission-plugins and --disable-admission-plugins"),
     ("--authorization-policy-file", "mode ABAC is not served: write its rules as roles and bindings"),
     ("--vmodule", "the log level is set by KNARR_LOG, such as KNARR_LOG=debug"),
+    ("--apiserver-count", "leave it out: each server keeps its own address among those of the Service kubernetes"),
+    ("--endpoint-reconciler-type", "leave it out: each server keeps its own address among those of the Service kubernetes"),
+    ("--kubernetes-service-node-port", "leave it out: the Service kubernetes has a cluster address alone"),
+    ("--external-hostname", "leave it out: --node-ip is what clients are told"),
+    ("--permit-", "leave it out: the port is this server's alone"),
+    ("--cloud-", "leave it out: cloud controllers run beside the cluster"),
+    ("--contention-profiling", "leave it out: there is no profiling over HTTP"),
+    ("--debug-socket-path", "leave it out: there is no profiling"),
+    ("--cors-allowed-origins", "leave it out: browsers reach the API through a proxy of their own origin"),
+    ("--strict-transport-security-directives", "leave it out: there is no port without TLS"),
+    ("--default-not-ready-toleration-seconds", "leave it out: it is 300 seconds, and pods may say otherwise in their tolerations"),
+    ("--default-unreachable-toleration-seconds", "leave it out: it is 300 seconds, and pods may say otherwise in their tolerations"),
+    ("--default-watch-cache-size", "leave it out: everything is served from memory"),
+    ("--watch-cache", "leave it out: everything is served from memory"),
+    ("--delete-collection-workers", "leave it out: collections are deleted in one pass"),
+    ("--egress-selector-config-file", "leave it out: the server reaches nodes, webhooks and issuers itself"),
+    ("--enable-garbage-collector", "leave it out: it is always on"),
+    ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile and --etcd-prefix are taken"),
+    ("--lease-reuse-duration-seconds", "leave it out: events end by themselves"),
+    ("--event-ttl", "leave it out: events end after an hour"),
+    ("--goaway-chance", "leave it out: connections stay where they are; a proxy before several servers may move them"),
+    ("--http2-max-streams-per-connection", "leave it out: a connection has at most 250 streams"),
+    ("--disable-http2-serving", "leave it out: clients that want HTTP/1.1 get it"),
+    ("--identity-lease-", "leave it out: there are no leases of API servers"),
+    ("--kubelet-", "leave it out: kubelets are reached at the addresses and ports that their nodes tell"),
+    ("--livez-grace-period", "leave it out: the API is served only once it is ready"),
+    ("--shutdown-", "leave it out: a server that ends answers what it was asked, for ten seconds at most"),
+    ("--request-timeout", "leave it out: requests end after 60 seconds, or after their own timeout where it is shorter"),
+    ("--min-request-timeout", "leave it out: watches last as long as their clients say"),
+    ("--max-connection-bytes-per-sec", "leave it out: streams are not slowed"),
+    ("--master-service-namespace", "leave it out: the Service kubernetes is in the namespace default"),
+    ("--service-node-port-range", "leave it out: it is 30000-32767"),
+    ("--show-hidden-metrics-for-version", "leave it out: no metrics are hidden"),
+    ("--allow-metric-labels", "leave it out: labels have values of fixed sets"),
+    ("--disabled-metrics", "leave it out: metrics are few"),
+    ("--aggregator-reject-forwarding-redirect", "leave it out: redirects are never followed"),
+    ("--tracing-config-file", "leave it out: nothing is traced"),
+    ("--peer-", "leave it out: servers on one etcd serve the same"),
+    ("--emulat", "leave it out: what is served is 1.37"),
+    ("--min-compatibility-version", "leave it out: what is served is 1.37"),
+    ("--log", "the log level is set by KNARR_LOG, such as KNARR_LOG=debug"),
+    ("--v", "the log level is set by KNARR_LOG, such as KNARR_LOG=debug; `knarr --version` tells the version"),
+    ("--add-dir-header", "the log level is set by KNARR_LOG, such as KNARR_LOG=debug"),
+    ("--alsologtostderr", "the log goes to the standard error"),
+    ("--stderrthreshold", "the log goes to the standard error"),
+    ("--one-output", "the log goes to the standard error"),
+    ("--skip-", "the log goes to the standard error"),
+    ("--experimental-logging-sanitization", "leave it out: secrets are never logged"),
 ];
 
 /// What to do about a flag that is not known; none for what upstream has not either.
@@ -53,6 +101,22 @@ mod tests {
         assert_eq!(told("--made-up"), None);
         for known in ["--secure-port=1", "--advertise-address=10.0.0.1", "--service-cluster-ip-range=10.1.0.0/16", "--token-auth-file=x", "--tls-cert-file=x", "--encryption-provider-config-automatic-reload"] {
             assert!(Cli::try_parse_from(["knarr", "apiserver", known]).is_ok(), "{known}");
+        }
+    }
+
+    /// `docs/apiserver-flags.tsv` lists every flag of upstream's with its state; it must say what is.
+    #[test]
+    fn every_flag_is_taken_or_answered_with_advice() {
+        use clap::CommandFactory;
+        let command = Cli::command();
+        let known = command.find_subcommand("apiserver").expect("the subcommand");
+        let is_taken = |flag: &str| known.get_arguments().any(|a| a.get_long() == Some(flag) || a.get_all_aliases().is_some_and(|all| all.contains(&flag)));
+        let table = include_str!("../../../../docs/apiserver-flags.tsv");
+        for line in table.lines().filter(|l| l.starts_with("--")) {
+            let (flag, state) = line.split_once('\t').expect("two columns");
+            let advice = INSTEAD.iter().find(|(begin, _)| flag.starts_with(begin)).map(|(_, advice)| *advice);
+            let is = if is_taken(flag.trim_start_matches('-')) { "taken" } else { advice.unwrap_or("neither taken nor answered") };
+            assert_eq!(state, is, "{flag}");
         }
     }
 }
