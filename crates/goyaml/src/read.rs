@@ -133,7 +133,8 @@ impl Unended {
 
 impl Composer<'_, '_> {
     fn next(&mut self) -> Result<(EventData, usize), Error> {
-        let mut event = self.parser.parse().map_err(|fault| syntax(&fault))?;
+        let last_line = self.unended.as_ref().map_or(u64::MAX, |unended| unended.line - 1);
+        let mut event = self.parser.parse().map_err(|fault| syntax(&fault, last_line))?;
         if let EventData::Scalar { value, style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = &mut event.data
             && let Some(unended) = &self.unended
             && event.end_mark.line >= unended.line
@@ -203,8 +204,11 @@ impl Composer<'_, '_> {
 }
 
 // Upstream: go-yaml decode.go fail: the scanner's lines count from one, the parser's from zero, and line zero is not told.
-fn syntax(fault: &libyaml_safer::Error) -> Error {
-    let line_of = |mark: Option<libyaml_safer::Mark>| mark.map_or(0, |mark| usize::try_from(mark.line).unwrap_or(0));
+// A quoted scalar that does not end is found at the end of the text itself, before the end of a line that the scanner was given;
+// all other faults at the end lie on the line after it, which go-yaml begins by itself.
+fn syntax(fault: &libyaml_safer::Error, last_line: u64) -> Error {
+    let last_line = if fault.problem() == "found unexpected end of stream" { last_line } else { u64::MAX };
+    let line_of = |mark: Option<libyaml_safer::Mark>| mark.map_or(0, |mark| usize::try_from(mark.line.min(last_line)).unwrap_or(0));
     let line = match line_of(fault.problem_mark()) {
         0 => line_of(fault.context_mark()),
         line if fault.kind() == ErrorKind::Scanner => line + 1,

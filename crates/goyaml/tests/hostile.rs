@@ -70,3 +70,15 @@ fn a_block_scalar_may_end_with_the_text() {
         assert_eq!(goyaml::to_json(&value), json, "{text:?}");
     }
 }
+
+#[test]
+fn a_fault_at_the_end_has_its_line() {
+    for (text, fault) in [
+        ("a: \"x", "yaml: found unexpected end of stream"),
+        ("a: \"x\n", "yaml: line 2: found unexpected end of stream"),
+        ("b: 1\na: 'x", "yaml: line 2: found unexpected end of stream"),
+        ("a: [1", "yaml: line 1: did not find expected ',' or ']'"),
+    ] {
+        assert_eq!(goyaml::from_yaml(text).expect_err(text).to_string(), fault);
+    }
+}
