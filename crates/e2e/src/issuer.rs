@@ -111,18 +111,21 @@ pub struct Issuer {
     pub ca: String,
     pub webhook: Webhook,
     keys: Arc<Mutex<Vec<Value>>>,
+    kept: Arc<Mutex<String>>,
 }
 
 impl Issuer {
     pub fn start(folder: &Path, keys: Vec<Value>) -> Self {
         let keys = Arc::new(Mutex::new(keys));
-        let (served, address) = (keys.clone(), Arc::new(OnceLock::<String>::new()));
+        let kept = Arc::new(Mutex::new(String::new()));
+        let (served, claims, address) = (keys.clone(), kept.clone(), Arc::new(OnceLock::<String>::new()));
         let own = address.clone();
         let webhook = Webhook::start(Arc::new(move |path, _| {
             let url = own.get().cloned().unwrap_or_default();
             match path {
                 "/.well-known/openid-configuration" => (200, json!({"issuer": url, "jwks_uri": format!("{url}/keys")})),
                 "/keys" => (200, json!({"keys": *served.lock().expect("no test panics here")})),
+                "/claims" => (200, json!(*claims.lock().expect("no test panics here"))),
                 "/moved" => (302, json!({"location": format!("{url}/keys")})),
                 _ => (404, json!({})),
             }
@@ -131,11 +134,16 @@ impl Issuer {
         let _ = address.set(url.clone());
         let ca = folder.join("issuer.crt");
         std::fs::write(&ca, base64::prelude::BASE64_STANDARD.decode(&webhook.ca_bundle).expect("base64")).expect("the certificate is written");
-        Self { url, ca: ca.display().to_string(), webhook, keys }
+        Self { url, ca: ca.display().to_string(), webhook, keys, kept }
     }
 
     pub fn has(&self, keys: Vec<Value>) {
         *self.keys.lock().expect("no test panics here") = keys;
+    }
+
+    /// Keeps claims at `/claims` for tokens that point there.
+    pub fn keeps(&self, token: &str) {
+        token.clone_into(&mut self.kept.lock().expect("no test panics here"));
     }
 
     /// Paths that were asked since the last look.

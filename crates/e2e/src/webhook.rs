@@ -10,7 +10,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-/// Makes an answer (status and body) of a path and a request body.
+/// Makes an answer (status and body, in JSON or a text as it is) of a path and a request body.
 pub type Answers = Arc<dyn Fn(&str, &Value) -> (u16, Value) + Send + Sync>;
 
 pub struct Webhook {
@@ -70,7 +70,8 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, told: 
     let (code, answer) = answers(&path, &body);
     let _ = told.send((target, body));
     let location = answer["location"].as_str().map(|l| format!("Location: {l}\r\n")).unwrap_or_default();
-    let text = answer.to_string();
+    // A text goes as it is.
+    let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
     let _ = write!(stream, "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\n{location}Connection: close\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     stream.conn.send_close_notify();
     stream.flush().ok()

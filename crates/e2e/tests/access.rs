@@ -37,6 +37,7 @@ fn tokens_of_an_issuer_that_flags_name() {
     assert_eq!((&told["status"]["authenticated"], &told["status"]["user"]["username"]), (&json!(true), &json!(format!("{}#eva", issuer.url))));
 
     let other = Signer::new(folder.path(), "ES256", "other");
+    let other_key = Signer::new(folder.path(), "RS256", "elsewhere");
     let unknown = key.sign(&claims(json!({"iss": "https://elsewhere"})));
     for (token, why) in [
         (key.sign(&claims(json!({"exp": in_seconds(-5)}))), "ended"),
@@ -50,6 +51,28 @@ fn tokens_of_an_issuer_that_flags_name() {
         let (code, status) = server.who(&token);
         assert_eq!((code, &status["message"], &status["reason"]), (401, &json!("Unauthorized"), &json!("Unauthorized")), "{why}");
     }
+    // Claims that a token only points to are fetched, and count when their issuer signed them for this server.
+    let points = |path: &str| json!({"groups": Value::Null, "_claim_names": {"groups": "there"}, "_claim_sources": {"there": {"endpoint": format!("{}{path}", issuer.url), "access_token": "x"}}});
+    let pointing = |path: &str, n: u32| {
+        let mut all = claims(points(path));
+        let map = all.as_object_mut().expect("an object");
+        map.remove("groups");
+        map.insert("n".into(), n.into());
+        key.sign(&all)
+    };
+    let held = |more: Value| {
+        let mut all = json!({"iss": issuer.url, "aud": "knarr", "exp": in_seconds(600), "groups": ["far"]});
+        all.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        all
+    };
+    issuer.keeps(&key.sign(&held(json!({}))));
+    let (code, info) = server.who(&pointing("/claims", 1));
+    assert_eq!((code, names(&info).1), (201, ["oidc:far", "system:authenticated"].map(str::to_owned).into()));
+    for (n, kept) in [key.sign(&held(json!({"aud": "another"}))), key.sign(&held(json!({"exp": in_seconds(-5)}))), other_key.sign(&held(json!({}))), "no token".to_owned()].iter().enumerate() {
+        issuer.keeps(kept);
+        assert_eq!(server.who(&pointing("/claims", 10 + n as u32)).0, 401, "{n}");
+    }
+    assert_eq!(server.who(&pointing("/moved", 2)).0, 401, "no redirect is followed");
     // A key that is not known yet is looked for, and one that is never found is not looked for without end.
     let next = Signer::new(folder.path(), "RS256", "next");
     issuer.asked();
