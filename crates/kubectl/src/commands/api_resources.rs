@@ -41,7 +41,7 @@ async fn resources(call: &Call) -> Outcome {
     }
     let (output, sort_by) = (flags.text("output"), flags.text("sort-by"));
     if !["", "wide", "name", "json", "yaml", "kyaml"].contains(&output) {
-        return fail(format!("--output {output} is not available"));
+        return Err(print::no_printer(output, &["json", "kyaml", "name", "wide", "yaml"]));
     }
     if !["", "name", "kind"].contains(&sort_by) {
         return fail("--sort-by accepts only name or kind");
@@ -65,7 +65,7 @@ async fn resources(call: &Call) -> Outcome {
     });
     match output {
         "name" => out(&shown.iter().map(|r| r.qualified() + "\n").collect::<String>()),
-        "json" | "yaml" | "kyaml" => out(&Printer::of_flags(call, print::GET)?.map_or(Ok(String::new()), |mut p| p.print(&as_list(&shown)))?),
+        "json" | "yaml" | "kyaml" => out(&Printer::of_flags(call, print::GET)?.map_or(Ok(String::new()), |p| p.typed().print(&as_list(&shown)))?),
         _ => table(&shown, output == "wide", flags.yes("no-headers")),
     }
     if served.stale.is_empty() {

@@ -37,6 +37,7 @@ async fn run(call: &Call) -> Outcome {
             Err(e) => faults.push(e),
         }
     }
+    let mut by_beginning = false;
     if faults.len() == 1 && faults[0].is_not_found() && call.args().len() == 2 {
         infos = beginning(call).await.unwrap_or_default();
         if infos.is_empty() {
@@ -45,15 +46,22 @@ async fn run(call: &Call) -> Outcome {
             return Err(namespace.err().filter(Failure::is_not_found).unwrap_or_else(|| faults.remove(0)));
         }
         faults.clear();
+        by_beginning = true;
     }
+    // Upstream: the events of several objects are shown to those only who ask for them.
+    let with_events = flags.yes("show-events") && ((infos.len() == 1 && !by_beginning) || flags.given("show-events"));
     let mut first = true;
     for info in &infos {
-        match one(call, info).await {
+        match one(call, info, with_events).await {
             Ok(text) => {
-                if !std::mem::take(&mut first) {
+                // Upstream: names that begin alike each end with an empty line, others are parted by two.
+                if !std::mem::take(&mut first) && !by_beginning {
                     out("\n\n");
                 }
                 out(&text);
+                if by_beginning {
+                    out("\n");
+                }
             }
             Err(e) => faults.push(e),
         }
@@ -74,9 +82,9 @@ async fn beginning(call: &Call) -> Outcome<Vec<Info>> {
     Ok(all.into_iter().filter(|i| i.name.starts_with(&call.args()[1])).collect())
 }
 
-async fn one(call: &Call, info: &Info) -> Outcome<String> {
+async fn one(call: &Call, info: &Info, with_events: bool) -> Outcome<String> {
     let related = related(call, info).await;
-    let events = if call.flags.yes("show-events") && has_events(info) { events(call, info).await } else { None };
+    let events = if with_events && has_events(info) { events(call, info).await } else { None };
     Ok(describe(&Described { object: &info.object, events: events.as_deref(), related: &related }))
 }
 
@@ -125,7 +133,6 @@ async fn related(call: &Call, info: &Info) -> Map<String, Value> {
             wanted.push(("lease", format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")));
         }
         "PersistentVolumeClaim" => wanted.push(("pods", core("pods"))),
-        "ServiceAccount" => wanted.push(("secrets", core("secrets"))),
         "Namespace" => {
             wanted.push(("quotas", format!("/api/v1/namespaces/{name}/resourcequotas")));
             wanted.push(("limits", format!("/api/v1/namespaces/{name}/limitranges")));

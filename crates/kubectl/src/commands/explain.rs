@@ -42,7 +42,7 @@ async fn run(call: &Call) -> Outcome {
     }
     let (resource, path) = find(call, word).await?;
     let version = resource.api_version();
-    let Some(document) = openapi::document(call, &version).await? else { return fail(format!("couldn't find resource for \"{version}, Resource={}\"", resource.name)) };
+    let Some(document) = openapi::document(call, &version).await? else { return fail(format!("couldn't find resource for \"{}{version}, Resource={}\"", if version.contains('/') { "" } else { "/" }, resource.name)) };
     let Some(schema) = openapi::schema_of(&document, &resource) else {
         return fail(format!("GVR ({version}, Resource={}) not found in OpenAPI schema", resource.name));
     };

@@ -81,19 +81,19 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
     }
     let attach = flags.yes("attach") || flags.yes("stdin");
     if flags.yes("tty") && !flags.yes("stdin") {
-        return Err(call.usage("-i/--stdin is required for containers with -t/--tty=true"));
+        return fail("-i/--stdin is required for containers with -t/--tty=true");
     }
     if flags.yes("expose") && flags.text("port").is_empty() {
-        return Err(call.usage("--port must be set when exposing a service"));
+        return fail("--port must be set when exposing a service");
     }
     if flags.yes("rm") && !attach {
-        return Err(call.usage("--rm should only be used for attached containers"));
+        return fail("--rm should only be used for attached containers");
     }
     if attach && dry != DryRun::None {
         return fail("--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)");
     }
     if !["Always", "OnFailure", "Never"].contains(&flags.text("restart")) {
-        return Err(call.usage(&format!("invalid restart policy: {}", flags.text("restart"))));
+        return fail(format!("invalid restart policy: {}, valid values are: Always, OnFailure, Never", flags.text("restart")));
     }
     if !["", "Always", "IfNotPresent", "Never"].contains(&flags.text("image-pull-policy")) {
         return Err(call.usage(&format!("invalid image pull policy: {}", flags.text("image-pull-policy"))));
@@ -160,9 +160,9 @@ fn pod(call: &Call, name: &str, words: &[String]) -> Outcome<Value> {
 async fn run(call: &Call) -> Outcome {
     let flags = &call.flags;
     let change = Change::of(call)?;
-    let Some((name, words)) = call.args().split_first() else { return Err(call.usage("NAME is required for run")) };
+    let Some((name, words)) = call.args().split_first() else { return fail("NAME is required for run") };
     if flags.dash == Some(0) {
-        return Err(call.usage("NAME is required for run"));
+        return fail("NAME is required for run");
     }
     check(call, change.dry)?;
     let namespace = call.namespace()?;

@@ -55,7 +55,7 @@ async fn scale(call: &Call) -> Outcome {
         }
     }
     if infos.is_empty() && !missing.is_empty() {
-        return fail(format!("no objects passed to scale {}", Failure::Many(missing).message()));
+        return Failure::many(missing);
     }
     if !flags.text("resource-version").is_empty() && infos.len() > 1 {
         return fail("cannot use --resource-version with multiple resources");

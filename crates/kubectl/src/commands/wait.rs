@@ -77,7 +77,7 @@ fn path(text: &str) -> Outcome<For> {
 async fn run(call: &Call) -> Outcome {
     let flags = &call.flags;
     if flags.text("for").is_empty() {
-        return fail("unrecognized condition: \"\"");
+        return fail("unrecognized condition: []");
     }
     let wanted = parse(flags.text("for"))?;
     let mut printer = match Printer::of_flags(call, BASIC)? {

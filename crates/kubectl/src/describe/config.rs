@@ -45,23 +45,12 @@ pub fn secret(w: &mut Writer, of: &Described) {
 pub fn service_account(w: &mut Writer, of: &Described) {
     let object = of.object;
     head(w, object);
-    let names = |key: &str| -> Vec<String> { list(&object[key]).iter().map(|s| text(&s["name"])).collect() };
-    let tokens: Vec<String> = of
-        .related
-        .get("secrets")
-        .map(list)
-        .unwrap_or_default()
-        .iter()
-        .filter(|s| s["type"] == "kubernetes.io/service-account-token" && api::meta::annotation(s, "kubernetes.io/service-account.name") == Some(api::meta::name(object)))
-        .map(|s| api::meta::name(s).to_owned())
-        .collect();
-    for (title, values) in [("Image pull secrets", names("imagePullSecrets")), ("Mountable secrets", names("secrets")), ("Tokens", tokens)] {
-        if values.is_empty() {
-            w.pair(0, title, "<none>");
-        }
-        for (i, value) in values.iter().enumerate() {
-            w.line(0, &format!("{}\t{value}", if i == 0 { format!("{title}:") } else { String::new() }));
-        }
+    let values: Vec<String> = list(&object["imagePullSecrets"]).iter().map(|s| text(&s["name"])).collect();
+    if values.is_empty() {
+        w.pair(0, "Image pull secrets", "<none>");
+    }
+    for (i, value) in values.iter().enumerate() {
+        w.line(0, &format!("{}\t{value}", if i == 0 { "Image pull secrets:" } else { "" }));
     }
     events(w, of);
 }

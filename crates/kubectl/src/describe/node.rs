@@ -97,7 +97,6 @@ fn system(w: &mut Writer, info: &Value) {
         ("Architecture", "architecture"),
         ("Container Runtime Version", "containerRuntimeVersion"),
         ("Kubelet Version", "kubeletVersion"),
-        ("Kube-Proxy Version", "kubeProxyVersion"),
     ] {
         w.pair(1, title, text(&info[key]));
     }

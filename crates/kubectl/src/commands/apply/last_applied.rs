@@ -63,9 +63,6 @@ async fn view(call: &Call) -> Outcome {
     }
     for configuration in &configurations {
         out(&if output == "yaml" { print::yaml(configuration) } else { print::pretty_two(configuration) });
-        if output == "json" {
-            out("\n");
-        }
     }
     Ok(())
 }

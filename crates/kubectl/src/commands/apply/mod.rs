@@ -26,7 +26,6 @@ const FLAGS: &[Flag] = &[
     yes_no("prune", "Delete objects that apply made and that are no longer given."),
     slice("prune-allowlist", "Types to prune, as <group/version/kind>."),
     slice("prune-whitelist", "The old name of --prune-allowlist."),
-    text("applyset", "", "The object that the applied set belongs to, as type.group/name."),
     yes_no("overwrite", "Let what is given win over changes of others.").default("true"),
     yes_no("openapi-patch", "Take merge facts from the server's OpenAPI documents.").default("true"),
     yes_no("server-side", "Let the server merge and track fields."),
@@ -81,7 +80,7 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
     if flags.yes("all") && !flags.text("selector").is_empty() {
         return fail("cannot set --all and --selector at the same time");
     }
-    if flags.yes("prune") && flags.text("applyset").is_empty() && !flags.yes("all") && flags.text("selector").is_empty() {
+    if flags.yes("prune") && !flags.yes("all") && flags.text("selector").is_empty() {
         return fail(
             "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
         );

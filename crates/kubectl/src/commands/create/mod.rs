@@ -72,8 +72,7 @@ async fn run(call: &Call) -> Outcome {
     let files = FileFlags::of(call);
     if files.is_empty() {
         if call.args().is_empty() {
-            crate::complain!("Error: must specify one of -f and -k\n");
-            return Err(Failure::Exit(1));
+            return fail("must specify one of -f and -k");
         }
     }
     if !call.args().is_empty() {
