@@ -1,10 +1,12 @@
 //! Upstream's own end-to-end suite against a cluster of ours.
 
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::build;
 use crate::e2e::Cluster;
 use crate::run::{beside, run};
 
@@ -22,6 +24,9 @@ pub struct Args {
     /// Tests at once
     #[arg(long, default_value_t = 3)]
     pub procs: usize,
+    /// Another kubectl than that of the suite's day for the tests to call: a program, or `ours`
+    #[arg(long, value_name = "PROGRAM")]
+    pub kubectl: Option<PathBuf>,
     /// Against a running cluster instead of one of its own; the images must be there
     #[arg(long)]
     pub kubeconfig: Option<PathBuf>,
@@ -40,8 +45,30 @@ pub fn start(args: &Args) -> Result<()> {
         run(cluster.knarr(&["image", "import"]).arg(images))?;
     }
     let kubeconfig = args.kubeconfig.clone().or_else(|| own.as_ref().map(Cluster::kubeconfig)).context("no kubeconfig")?;
+    let work = match &args.kubectl {
+        None => args.work.clone(),
+        Some(kubectl) if kubectl.as_os_str() == "ours" => with_kubectl(args, &build::release()?)?,
+        Some(kubectl) => with_kubectl(args, &std::path::absolute(kubectl)?)?,
+    };
     let mut command = Command::new("python3");
-    command.arg(suite.join("run.py")).arg(&args.work).arg(kubeconfig);
+    command.arg(suite.join("run.py")).arg(work).arg(kubeconfig);
     command.args(["--only", &args.only, "--procs", &args.procs.to_string(), "--out"]).arg(&args.out);
     run(&mut command)
+}
+
+/// The suite's folder once more, as links, but for kubectl: its scripts take the program from there.
+fn with_kubectl(args: &Args, kubectl: &Path) -> Result<PathBuf> {
+    let view = args.out.join("work");
+    let bin = view.join("bin");
+    if view.exists() {
+        std::fs::remove_dir_all(&view).with_context(|| view.display().to_string())?;
+    }
+    std::fs::create_dir_all(&bin)?;
+    symlink(args.work.join("source"), view.join("source"))?;
+    for entry in std::fs::read_dir(args.work.join("bin"))? {
+        let entry = entry?;
+        let target = if entry.file_name() == "kubectl" { kubectl.to_owned() } else { entry.path() };
+        symlink(target, bin.join(entry.file_name()))?;
+    }
+    Ok(view)
 }

@@ -1,8 +1,10 @@
 //! Fuzzing: every target for a bounded time, from its committed corpus.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, find, root, run};
+use crate::run::{beside, cargo, find, root, run};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -35,9 +37,16 @@ pub fn start(args: &Args) -> Result<()> {
         let found = root().join("fuzz/target/corpus").join(&target);
         std::fs::create_dir_all(&found)?;
         let mut command = cargo(&["fuzz", "run", &target]);
-        command.arg(&found).arg(root().join("fuzz/corpus").join(&target)).args(["--", &time, "-timeout=5", "-rss_limit_mb=2048", "-max_len=65536"]);
+        command.args(std::iter::once(found).chain(corpora(&target))).args(["--", &time, "-timeout=5", "-rss_limit_mb=2048", "-max_len=65536"]);
         // The flags that libFuzzer needs are not stable; the compiler of this project takes them with this.
         run(command.env("RUSTC_BOOTSTRAP", "1"))?;
     }
     Ok(())
+}
+
+/// Where a target begins: its committed corpus, and the oracle's objects where it reads whole objects and they are there.
+fn corpora(target: &str) -> Vec<PathBuf> {
+    let own = root().join("fuzz/corpus").join(target);
+    let wire = matches!(target, "object" | "protobuf" | "json" | "yaml").then(|| beside("KNARR_ORACLE", "oracle")).flatten().map(|oracle| oracle.join("wire"));
+    std::iter::once(own).chain(wire).filter(|folder| folder.is_dir()).collect()
 }
