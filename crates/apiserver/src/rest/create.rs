@@ -33,20 +33,18 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
 /// Creates an object, whoever made it: a POST, an apply, a PUT of what is absent.
 pub async fn create(call: &Call, object: Value) -> Result<Arc<Record>, ApiError> {
     let generated = meta::name(&object).is_empty() && !meta::text(&object, "generateName").is_empty();
-    let mut tries = if generated { GENERATE_TRIES } else { 1 };
-    loop {
-        tries -= 1;
-        match create_once(call, object.clone(), generated).await {
-            Err(error) if error.reason == api::Reason::AlreadyExists && tries > 0 => {}
-            Err(error) if error.reason == api::Reason::AlreadyExists && generated => {
-                let name = meta::text(&object, "generateName");
-                let mut error = ApiError::already_exists(&call.resource(), name);
-                error.message += ", the server was not able to generate a unique name for the object";
-                return Err(error);
-            }
+    if !generated {
+        return create_once(call, object, false).await;
+    }
+    for _ in 0..GENERATE_TRIES {
+        match create_once(call, object.clone(), true).await {
+            Err(error) if error.reason == api::Reason::AlreadyExists => {}
             other => return other,
         }
     }
+    let mut error = ApiError::already_exists(&call.resource(), meta::text(&object, "generateName"));
+    error.message += ", the server was not able to generate a unique name for the object";
+    Err(error)
 }
 
 async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<Arc<Record>, ApiError> {
