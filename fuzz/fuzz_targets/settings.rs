@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let _ = access::Authentication::read(text, &[]);
+    let _ = access::configuration::Authentication::read(text, &[]);
     let _ = access::authorization::read(text);
     let _ = access::bootstrap::parse_token(text);
 });
