@@ -16,6 +16,10 @@ pub enum ParseError {
     Suffix,
 }
 
+// Differs: exponents past a thousand are refused; upstream would carry a number of that many digits.
+const MOST_EXPONENT: i32 = 1000;
+// Differs: numbers of more than 36 digits are refused; upstream carries them in full.
+const MOST_MANTISSA: u128 = 10u128.pow(36);
 const NANO: i32 = -9;
 const MAX_BINARY: i128 = i64::MAX as i128;
 
@@ -128,8 +132,7 @@ fn interpret(suffix: &str) -> Option<(Suffix, Format)> {
         "Ei" => two(60),
         _ => {
             let exponent = suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?;
-            // Differs: exponents past a thousand are refused; upstream would carry a number of that many digits.
-            (exponent.abs() <= 1000).then_some((Suffix::Ten(exponent), Format::DecimalExponent))
+            (exponent.abs() <= MOST_EXPONENT).then_some((Suffix::Ten(exponent), Format::DecimalExponent))
         }
     }
 }
@@ -156,7 +159,12 @@ fn assemble(parts: &Parts, suffix: Suffix, format: Format) -> Result<Quantity, P
             format = Format::DecimalSi;
         }
     }
-    Ok(Quantity::new(if parts.negative { -mantissa } else { mantissa }, exponent, format))
+    let quantity = Quantity::new(if parts.negative { -mantissa } else { mantissa }, exponent, format);
+    // What is printed must be read again: zeros at the end count into the exponent, and printing may add two to the digits.
+    if quantity.exponent > MOST_EXPONENT {
+        return Err(ParseError::Suffix);
+    }
+    if quantity.mantissa.unsigned_abs() < MOST_MANTISSA { Ok(quantity) } else { Err(ParseError::Numeric) }
 }
 
 fn cap(exponent: &mut i32) -> Result<i128, ParseError> {

@@ -25,7 +25,7 @@ fn refuses_in_upstreams_words() {
     for (given, expected) in [
         ("", ParseError::Format), ("1.1.M", ParseError::Format), ("1+1.0M", ParseError::Format), ("0.1mi", ParseError::Suffix),
         ("0.1am", ParseError::Format), ("aoeu", ParseError::Format), ("1i", ParseError::Suffix), ("-3.01e-", ParseError::Suffix), ("1 Gi", ParseError::Format),
-        ("1Kib", ParseError::Format), ("e9999999999999999999", ParseError::Suffix), ("\u{e9}", ParseError::Format),
+        ("1Kib", ParseError::Format), ("e9999999999999999999", ParseError::Suffix), ("1000e999", ParseError::Suffix), ("1999999999990000000990000000000000001.9", ParseError::Numeric), ("\u{e9}", ParseError::Format),
     ] {
         assert_eq!(given.parse::<Quantity>().err(), Some(expected), "{given}");
     }
