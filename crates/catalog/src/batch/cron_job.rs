@@ -54,27 +54,60 @@ fn default(object: &mut Value) {
     }
 }
 
-/// Upstream: `ValidateCronJobSpec`. What a schedule means is its controller's to say; here its form.
-fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+/// Upstream: `validateCronJobSpec`. What a schedule means is its controller's to say; here its form.
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    let path = Path::new("spec");
-    let schedule = walk::text(object, "spec.schedule");
-    let fields = schedule.split_whitespace().count();
-    if schedule.is_empty() {
-        errors.push(FieldError::required(&path.child("schedule"), ""));
-    } else if schedule.contains("TZ") {
-        errors.push(FieldError::invalid(&path.child("schedule"), schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
-    } else if !schedule.starts_with('@') && fields != 5 {
-        errors.push(FieldError::invalid(&path.child("schedule"), schedule, format!("expected exactly 5 fields, found {fields}: {:?}", schedule.split_whitespace().collect::<Vec<_>>())));
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    let before = old.map(|old| walk::at(old, "spec"));
+    schedule(&mut errors, spec, before, &path.child("schedule"));
+    check::non_negative(&mut errors, spec, "startingDeadlineSeconds", &path);
+    let zone = walk::at(spec, "timeZone");
+    if let Some(name) = zone.as_str()
+        && before.is_none_or(|before| walk::at(before, "timeZone") != zone)
+    {
+        super::time_zone::validate(&mut errors, name, &path.child("timeZone"));
     }
-    check::one_of(&mut errors, &path.child("concurrencyPolicy"), walk::text(object, "spec.concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
-    for key in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        check::non_negative(&mut errors, walk::at(object, "spec"), key, &path);
+    check::one_of(&mut errors, &path.child("concurrencyPolicy"), walk::text(spec, "concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
+    job(&mut errors, walk::at(spec, "jobTemplate.spec"), before.map(|before| walk::at(before, "jobTemplate.spec")), &path.child("jobTemplate").child("spec"));
+    for key in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        check::non_negative(&mut errors, spec, key, &path);
     }
-    super::job::spec(&mut errors, walk::at(object, "spec.jobTemplate.spec"), None, &path.child("jobTemplate").child("spec"));
     let name = api::meta::name(object);
-    if name.len() > 52 {
+    // Upstream: one that was made with a longer name may still change.
+    if old.is_none() && name.len() > 52 {
         errors.push(FieldError::invalid(&Path::new("metadata.name"), name, "must be no more than 52 characters"));
     }
     errors
+}
+
+fn schedule(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
+    let schedule = walk::text(spec, "schedule");
+    let fields = schedule.split_whitespace().count();
+    let had_zone = old.is_some_and(|old| walk::text(old, "schedule").contains("TZ"));
+    if schedule.is_empty() {
+        return errors.push(FieldError::required(path, ""));
+    }
+    let mut say = |fault: String| errors.push(FieldError::invalid(path, schedule, fault));
+    if schedule.contains("TZ") {
+        match had_zone {
+            true if walk::at(spec, "timeZone").is_string() => say("cannot use both timeZone field and TZ or CRON_TZ in schedule".into()),
+            true => {}
+            false => say("cannot use TZ or CRON_TZ in schedule, use timeZone field instead".into()),
+        }
+    } else if !schedule.starts_with('@') && fields != 5 {
+        // As Go prints a list of words.
+        let words: Vec<_> = schedule.split_whitespace().collect();
+        say(format!("expected exactly 5 fields, found {fields}: [{}]", words.join(" ")));
+    }
+}
+
+fn job(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
+    super::job_rules::spec(errors, spec, old, path);
+    let selector = walk::at(spec, "selector");
+    if selector.is_object() {
+        errors.push(FieldError::invalid(&path.child("selector"), selector.clone(), "`selector` will be auto-generated"));
+    }
+    if walk::flag(spec, "manualSelector") {
+        errors.push(FieldError::not_supported(&path.child("manualSelector"), true, &["nil", "false"]));
+    }
 }

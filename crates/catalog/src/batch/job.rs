@@ -4,6 +4,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::{job_rules, job_update};
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
@@ -120,11 +121,14 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
     }
 }
 
-/// Upstream: `pkg/apis/batch/validation/validation.go`.
+/// Upstream: `ValidateJob` and `ValidateJobUpdate` in `pkg/apis/batch/validation/validation.go`.
 fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let path = Path::new("spec");
-    spec(&mut errors, walk::at(object, "spec"), old.map(|o| walk::at(o, "spec")), &path);
+    if old.is_none() {
+        generated_labels(&mut errors, object, &path);
+    }
+    job_rules::spec(&mut errors, walk::at(object, "spec"), old.map(|o| walk::at(o, "spec")), &path);
     let selector = walk::at(object, "spec.selector");
     check::label_selector(&mut errors, selector, &path.child("selector"));
     let labels = walk::at(object, "spec.template.metadata.labels");
@@ -133,48 +137,44 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     {
         errors.push(FieldError::invalid(&path.child("template").child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`"));
     }
-    let Some(old) = old else { return errors };
-    check::immutable(&mut errors, &path.child("selector"), selector, walk::at(old, "spec.selector"));
-    for key in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
-        check::immutable(&mut errors, &path.child(key), walk::at(walk::at(object, "spec"), key), walk::at(walk::at(old, "spec"), key));
-    }
-    let elastic = walk::text(old, "spec.completionMode") == "Indexed" && walk::at(object, "spec.completions") == walk::at(object, "spec.parallelism");
-    if !elastic {
-        check::immutable(&mut errors, &path.child("completions"), walk::at(object, "spec.completions"), walk::at(old, "spec.completions"));
-    }
-    // Upstream: a job that waits may still be told where its pods go.
-    let waiting = walk::flag(old, "spec.suspend") && walk::text(old, "status.startTime").is_empty();
-    if !waiting {
-        check::immutable(&mut errors, &path.child("template"), walk::at(object, "spec.template"), walk::at(old, "spec.template"));
+    match old {
+        None => pod_names(&mut errors, object),
+        Some(old) => job_update::check(&mut errors, object, old, &path),
     }
     errors
 }
 
-/// A job's spec but its selector; also of the jobs of a CronJob.
-pub(super) fn spec(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
-    for key in ["parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished", "activeDeadlineSeconds", "backoffLimitPerIndex", "maxFailedIndexes"] {
-        check::non_negative(errors, spec, key, path);
+/// Labels that tie pods to their job are as they were made, unless the user sees to the selector.
+fn generated_labels(errors: &mut FieldErrors, object: &Value, path: &Path) {
+    if walk::flag(object, "spec.manualSelector") || !walk::at(object, "spec.selector").is_object() {
+        return;
     }
-    check::maybe_one_of(errors, &path.child("completionMode"), walk::text(spec, "completionMode"), &["Indexed", "NonIndexed"]);
-    if walk::text(spec, "completionMode") == "Indexed" {
-        if walk::at(spec, "completions").is_null() {
-            errors.push(FieldError::required(&path.child("completions"), "when completion mode is Indexed"));
+    let labels = walk::at(object, "spec.template.metadata.labels");
+    let list = path.child("template").child("metadata").child("labels");
+    let (uid, name) = (api::meta::uid(object), api::meta::name(object));
+    let wanted = [(UID_LABELS[1], uid), (NAME_LABELS[1], name), (UID_LABELS[0], uid), (NAME_LABELS[0], name)];
+    for (key, value) in wanted {
+        match labels.get(key).and_then(Value::as_str) {
+            None => errors.push(FieldError::required(&list.key(key), format!("must be '{value}'"))),
+            Some(other) if other != value => errors.push(FieldError::invalid(&list.key(key), labels.clone(), format!("must be '{value}'"))),
+            Some(_) => {}
         }
-        let parallelism = walk::int(spec, "parallelism");
-        if parallelism > 100_000 {
-            errors.push(FieldError::invalid(&path.child("parallelism"), parallelism, "must be less than or equal to 100000 when completion mode is Indexed"));
-        }
     }
-    check::maybe_one_of(errors, &path.child("podReplacementPolicy"), walk::text(spec, "podReplacementPolicy"), &["Failed", "TerminatingOrFailed"]);
-    let template = walk::at(spec, "template");
-    if old.is_none_or(|old| walk::at(old, "template") != template) {
-        crate::core::pod::validate::template(errors, template, &path.child("template"));
+    let selector = walk::at(object, "spec.selector");
+    let made = |key: &str| wanted.iter().find(|(label, _)| *label == key).map(|(_, value)| *value);
+    if api::selector::LabelSelector::from_value(selector).is_ok_and(|selector| !selector.matches(made)) {
+        errors.push(FieldError::invalid(&path.child("selector"), selector.clone(), "`selector` not auto-generated"));
     }
-    let policy = walk::text(template, "spec.restartPolicy");
-    let policy_path = path.child("template").child("spec").child("restartPolicy");
-    if !matches!(policy, "OnFailure" | "Never") {
-        errors.push(FieldError::required(&policy_path, "valid values: \"OnFailure\", \"Never\""));
-    } else if walk::at(spec, "podFailurePolicy").is_object() && policy != "Never" {
-        errors.push(FieldError::invalid(&policy_path, policy, "only \"Never\" is supported when podFailurePolicy is specified"));
+}
+
+/// The pods of an indexed job are called by its name and their index, which must be a name of DNS.
+fn pod_names(errors: &mut FieldErrors, object: &Value) {
+    let count = walk::int(object, "spec.completions");
+    if !job_rules::is_indexed(walk::at(object, "spec")) || count <= 0 {
+        return;
+    }
+    let longest = format!("{}-{}", api::meta::name(object), count - 1);
+    if !api::names::dns1123_label(&longest).is_empty() {
+        errors.push(FieldError::invalid(&Path::new("metadata.name"), api::meta::name(object), format!("will not able to create pod with invalid DNS label: {longest}")));
     }
 }

@@ -1,7 +1,12 @@
 //! The `batch` group.
 
 pub mod cron_job;
+mod failure_policy;
 pub mod job;
+mod job_rules;
+mod job_update;
+mod success_policy;
+mod time_zone;
 
 use crate::resource::Resource;
 
