@@ -81,6 +81,29 @@ pub fn dns1123_subdomain(value: &str) -> Faults {
     faults
 }
 
+/// A subdomain of RFC 1123 whose labels may begin with and hold underscores, as search paths of DNS do.
+pub fn dns1123_subdomain_with_underscore(value: &str) -> Faults {
+    let mut faults = Faults::new();
+    if value.len() > 253 {
+        faults.push(max_len(253));
+    }
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.strip_prefix('_').unwrap_or(label).as_bytes();
+        let ends = bytes.first().zip(bytes.last()).is_some_and(|(first, last)| is_inner(*first) && is_inner(*last));
+        ends && bytes.iter().all(|&b| is_inner(b) || b == b'-' || b == b'_')
+    };
+    if !value.split('.').all(is_label) {
+        let label = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        faults.push(regex_error(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+            &format!("{label}(\\.{label})*"),
+            &["example.com"],
+        ));
+    }
+    faults
+}
+
 /// A label of RFC 1035, as services once needed it.
 pub fn dns1035_label(value: &str) -> Faults {
     let mut faults = Faults::new();

@@ -1,6 +1,6 @@
 //! StatefulSets.
 
-use api::field::{FieldError, FieldErrors};
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
 use super::workload;
@@ -65,32 +65,54 @@ fn default(object: &mut Value) {
 /// Upstream: `ValidateStatefulSetUpdate`: most of a set is fixed once it is made.
 fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    let spec_path = workload::spec(&mut errors, object, None, "statefulset");
-    let (policy, path) = (walk::text(object, "spec.podManagementPolicy"), spec_path.child("podManagementPolicy"));
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    let (policy, policy_path) = (walk::text(spec, "podManagementPolicy"), path.child("podManagementPolicy"));
     if !matches!(policy, "OrderedReady" | "Parallel") {
-        errors.push(FieldError::invalid(&path, policy, "must be 'OrderedReady' or 'Parallel'"));
+        errors.push(FieldError::invalid(&policy_path, policy, "must be 'OrderedReady' or 'Parallel'"));
     }
-    let (strategy, path) = (walk::at(object, "spec.updateStrategy"), spec_path.child("updateStrategy"));
-    match walk::text(strategy, "type") {
-        "OnDelete" if walk::at(strategy, "rollingUpdate").is_object() => {
-            errors.push(FieldError::invalid(&path.child("rollingUpdate"), walk::at(strategy, "rollingUpdate").clone(), "only allowed for updateStrategy 'RollingUpdate'"));
-        }
-        "OnDelete" => {}
-        "RollingUpdate" => check::non_negative(&mut errors, walk::at(strategy, "rollingUpdate"), "partition", &path.child("rollingUpdate")),
-        other => errors.push(FieldError::invalid(&path, other, "must be 'RollingUpdate' or 'OnDelete'")),
-    }
+    update_strategy(&mut errors, walk::at(spec, "updateStrategy"), &path.child("updateStrategy"));
     for key in ["whenDeleted", "whenScaled"] {
-        let path = spec_path.child("persistentVolumeClaimRetentionPolicy").child(key);
-        check::maybe_one_of(&mut errors, &path, walk::text(walk::at(object, "spec.persistentVolumeClaimRetentionPolicy"), key), &["Retain", "Delete"]);
+        let path = path.child("persistentVolumeClaimRetentionPolicy").child(key);
+        check::maybe_one_of(&mut errors, &path, walk::text(walk::at(spec, "persistentVolumeClaimRetentionPolicy"), key), &["Retain", "Delete"]);
+    }
+    let start = walk::int(spec, "ordinals.start");
+    workload::spec(&mut errors, object, None, "statefulset");
+    if start < 0 {
+        errors.push(FieldError::invalid(&path.child("ordinals").child("start"), start, check::NEGATIVE));
     }
     let Some(old) = old else { return errors };
-    let mut kept = walk::at(object, "spec").clone();
+    let mut kept = spec.clone();
     for key in ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"] {
         walk::keep(&mut kept, old.get("spec"), key);
     }
     if kept != *walk::at(old, "spec") {
         let detail = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
-        errors.push(FieldError::forbidden(&spec_path, detail));
+        errors.push(FieldError::forbidden(&path, detail));
     }
     errors
+}
+
+fn update_strategy(errors: &mut FieldErrors, strategy: &Value, path: &Path) {
+    let (rolling, rolling_path) = (walk::at(strategy, "rollingUpdate"), path.child("rollingUpdate"));
+    match walk::text(strategy, "type") {
+        "OnDelete" if rolling.is_object() => errors.push(FieldError::invalid(&rolling_path, rolling.clone(), "only allowed for updateStrategy 'RollingUpdate'")),
+        "OnDelete" => {}
+        "RollingUpdate" => rolling_update(errors, rolling, &rolling_path),
+        other => errors.push(FieldError::invalid(path, other, "must be 'RollingUpdate' or 'OnDelete'")),
+    }
+}
+
+/// Upstream: `validateRollingUpdateStatefulSet`.
+fn rolling_update(errors: &mut FieldErrors, rolling: &Value, path: &Path) {
+    check::non_negative(errors, rolling, "partition", path);
+    let (missing, path) = (walk::at(rolling, "maxUnavailable"), path.child("maxUnavailable"));
+    if missing.is_null() {
+        return;
+    }
+    check::count_or_percent(errors, &path, missing);
+    // Upstream: what is no percentage counts as none.
+    if check::is_zero(missing) || (missing.is_string() && check::percent(missing).is_none()) {
+        errors.push(FieldError::invalid(&path, missing.clone(), "cannot be 0"));
+    }
+    check::not_over_100_percent(errors, &path, missing);
 }

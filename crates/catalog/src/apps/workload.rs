@@ -6,7 +6,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::selector::LabelSelector;
 use serde_json::Value;
 
-use crate::core::pod::validate::template;
+use crate::core::pod::validate::{marks, template};
 use crate::{check, walk};
 
 /// Selector, template and counts; `kind` as messages name it.
@@ -25,8 +25,11 @@ pub fn spec(errors: &mut FieldErrors, object: &Value, old: Option<&Value>, kind:
         }
     }
     matching(errors, selector, walk::at(new, "template"), &path);
+    // Upstream: the template of a stateful set is judged as the pods are made, which know the claims of their set.
+    if kind == "statefulset" {
+        marks(errors, walk::at(new, "template"), &path.child("template"));
     // A template that an older server let in may stay.
-    if old.is_none_or(|old| walk::at(old, "spec.template") != walk::at(new, "template")) {
+    } else if old.is_none_or(|old| walk::at(old, "spec.template") != walk::at(new, "template")) {
         template(errors, walk::at(new, "template"), &path.child("template"));
     }
     always(errors, walk::at(new, "template"), &path.child("template"), kind);

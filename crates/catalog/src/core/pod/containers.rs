@@ -6,7 +6,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::{environment, handlers, resources, security, volumes};
+use super::{environment, handlers, resources, restarts, security, volumes};
 use crate::check::{self, required_name};
 use crate::walk;
 
@@ -16,6 +16,10 @@ pub struct Known<'a> {
     pub claims: HashSet<&'a str>,
     /// The pod's restart policy.
     pub restarts: &'a str,
+    /// How long the pod may take to end.
+    pub grace: Option<i64>,
+    /// The system that its containers are made for.
+    pub os: &'a str,
 }
 
 pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Path) {
@@ -27,32 +31,52 @@ pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Pat
     for (i, container) in regular.iter().enumerate() {
         let path = path.child("containers").index(i);
         one(errors, container, &mut names, known, &path);
-        if !walk::at(container, "restartPolicy").is_null() {
-            check::one_of(errors, &path.child("restartPolicy"), walk::text(container, "restartPolicy"), &["Always", "Never", "OnFailure"]);
-        }
+        running(errors, container, known, &path);
+        restarts::validate(errors, container, &path);
     }
     host_ports(errors, regular, &path.child("containers"));
     for (i, container) in init.iter().enumerate() {
         let path = path.child("initContainers").index(i);
         one(errors, container, &mut names, known, &path);
-        if walk::text(container, "restartPolicy") != "Always" {
-            for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
-                if walk::at(container, key).is_object() {
-                    errors.push(FieldError::forbidden(&path.child(key), "may not be set for init containers without restartPolicy=Always"));
-                }
+        restarts::validate(errors, container, &path);
+        host_ports(errors, std::slice::from_ref(container), &path);
+        if walk::text(container, "restartPolicy") == "Always" {
+            running(errors, container, known, &path);
+            continue;
+        }
+        for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            if walk::at(container, key).is_object() {
+                errors.push(FieldError::forbidden(&path.child(key), "may not be set for init containers without restartPolicy=Always"));
             }
         }
-        host_ports(errors, std::slice::from_ref(container), &path);
     }
     ephemeral(errors, spec, &mut names, known, &path.child("ephemeralContainers"));
-    if walk::flag(spec, "hostNetwork") {
-        for (i, container) in regular.iter().enumerate() {
-            for (j, port) in walk::list(container, "ports").iter().enumerate() {
-                let number = walk::int(port, "containerPort");
-                if number != walk::int(port, "hostPort") {
-                    let path = path.child("containers").index(i).child("ports").index(j).child("containerPort");
-                    errors.push(FieldError::invalid(&path, number, "must match `hostPort` when `hostNetwork` is true"));
-                }
+}
+
+/// On its host's network a pod's ports are its host's; a template's are filled in when the pod is made.
+pub fn host_network(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    if !walk::flag(spec, "hostNetwork") {
+        return;
+    }
+    let is_pod = path.as_str() == "spec";
+    for (i, container) in walk::list(spec, "containers").iter().enumerate() {
+        for (j, port) in walk::list(container, "ports").iter().enumerate() {
+            let number = walk::int(port, "hostPort");
+            if (is_pod || number != 0) && number != walk::int(port, "containerPort") {
+                let path = path.child("containers").index(i).child("ports").index(j).child("hostPort");
+                errors.push(FieldError::invalid(&path, number, "must match `containerPort` when `hostNetwork` is true"));
+            }
+        }
+    }
+}
+
+/// Names of images as pods must have them; templates of older servers may have more.
+pub fn images(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
+        for (i, container) in walk::list(spec, list).iter().enumerate() {
+            let image = walk::text(container, "image");
+            if image.trim() != image {
+                errors.push(FieldError::invalid(&path.child(list).index(i).child("image"), image, "must not have leading or trailing whitespace"));
             }
         }
     }
@@ -84,19 +108,10 @@ fn one<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&
     if !name.is_empty() && !names.insert(name) {
         errors.push(FieldError::duplicate(&path.child("name"), name));
     }
-    if image.trim() != image {
-        errors.push(FieldError::invalid(&path.child("image"), image, "must not have leading or trailing whitespace"));
-    } else if image.is_empty() && !path.as_str().contains(".template.") {
+    if image.is_empty() {
         errors.push(FieldError::required(&path.child("image"), ""));
     }
-    handlers::lifecycle(errors, walk::at(container, "lifecycle"), &path.child("lifecycle"));
-    handlers::probe(errors, walk::at(container, "livenessProbe"), true, &path.child("livenessProbe"));
-    handlers::probe(errors, walk::at(container, "startupProbe"), true, &path.child("startupProbe"));
-    let policy = walk::text(container, "terminationMessagePolicy");
-    if !matches!(policy, "File" | "FallbackToLogsOnError") {
-        errors.push(FieldError::invalid(&path.child("terminationMessagePolicy"), policy, "must be 'File' or 'FallbackToLogsOnError'"));
-    }
-    handlers::probe(errors, walk::at(container, "readinessProbe"), false, &path.child("readinessProbe"));
+    check::one_of(errors, &path.child("terminationMessagePolicy"), walk::text(container, "terminationMessagePolicy"), &["File", "FallbackToLogsOnError"]);
     ports(errors, container, &path.child("ports"));
     environment::env(errors, container, path);
     volumes::mounts(errors, container, &known.volumes, path);
@@ -104,6 +119,14 @@ fn one<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&
     resources::requirements(errors, walk::at(container, "resources"), &known.claims, &path.child("resources"));
     resources::resize_policy(errors, container, known.restarts, path);
     security::container(errors, walk::at(container, "securityContext"), &path.child("securityContext"));
+}
+
+/// What only containers say that run beside others: how they begin, live and end.
+fn running(errors: &mut FieldErrors, container: &Value, known: &Known<'_>, path: &Path) {
+    handlers::lifecycle(errors, walk::at(container, "lifecycle"), known, &path.child("lifecycle"));
+    for (key, once) in [("livenessProbe", true), ("readinessProbe", false), ("startupProbe", true)] {
+        handlers::probe(errors, walk::at(container, key), once, &path.child(key));
+    }
 }
 
 fn ports(errors: &mut FieldErrors, container: &Value, list: &Path) {

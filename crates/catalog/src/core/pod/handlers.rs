@@ -3,11 +3,13 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
+use super::containers::Known;
+use super::signals;
 use crate::check;
 use crate::walk;
 
 /// One way of asking or telling a container, exactly one.
-pub fn handler(errors: &mut FieldErrors, handler: &Value, kinds: &[&str], path: &Path) {
+pub fn handler(errors: &mut FieldErrors, handler: &Value, kinds: &[&str], grace: Option<i64>, path: &Path) {
     let mut given = 0;
     for kind in kinds {
         let action = walk::at(handler, kind);
@@ -24,12 +26,19 @@ pub fn handler(errors: &mut FieldErrors, handler: &Value, kinds: &[&str], path: 
             "exec" if walk::list(action, "command").is_empty() => errors.push(FieldError::required(&path.child("command"), "")),
             "httpGet" => http_get(errors, action, &path),
             "tcpSocket" | "grpc" => check::port(errors, &path.child("port"), walk::at(action, "port")),
-            "sleep" if walk::int(action, "seconds") < 0 => errors.push(FieldError::invalid(&path, walk::int(action, "seconds"), "must be greater than 0 and less than terminationGracePeriodSeconds")),
+            "sleep" => sleep(errors, walk::int(action, "seconds"), grace, &path),
             _ => {}
         }
     }
     if given == 0 {
         errors.push(FieldError::required(path, "must specify a handler type"));
+    }
+}
+
+/// A sleep ends before the pod must; a pod without a grace period has that fault already.
+fn sleep(errors: &mut FieldErrors, seconds: i64, grace: Option<i64>, path: &Path) {
+    if let Some(grace) = grace.filter(|grace| !(0..=*grace).contains(&seconds)) {
+        errors.push(FieldError::invalid(path, seconds, format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})")));
     }
 }
 
@@ -52,7 +61,7 @@ pub fn probe(errors: &mut FieldErrors, probe: &Value, once: bool, path: &Path) {
     if !probe.is_object() {
         return;
     }
-    handler(errors, probe, &["exec", "httpGet", "tcpSocket", "grpc"], path);
+    handler(errors, probe, &["exec", "httpGet", "tcpSocket", "grpc"], None, path);
     for key in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
         check::non_negative(errors, probe, key, path);
     }
@@ -66,14 +75,15 @@ pub fn probe(errors: &mut FieldErrors, probe: &Value, once: bool, path: &Path) {
     }
 }
 
-pub fn lifecycle(errors: &mut FieldErrors, lifecycle: &Value, path: &Path) {
+pub fn lifecycle(errors: &mut FieldErrors, lifecycle: &Value, known: &Known<'_>, path: &Path) {
     for hook in ["postStart", "preStop"] {
         let action = walk::at(lifecycle, hook);
         if action.is_object() {
-            handler(errors, action, &["exec", "httpGet", "tcpSocket", "sleep"], &path.child(hook));
+            handler(errors, action, &["exec", "httpGet", "tcpSocket", "sleep"], known.grace, &path.child(hook));
         }
     }
-    if !walk::text(lifecycle, "stopSignal").is_empty() && !walk::text(lifecycle, "stopSignal").starts_with("SIG") {
-        errors.push(FieldError::not_supported(&path.child("stopSignal"), walk::text(lifecycle, "stopSignal"), &[]));
+    let signal = walk::at(lifecycle, "stopSignal");
+    if let Some(signal) = signal.as_str() {
+        signals::stop_signal(errors, signal, known.os, &path.child("stopSignal"));
     }
 }

@@ -13,22 +13,23 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-pub fn placement(errors: &mut FieldErrors, spec: &Value, path: &Path) {
-    errors.extend(crate::metadata::validate_labels(walk::at(spec, "nodeSelector"), &path.child("nodeSelector")));
-    affinity(errors, walk::at(spec, "affinity"), &path.child("affinity"));
-    tolerations(errors, spec, &path.child("tolerations"));
-    spreading(errors, spec, &path.child("topologySpreadConstraints"));
-    for (i, gate) in walk::list(spec, "schedulingGates").iter().enumerate() {
-        let (path, name) = (path.child("schedulingGates").index(i), walk::text(gate, "name"));
-        syntax(errors, &path, name, names::qualified_name(name));
-    }
+/// Gates of scheduling and readiness.
+pub fn gates(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     for (i, gate) in walk::list(spec, "readinessGates").iter().enumerate() {
         let (path, name) = (path.child("readinessGates").index(i).child("conditionType"), walk::text(gate, "conditionType"));
         syntax(errors, &path, name, names::qualified_name(name));
     }
+    let mut seen = HashSet::new();
+    for (i, gate) in walk::list(spec, "schedulingGates").iter().enumerate() {
+        let (path, name) = (path.child("schedulingGates").index(i), walk::text(gate, "name"));
+        syntax(errors, &path, name, names::qualified_name(name));
+        if !seen.insert(name) {
+            errors.push(FieldError::duplicate(&path, name));
+        }
+    }
 }
 
-fn affinity(errors: &mut FieldErrors, affinity: &Value, path: &Path) {
+pub fn affinity(errors: &mut FieldErrors, affinity: &Value, path: &Path) {
     let (node, path_of_node) = (walk::at(affinity, "nodeAffinity"), path.child("nodeAffinity"));
     if walk::at(node, REQUIRED).is_object() {
         node_selector(errors, walk::at(node, REQUIRED), &path_of_node.child(REQUIRED));
@@ -102,6 +103,7 @@ fn pod_term(errors: &mut FieldErrors, term: &Value, path: &Path) {
     for name in walk::list(term, "namespaces").iter().filter_map(Value::as_str) {
         syntax(errors, &path.child("namespace"), name, names::dns1123_label(name));
     }
+    super::spreading::label_keys(errors, term, path);
     let key = walk::text(term, "topologyKey");
     if key.is_empty() {
         errors.push(FieldError::required(&path.child("topologyKey"), "can not be empty"));
@@ -133,37 +135,5 @@ pub fn tolerations(errors: &mut FieldErrors, spec: &Value, list: &Path) {
             other => errors.push(FieldError::not_supported(&path.child("operator"), other, &["Equal", "Exists"])),
         }
         check::maybe_one_of(errors, &path.child("effect"), text("effect"), &EFFECTS);
-    }
-}
-
-fn spreading(errors: &mut FieldErrors, spec: &Value, list: &Path) {
-    let mut seen = HashSet::new();
-    for (i, constraint) in walk::list(spec, "topologySpreadConstraints").iter().enumerate() {
-        let path = list.index(i);
-        let (skew, key, action) = (walk::int(constraint, "maxSkew"), walk::text(constraint, "topologyKey"), walk::text(constraint, "whenUnsatisfiable"));
-        if skew <= 0 {
-            errors.push(FieldError::invalid(&path.child("maxSkew"), skew, "must be greater than zero"));
-        }
-        if key.is_empty() {
-            errors.push(FieldError::required(&path.child("topologyKey"), "can not be empty"));
-        }
-        if !matches!(action, "DoNotSchedule" | "ScheduleAnyway") {
-            errors.push(FieldError::not_supported(&path.child("whenUnsatisfiable"), action, &["DoNotSchedule", "ScheduleAnyway"]));
-        }
-        if !seen.insert((key, action)) {
-            errors.push(FieldError::duplicate(&path.child("{topologyKey, whenUnsatisfiable}"), format!("{{{key}, {action}}}")));
-        }
-        for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            check::maybe_one_of(errors, &path.child(policy), walk::text(constraint, policy), &["Honor", "Ignore"]);
-        }
-        if let Some(domains) = walk::at(constraint, "minDomains").as_i64() {
-            if domains <= 0 {
-                errors.push(FieldError::invalid(&path.child("minDomains"), domains, "must be greater than zero"));
-            }
-            if action != "DoNotSchedule" {
-                errors.push(FieldError::invalid(&path.child("minDomains"), domains, format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action:?}")));
-            }
-        }
-        check::label_selector(errors, walk::at(constraint, "labelSelector"), &path.child("labelSelector"));
     }
 }

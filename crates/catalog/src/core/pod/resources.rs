@@ -86,29 +86,72 @@ pub fn resource_amount(errors: &mut FieldErrors, name: &str, value: &Value, path
 
 /// `resources` of a container.
 pub fn requirements(errors: &mut FieldErrors, resources: &Value, claims: &HashSet<&str>, path: &Path) {
+    amounts(errors, resources, container_resource_name, path);
+    self::claims(errors, walk::list(resources, "claims"), claims, &path.child("claims"));
+}
+
+/// Requests and limits, whose names are those that `rule` knows. Upstream: `validateResourceRequirements`.
+pub fn amounts(errors: &mut FieldErrors, resources: &Value, rule: fn(&mut FieldErrors, &str, &Path), path: &Path) {
     let (limits, requests) = (walk::map(resources, "limits"), walk::map(resources, "requests"));
     let (limit_path, request_path) = (path.child("limits"), path.child("requests"));
     for (name, value) in limits.into_iter().flatten() {
-        container_resource_name(errors, name, &limit_path.key(name));
+        rule(errors, name, &limit_path.key(name));
         resource_amount(errors, name, value, &limit_path.key(name));
+        huge_pages(errors, name, value, &limit_path.key(name));
     }
     for (name, value) in requests.into_iter().flatten() {
-        container_resource_name(errors, name, &request_path.key(name));
+        rule(errors, name, &request_path.key(name));
         resource_amount(errors, name, value, &request_path.key(name));
         within_limit(errors, name, value, limits.and_then(|l| l.get(name)), &limit_path, &request_path);
+        huge_pages(errors, name, value, &request_path.key(name));
     }
     let names = || limits.into_iter().chain(requests).flat_map(|m| m.keys());
     if names().any(|n| is_huge_page(n)) && !names().any(|n| n == "cpu" || n == "memory") {
         errors.push(FieldError::forbidden(path, "HugePages require cpu or memory"));
     }
-    for (i, claim) in walk::list(resources, "claims").iter().enumerate() {
-        let (path, name) = (path.child("claims").index(i).child("name"), walk::text(claim, "name"));
+}
+
+/// Huge pages are counted whole.
+fn huge_pages(errors: &mut FieldErrors, name: &str, value: &Value, path: &Path) {
+    let Some(size) = name.strip_prefix("hugepages-").and_then(|size| size.parse::<quantity::Quantity>().ok()) else { return };
+    let Some(bytes) = amount(value) else { return };
+    if size.sign() <= 0 || !size.is_integer() || bytes.value() % size.value() != 0 {
+        errors.push(FieldError::invalid(path, bytes.to_string(), format!("{bytes} is not positive integer multiple of {name}")));
+    }
+}
+
+/// Upstream: `validateResourceClaimNames`: a claim is named once as a whole, or once for each of its requests.
+fn claims(errors: &mut FieldErrors, list: &[Value], known: &HashSet<&str>, path: &Path) {
+    let mut named: Vec<(&str, &str)> = Vec::new();
+    for (i, claim) in list.iter().enumerate() {
+        let (path, name, request) = (path.index(i), walk::text(claim, "name"), walk::text(claim, "request"));
         if name.is_empty() {
             errors.push(FieldError::required(&path, ""));
-        } else if !claims.contains(name) {
-            errors.push(FieldError::not_found(&path, name));
+            continue;
+        }
+        let is_whole = named.contains(&(name, ""));
+        if !is_whole {
+            check::optional_name(errors, &path.child("request"), request, names::dns1123_label);
+        }
+        if is_whole || (request.is_empty() && named.iter().any(|(other, _)| *other == name)) {
+            errors.push(FieldError::duplicate(&path, name));
+        } else if named.contains(&(name, request)) {
+            errors.push(FieldError::duplicate(&path, format!("{name}/{request}")));
+        }
+        named.push((name, request));
+        if !known.contains(name) {
+            errors.push(unknown_claim(&path, name, known));
         }
     }
+}
+
+fn unknown_claim(path: &Path, name: &str, known: &HashSet<&str>) -> FieldError {
+    let mut names: Vec<_> = known.iter().copied().collect();
+    names.sort_unstable();
+    let which = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
+    let mut fault = FieldError::not_found(path, name);
+    fault.detail = format!("must be one of the names in pod.spec.resourceClaims{which}");
+    fault
 }
 
 fn within_limit(errors: &mut FieldErrors, name: &str, value: &Value, limit: Option<&Value>, limits: &Path, requests: &Path) {

@@ -6,7 +6,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::{containers, placement, security, volumes};
+use super::{containers, placement, pod_level_rules, security, spreading, systems, volumes};
 use crate::check::{self, optional_name};
 use crate::{metadata, walk};
 
@@ -17,6 +17,7 @@ pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
     if old.is_none_or(|old| old.get("spec") != object.get("spec")) {
         spec(&mut errors, walk::at(object, "spec"), &path);
     }
+    containers::images(&mut errors, walk::at(object, "spec"), &path);
     match old {
         None if !walk::list(object, "spec.ephemeralContainers").is_empty() => errors.push(FieldError::forbidden(&path.child("ephemeralContainers"), "cannot be set on create")),
         None => {}
@@ -27,12 +28,17 @@ pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
 
 /// A template as it stands in a controller's spec.
 pub fn template(errors: &mut FieldErrors, template: &Value, path: &Path) {
-    errors.extend(metadata::validate_labels(walk::at(template, "metadata.labels"), &path.child("labels")));
-    errors.extend(metadata::validate_annotations(walk::at(template, "metadata.annotations"), &path.child("annotations")));
+    marks(errors, template, path);
     spec(errors, walk::at(template, "spec"), &path.child("spec"));
     if !walk::list(template, "spec.ephemeralContainers").is_empty() {
         errors.push(FieldError::forbidden(&path.child("spec").child("ephemeralContainers"), "ephemeral containers not allowed in pod template"));
     }
+}
+
+/// Labels and annotations of a template.
+pub fn marks(errors: &mut FieldErrors, template: &Value, path: &Path) {
+    errors.extend(metadata::validate_labels(walk::at(template, "metadata.labels"), &path.child("labels")));
+    errors.extend(metadata::validate_annotations(walk::at(template, "metadata.annotations"), &path.child("annotations")));
 }
 
 fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
@@ -40,31 +46,58 @@ fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
         volumes: volumes::volumes(errors, spec, &path.child("volumes")),
         claims: walk::list(spec, "resourceClaims").iter().map(|c| walk::text(c, "name")).collect(),
         restarts: walk::text(spec, "restartPolicy"),
+        grace: walk::at(spec, "terminationGracePeriodSeconds").as_i64(),
+        os: walk::text(spec, "os.name"),
     };
     containers::all(errors, spec, &known, path);
-    check::one_of(errors, &path.child("restartPolicy"), walk::text(spec, "restartPolicy"), &["Always", "Never", "OnFailure"]);
-    check::one_of(errors, &path.child("dnsPolicy"), walk::text(spec, "dnsPolicy"), &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]);
+    pod_level_rules::validate(errors, spec, &path.child("resources"));
+    containers::host_network(errors, spec, path);
+    check::one_of(errors, &path.child("restartPolicy"), walk::text(spec, "restartPolicy"), &["Always", "OnFailure", "Never"]);
+    check::one_of(errors, &path.child("dnsPolicy"), walk::text(spec, "dnsPolicy"), &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
+    errors.extend(metadata::validate_labels(walk::at(spec, "nodeSelector"), &path.child("nodeSelector")));
     security::pod(errors, spec, path);
+    placement::affinity(errors, walk::at(spec, "affinity"), &path.child("affinity"));
     dns(errors, spec, &path.child("dnsConfig"));
-    placement::placement(errors, spec, path);
-    for (key, rule) in [
-        ("serviceAccountName", names::dns1123_subdomain as fn(&str) -> names::Faults),
-        ("nodeName", names::dns1123_subdomain),
-        ("hostname", names::dns1123_label),
-        ("subdomain", names::dns1123_label),
-        ("priorityClassName", names::dns1123_subdomain),
-        ("runtimeClassName", names::dns1123_subdomain),
-    ] {
-        optional_name(errors, &path.child(key), walk::text(spec, key), rule);
+    placement::gates(errors, spec, path);
+    spreading::validate(errors, spec, &path.child("topologySpreadConstraints"));
+    systems::own_users(errors, spec, path);
+    for key in ["serviceAccountName", "nodeName"] {
+        optional_name(errors, &path.child(key), walk::text(spec, key), names::dns1123_subdomain);
     }
     let deadline = walk::at(spec, "activeDeadlineSeconds");
     if deadline.as_i64().is_some_and(|d| !(1..=i64::from(i32::MAX)).contains(&d)) {
         errors.push(FieldError::invalid(&path.child("activeDeadlineSeconds"), deadline.clone(), "must be between 1 and 2147483647, inclusive"));
     }
+    for key in ["hostname", "subdomain"] {
+        optional_name(errors, &path.child(key), walk::text(spec, key), names::dns1123_label);
+    }
+    host_name(errors, spec, &path.child("hostnameOverride"));
+    placement::tolerations(errors, spec, &path.child("tolerations"));
+    host_aliases(errors, spec, &path.child("hostAliases"));
+    for key in ["priorityClassName", "runtimeClassName"] {
+        optional_name(errors, &path.child(key), walk::text(spec, key), names::dns1123_subdomain);
+    }
+    check::maybe_one_of(errors, &path.child("preemptionPolicy"), walk::text(spec, "preemptionPolicy"), &["PreemptLowerPriority", "Never"]);
     check::non_negative(errors, spec, "terminationGracePeriodSeconds", path);
-    check::maybe_one_of(errors, &path.child("preemptionPolicy"), walk::text(spec, "preemptionPolicy"), &["Never", "PreemptLowerPriority"]);
+    systems::validate(errors, spec, path);
+}
+
+/// A name that stands for all others: one that the kernel holds, of a network of its own.
+fn host_name(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    let Some(name) = walk::at(spec, "hostnameOverride").as_str() else { return };
+    check::syntax(errors, path, name, names::dns1123_subdomain(name));
+    if name.len() > 64 {
+        errors.push(FieldError::too_long(path, 64));
+    }
+    for key in ["hostNetwork", "setHostnameAsFQDN"] {
+        if walk::flag(spec, key) {
+            errors.push(FieldError::forbidden(path, format!("cannot be set when {key} is true")));
+        }
+    }
+}
+
+fn host_aliases(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     for alias in walk::list(spec, "hostAliases") {
-        let path = path.child("hostAliases");
         check::ip(errors, &path.child("ip"), walk::text(alias, "ip"));
         for name in walk::list(alias, "hostnames").iter().filter_map(Value::as_str) {
             check::syntax(errors, &path.child("hostnames"), name, names::dns1123_subdomain(name));
@@ -92,6 +125,15 @@ fn dns(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     let searches = walk::list(config, "searches");
     if searches.len() > 32 {
         errors.push(FieldError::invalid(&path.child("searches"), walk::at(config, "searches").clone(), "must not have more than 32 search paths"));
+    }
+    let paths: Vec<_> = searches.iter().filter_map(Value::as_str).collect();
+    if paths.join(" ").len() > 2048 {
+        errors.push(FieldError::invalid(&path.child("searches"), walk::at(config, "searches").clone(), "must not have more than 2048 characters (including spaces) in the search list"));
+    }
+    // Upstream: since RelaxedDNSSearchValidation the root, and underscores.
+    for (i, search) in paths.iter().enumerate().filter(|(_, search)| **search != ".") {
+        let search = search.strip_suffix('.').unwrap_or(search);
+        check::syntax(errors, &path.child("searches").index(i), search, names::dns1123_subdomain_with_underscore(search));
     }
     for (i, option) in walk::list(config, "options").iter().enumerate() {
         if walk::text(option, "name").is_empty() {
