@@ -5,6 +5,7 @@ mod containers;
 pub mod defaults;
 mod environment;
 mod handlers;
+mod label_keys;
 pub mod placement;
 pub mod pod_level;
 mod pod_level_rules;
@@ -63,6 +64,7 @@ pub fn resource() -> Resource {
 fn prepare(object: &mut Value, old: Option<&Value>) {
     walk::keep(object, old, "status");
     if old.is_none() {
+        label_keys::fold(object);
         let class = qos_class(&object["spec"]);
         object["status"] = serde_json::json!({"phase": "Pending", "qosClass": class});
     }
