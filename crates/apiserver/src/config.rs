@@ -13,6 +13,7 @@ pub use policy::features::Features;
 use policy::plugins::{AdmissionConfiguration, Plugins};
 use serde_json::Value;
 
+pub use crate::config_accounts::AccountTokens;
 pub use crate::config_file::{ConfigFile, PairFiles, ServingFiles};
 
 /// Settings of one API server.
@@ -32,8 +33,8 @@ pub struct Config {
     pub extra_names: Vec<String>,
     /// Addresses of services.
     pub service_cidr: String,
-    /// Issuer and default audience of service-account tokens.
-    pub issuer: String,
+    /// How tokens of service accounts are issued and taken.
+    pub accounts: AccountTokens,
     /// Where it is recorded who did what; none records nothing.
     pub audit: Option<crate::AuditConfig>,
     /// Who may ask besides the cluster's own, and how they show it.
@@ -163,12 +164,13 @@ pub struct TokenWebhookConfig {
 }
 
 impl AccessConfig {
-    /// What the flags come to. `own` is the issuer of service accounts' tokens, which nobody else may be.
-    pub(crate) fn authentication(&self, own: &str) -> Result<Authentication, String> {
+    /// What the flags come to. `own` are the issuers of service accounts' tokens, which nobody else may be.
+    pub(crate) fn authentication(&self, own: &[String]) -> Result<Authentication, String> {
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
         let mut configured = match (&self.authentication, &self.oidc) {
             (Some(_), Some(_)) => return Err("authentication-config file and oidc-* flags are mutually exclusive".into()),
-            (Some(file), None) => Authentication::read(&file.text, &[own]).map_err(|why| format!("--authentication-config: {why}"))?,
-            (None, Some(flags)) => Authentication::of_flags(flags, &[own])?,
+            (Some(file), None) => Authentication::read(&file.text, &own).map_err(|why| format!("--authentication-config: {why}"))?,
+            (None, Some(flags)) => Authentication::of_flags(flags, &own)?,
             (None, None) => Authentication::default(),
         };
         if let Some(everywhere) = self.anonymous {
@@ -200,7 +202,7 @@ impl Config {
             advertise: IpAddr::V4(Ipv4Addr::LOCALHOST),
             extra_names: Vec::new(),
             service_cidr: "10.43.0.0/16".into(),
-            issuer: "https://kubernetes.default.svc.cluster.local".into(),
+            accounts: AccountTokens::default(),
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),

@@ -72,17 +72,30 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str) -> R
         },
         ["apis", group, version] => resources(&registry, group, version),
         [""] => respond::json(StatusCode::OK, &json!({"paths": root_paths(&registry)})),
-        [".well-known", "openid-configuration"] => respond::json(StatusCode::OK, &openid(server)),
-        ["openid", "v1", "jwks"] => respond::respond(StatusCode::OK, "application/jwk-set+json", respond::full(object::to_bytes(&server.authenticator.jwks()))),
+        [".well-known", "openid-configuration"] => openid(server, "configuration"),
+        ["openid", "v1", "jwks"] => openid(server, "jwks"),
         ["openapi", rest @ ..] => openapi(&registry, accept, request, rest)?,
         _ => not_found(),
     })
 }
 
-fn openid(server: &Server) -> Value {
-    let port = server.config.listen.map_or(443, |l| l.port());
-    json!({"issuer": server.config.issuer, "jwks_uri": format!("https://{}:{port}/openid/v1/jwks", server.config.advertise), "response_types_supported": ["id_token"],
-        "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"]})
+/// Upstream: `pkg/serviceaccount/openidmetadata.go`; an issuer that is no https address has none.
+fn openid(server: &Server, path: &str) -> Response<Body> {
+    let accounts = &server.config.accounts;
+    if !accounts.is_discoverable() {
+        return not_found();
+    }
+    let mut response = if path == "jwks" {
+        respond::respond(StatusCode::OK, "application/jwk-set+json", respond::full(object::to_bytes(&server.authenticator.jwks())))
+    } else {
+        let port = server.config.listen.map_or(443, |l| l.port());
+        let usual = || format!("https://{}:{port}/openid/v1/jwks", server.config.advertise);
+        respond::json(StatusCode::OK, &json!({"issuer": accounts.issuer(), "jwks_uri": accounts.jwks_uri.clone().unwrap_or_else(usual),
+            "response_types_supported": ["id_token"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": server.authenticator.algorithms()}))
+    };
+    // Upstream: `pkg/routes/openidmetadata.go`, unlike everything else.
+    response.headers_mut().insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=3600"));
+    response
 }
 
 fn root_paths(registry: &Registry) -> Vec<String> {

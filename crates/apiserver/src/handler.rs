@@ -64,7 +64,7 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(id) = id {
         headers.insert("audit-id", id);
     }
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    headers.entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     response
 }
 

@@ -10,6 +10,7 @@ mod auth;
 mod bootstrap;
 mod budgets;
 mod config;
+mod config_accounts;
 mod config_file;
 mod custom;
 mod derived;
@@ -36,7 +37,7 @@ mod webhook;
 mod wire;
 
 pub use audit::AuditConfig;
-pub use config::{AccessConfig, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, ConfigFile, EtcdConfig, Features, Gates, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
+pub use config::{AccessConfig, AccountTokens, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, ConfigFile, EtcdConfig, Features, Gates, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
 pub use store::EtcdTls;
 pub use server::{Server, StartError};
 pub use user::User;

@@ -93,13 +93,13 @@ impl Server {
         let metrics = Metrics::new(&config.features).map_err(|error| StartError::Config(format!("metrics: {error}")))?;
         let store = backing::open(&config, &encryption).await?;
         let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
-        let signer = TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?;
+        let signer = config.accounts.signer(TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?).map_err(StartError::Config)?;
         let registry = Registry::new(catalog::builtin(), &store);
         let addresses = Books::new(&store, &config.service_cidr).map_err(StartError::Config)?;
         let plugins = config.admission.plugins().map_err(StartError::Config)?;
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
-            authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.issuer, &config.access, &store).map_err(StartError::Config)?,
+            authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.accounts, &config.access, &store).map_err(StartError::Config)?,
             authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?, metrics.judged.clone()).map_err(StartError::Config)?,
             budgets: Budgets::new(&store),
             documents: Documents::default(),

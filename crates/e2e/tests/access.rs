@@ -538,3 +538,92 @@ fn what_is_kept_is_encrypted_by_whom_the_configuration_names() {
     says(json!(["Secrets"]), json!([{"identity": {}}]));
     assert!(ApiServer::refuses(folder.path(), &[&flag]).contains("resource name should not contain capital letters"));
 }
+
+#[test]
+fn tokens_of_service_accounts_are_issued_as_configured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |file: &str| folder.path().join(file).display().to_string();
+    let openssl = |words: &str| run(Command::new("openssl").args(words.split(' ')), "").ok();
+    let Some(mut server) = ApiServer::start(folder.path(), &[]) else { return };
+    let unpack = |token: &str| -> Value {
+        let part = token.split('.').nth(1).expect("a token has three parts");
+        serde_json::from_slice(&base64::Engine::decode(&BASE64, part).expect("base64")).expect("JSON")
+    };
+    let admin = [("--cert", server.pki("admin.crt")), ("--key", server.pki("admin.key"))];
+    let admin: Vec<&str> = admin.iter().flat_map(|(flag, file)| [*flag, file.as_str()]).collect();
+    let ask = |server: &ApiServer, metadata: Value, spec: Value| {
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": metadata, "spec": spec});
+        server.post("/api/v1/namespaces/default/serviceaccounts/eva/token", &admin, &request)
+    };
+    server.kubectl("create serviceaccount eva").ok();
+    server.kubectl_with("create -f -", &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}).to_string()).ok();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"serviceAccountName": "eva", "nodeName": "one", "containers": [{"name": "c", "image": "i"}]}});
+    server.kubectl_with("create -f -", &pod.to_string()).ok();
+    // A pod's token holds for a year, though it says an hour, and tells where the pod runs.
+    let of_pod = json!({"expirationSeconds": 3607, "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p"}});
+    let (code, issued) = ask(&server, json!({}), of_pod.clone());
+    assert_eq!((code, &issued["spec"]["expirationSeconds"], &issued["metadata"]["name"]), (201, &json!(3607), &json!("eva")), "{issued}");
+    let token = issued["status"]["token"].as_str().expect("a token").to_owned();
+    let claims = unpack(&token);
+    let number = |value: &Value| value.as_i64().unwrap_or_default();
+    assert_eq!(number(&claims["exp"]) - number(&claims["iat"]), 31_536_000);
+    assert_eq!(number(&claims["kubernetes.io"]["warnafter"]) - number(&claims["iat"]), 3607);
+    let uid = |what: &str| server.kubectl(&format!("get {what} -o jsonpath={{.metadata.uid}}")).ok();
+    assert_eq!(claims["kubernetes.io"]["node"], json!({"name": "one", "uid": uid("node/one")}));
+    let (_, who) = server.who(&token);
+    let extra = |key: &str| who["extra"][format!("authentication.kubernetes.io/{key}")][0].as_str().unwrap_or_default().to_owned();
+    assert_eq!([extra("pod-name"), extra("pod-uid"), extra("node-name"), extra("node-uid")], ["p".into(), uid("pod/p"), "one".into(), uid("node/one")]);
+    assert_eq!(extra("credential-id"), format!("JTI={}", claims["jti"].as_str().unwrap_or_default()));
+    // What is refused.
+    let why = |answer: (u16, Value)| (answer.0, answer.1["message"].as_str().unwrap_or_default().to_owned());
+    assert_eq!(why(ask(&server, json!({}), json!({"expirationSeconds": 60}))), (422, "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes".into()));
+    assert!(why(ask(&server, json!({}), json!({"expirationSeconds": 1i64 << 33}))).1.ends_with("may not specify a duration larger than 2^32 seconds"));
+    assert!(why(ask(&server, json!({"name": "adam"}), json!({}))).1.ends_with("metadata.name: Invalid value: \"adam\": must match the service account name if specified"));
+    assert_eq!(ask(&server, json!({"uid": "another"}), json!({})).0, 409);
+    assert_eq!(why(ask(&server, json!({}), json!({"boundObjectRef": {"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}}))), (400, "cannot bind token to object of type /v1, Kind=ConfigMap".into()));
+    for spec in [json!("text"), json!([1]), json!({"audiences": 7})] {
+        assert_eq!(ask(&server, json!({}), spec).0, 400);
+    }
+    // A node's token ends with the node, a pod's does not.
+    let (_, of_node) = ask(&server, json!({}), json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Node", "name": "one"}}));
+    let of_node = of_node["status"]["token"].as_str().expect("a token").to_owned();
+    assert_eq!(server.who(&of_node).0, 201);
+    server.kubectl("delete node one").ok();
+    assert_eq!((server.who(&of_node).0, server.who(&token).0), (401, 201));
+    // Keys and issuers that the configuration names; what was issued before still counts.
+    for (curve, file) in [("prime256v1", "new.pem"), ("secp384r1", "other.pem")] {
+        openssl(&format!("ecparam -name {curve} -genkey -noout -out {}", at(file)));
+    }
+    openssl(&format!("genrsa -traditional -out {} 2048", at("rsa.pem")));
+    openssl(&format!("ec -in {} -pubout -out {}", at("other.pem"), at("other.pub")));
+    let key = |file: &str| format!("--service-account-key-file={}", at(file));
+    let flags = [
+        format!("--service-account-signing-key-file={}", at("rsa.pem")), key("other.pub"), key("new.pem"), key("data/pki/sa.key"),
+        "--service-account-issuer=https://issuer.example".into(), "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
+        "--api-audiences=api,https://kubernetes.default.svc.cluster.local".into(), "--service-account-jwks-uri=https://issuer.example/keys".into(),
+        "--service-account-max-token-expiration=2h".into(), "--service-account-extend-token-expiration=false".into(),
+    ];
+    server.restart(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(server.who(&token).0, 201);
+    let short = server.kubectl("create token eva --duration=5h");
+    assert!(short.err.contains("requested expiration of 18000 seconds shortened to 7200 seconds"), "{}", short.err);
+    let claims = unpack(short.ok().trim());
+    assert_eq!((&claims["iss"], &claims["aud"], number(&claims["exp"]) - number(&claims["iat"])), (&json!("https://issuer.example"), &json!(["api", "https://kubernetes.default.svc.cluster.local"]), 7200));
+    assert_eq!(server.who(server.kubectl("create token eva").ok().trim()).0, 201);
+    assert_eq!(server.who(server.kubectl("create token eva --audience=vault").ok().trim()).0, 401);
+    let (_, strict) = ask(&server, json!({}), of_pod);
+    assert!(unpack(strict["status"]["token"].as_str().expect("a token"))["kubernetes.io"].get("warnafter").is_none());
+    let document: Value = serde_json::from_str(&server.kubectl("get --raw /.well-known/openid-configuration").ok()).expect("JSON");
+    assert_eq!((&document["issuer"], &document["jwks_uri"], &document["id_token_signing_alg_values_supported"]), (&json!("https://issuer.example"), &json!("https://issuer.example/keys"), &json!(["ES256", "ES384", "RS256"])));
+    let keys: Value = serde_json::from_str(&server.kubectl("get --raw /openid/v1/jwks").ok()).expect("JSON");
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(4));
+    // What no server begins with.
+    for (flag, why) in [
+        ("--service-account-max-token-expiration=5m", "the service-account-max-token-expiration must be between 1 hour and 2^32 seconds"),
+        ("--service-account-jwks-uri=http://a", "service-account-jwks-uri requires https scheme, parsed as: http://a"),
+        (&key("data/pki/ca.srl"), "ca.srl"),
+    ] {
+        let told = ApiServer::refuses(folder.path(), &[flag]);
+        assert!(told.contains(why), "{told}");
+    }
+}

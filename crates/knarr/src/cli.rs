@@ -1,6 +1,7 @@
 //! The command line: one struct per command, help that teaches by example.
 
 mod access;
+mod accounts;
 pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};

@@ -12,6 +12,7 @@ mod request;
 mod secret_key;
 mod tls;
 mod token;
+mod token_key;
 
 pub use authority::{Authority, Issued, Leaf};
 pub use error::Error;

@@ -1,19 +1,19 @@
-//! Service-account tokens: ES256 JWTs signed by the cluster's own key.
+//! Service-account tokens: JWTs signed by the cluster's own key (ES256), or by one that the configuration names.
 //!
-//! Never looks at what the claims mean beyond time. Keeps true: the first key of the file signs, every key of the file verifies,
-//! so a rotation puts a new key first and old tokens live on.
+//! Never looks at what the claims mean beyond time. Keeps true: the first key signs, every key verifies, so a rotation puts a
+//! new key first and old tokens live on.
 
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
-use rcgen::{KeyPair, PublicKeyData};
+use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
+use rcgen::KeyPair;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::token_key::{self, TokenKey};
 use crate::{Error, file};
 
 /// Upstream: go-jose/v4/jwt DefaultLeeway, used by pkg/serviceaccount for exp, nbf and iat.
@@ -22,16 +22,16 @@ const KEYS_MAX: usize = 8;
 
 pub struct TokenSigner {
     path: PathBuf,
-    keys: Vec<Key>,
+    /// The cluster's own, the newest first.
+    own: Vec<Own>,
+    /// What the configuration names: who signs instead of the own keys, and who verifies besides.
+    signing: Option<TokenKey>,
+    further: Vec<TokenKey>,
 }
 
-struct Key {
-    id: String,
-    private_pem: String,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    x: String,
-    y: String,
+struct Own {
+    pem: String,
+    key: TokenKey,
 }
 
 impl TokenSigner {
@@ -39,45 +39,64 @@ impl TokenSigner {
     pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         let Some(text) = file::read_if_present(&path)? else {
-            let signer = Self { keys: vec![Key::generate()?], path };
+            let signer = Self { own: vec![Own::generate()?], path, signing: None, further: Vec::new() };
             signer.save()?;
             return Ok(signer);
         };
         let corrupt = |why: String| Error::Corrupt { path: path.clone(), why };
         let keys = PrivatePkcs8KeyDer::pem_slice_iter(text.as_bytes())
             .map(|der| KeyPair::try_from(&der.map_err(|e| corrupt(e.to_string()))?).map_err(|e| corrupt(e.to_string())))
-            .map(|pair| Key::new(&pair?))
+            .map(|pair| Own::new(&pair?))
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(corrupt("holds no private key".into()));
         }
-        Ok(Self { path, keys })
+        Ok(Self { path, own: keys, signing: None, further: Vec::new() })
+    }
+
+    /// Signs with the first key of a PEM file instead of the own one, and takes tokens of the keys of others: private keys,
+    /// public keys and certificates in PEM.
+    ///
+    /// Upstream: client-go `util/keyutil/key.go`.
+    pub fn configured(mut self, signing: Option<&str>, verifying: &[String]) -> Result<Self, Error> {
+        self.signing = signing.map(token_key::private).transpose().map_err(Error::Token)?;
+        for text in verifying {
+            self.further.extend(token_key::public(text).map_err(Error::Token)?);
+        }
+        Ok(self)
+    }
+
+    /// All that verify, the one that signs first.
+    fn keys(&self) -> impl Iterator<Item = &TokenKey> {
+        let own = self.own.iter().map(|own| &own.key).filter(|_| self.signing.is_none());
+        self.signing.iter().chain(own).chain(&self.further)
     }
 
     /// Puts a new key first. Tokens of the older keys still verify; the oldest go when there are too many.
     pub fn rotate(&mut self) -> Result<(), Error> {
-        self.keys.insert(0, Key::generate()?);
-        self.keys.truncate(KEYS_MAX);
+        self.own.insert(0, Own::generate()?);
+        self.own.truncate(KEYS_MAX);
         self.save()
     }
 
     pub fn sign(&self, claims: &Value) -> Result<String, Error> {
-        let key = &self.keys[0];
-        let header = Header { typ: None, kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
-        encode(&header, claims, &key.encoding).map_err(|e| Error::Token(e.to_string()))
+        let signs = self.keys().next().and_then(|key| Some((key, key.encoding.as_ref()?)));
+        let (key, encoding) = signs.ok_or_else(|| Error::Token("no private key signs".into()))?;
+        let header = Header { typ: None, kid: Some(key.id.clone()), ..Header::new(key.algorithm) };
+        encode(&header, claims, encoding).map_err(|e| Error::Token(e.to_string()))
     }
 
     /// Checks signature and time (`exp`, `nbf`); everything else is the caller's to judge.
     pub fn verify(&self, token: &str) -> Result<Value, Error> {
         let header = decode_header(token).map_err(|e| Error::Token(e.to_string()))?;
-        let mut rules = Validation::new(Algorithm::ES256);
+        let mut rules = Validation::new(header.alg);
         rules.leeway = LEEWAY_SECONDS;
         rules.validate_exp = true;
         rules.validate_nbf = true;
         rules.validate_aud = false;
         rules.required_spec_claims.clear();
         let mut refused = Error::Token("no key of this cluster signed it".into());
-        for key in self.keys.iter().filter(|key| header.kid.as_ref().is_none_or(|id| *id == key.id)) {
+        for key in self.keys().filter(|key| key.algorithm == header.alg && header.kid.as_ref().is_none_or(|id| *id == key.id)) {
             match decode::<Value>(token, &key.decoding, &rules) {
                 Ok(data) => return Ok(data.claims),
                 Err(e) => refused = Error::Token(e.to_string()),
@@ -88,40 +107,31 @@ impl TokenSigner {
 
     /// The public keys, as `/openid/v1/jwks` serves them.
     pub fn jwks(&self) -> Value {
-        let keys: Vec<Value> = self
-            .keys
-            .iter()
-            .map(|key| json!({"use": "sig", "kty": "EC", "kid": key.id, "crv": "P-256", "alg": "ES256", "x": key.x, "y": key.y}))
-            .collect();
+        let mut seen = std::collections::BTreeSet::new();
+        let keys: Vec<&Value> = self.keys().filter(|key| seen.insert(&key.id)).map(|key| &key.jwk).collect();
         json!({ "keys": keys })
     }
 
+    /// How tokens are signed, sorted.
+    pub fn algorithms(&self) -> Vec<String> {
+        let names: std::collections::BTreeSet<String> = self.keys().map(|key| format!("{:?}", key.algorithm)).collect();
+        names.into_iter().collect()
+    }
+
     fn save(&self) -> Result<(), Error> {
-        let text: String = self.keys.iter().map(|key| key.private_pem.as_str()).collect();
+        let text: String = self.own.iter().map(|own| own.pem.as_str()).collect();
         file::write_private(&self.path, text.as_bytes())
     }
 }
 
-impl Key {
+impl Own {
     fn generate() -> Result<Self, Error> {
         Self::new(&KeyPair::generate().map_err(Error::certificate)?)
     }
 
     fn new(pair: &KeyPair) -> Result<Self, Error> {
-        // An uncompressed P-256 point: 0x04, x, y.
-        let [4, point @ ..] = pair.public_key_raw() else { return Err(Error::Token("not a P-256 key".into())) };
-        let (Some(x), Some(y)) = (point.get(..32), point.get(32..64)) else { return Err(Error::Token("not a P-256 key".into())) };
-        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-        let private_pem = pair.serialize_pem();
-        Ok(Self {
-            // Upstream: pkg/serviceaccount/jwt.go keyIDFromPublicKey, SHA-256 of the SubjectPublicKeyInfo.
-            id: URL_SAFE_NO_PAD.encode(Sha256::digest(pair.subject_public_key_info())),
-            encoding: EncodingKey::from_ec_pem(private_pem.as_bytes()).map_err(|e| Error::Token(e.to_string()))?,
-            decoding: DecodingKey::from_ec_components(&x, &y).map_err(|e| Error::Token(e.to_string()))?,
-            private_pem,
-            x,
-            y,
-        })
+        let pem = pair.serialize_pem();
+        Ok(Self { key: token_key::private(&pem).map_err(Error::Token)?, pem })
     }
 }
 

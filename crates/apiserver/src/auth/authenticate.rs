@@ -22,7 +22,7 @@ use super::certificate::{Certificates, Shown};
 use super::provider::Provider;
 use super::service_accounts::ServiceAccounts;
 use super::token_webhook::TokenWebhook;
-use crate::config::{AccessConfig, Config};
+use crate::config::{AccessConfig, AccountTokens, Config};
 use crate::health;
 use crate::user::User;
 use crate::webhook::Services;
@@ -66,14 +66,14 @@ impl Providers {
 }
 
 impl Authenticator {
-    pub fn new(signer: TokenSigner, certificates: Certificates, issuer: &str, access: &AccessConfig, store: &Store) -> Result<Self, String> {
-        let configured = access.authentication(issuer)?;
+    pub fn new(signer: TokenSigner, certificates: Certificates, accounts: &AccountTokens, access: &AccessConfig, store: &Store) -> Result<Self, String> {
+        let configured = access.authentication(&accounts.issuers)?;
         let Authentication { issuers, anonymous } = configured;
         let services = Services::new(store);
         let providers = Providers::new(issuers, &services)?;
         Ok(Self {
             certificates: ArcSwap::from_pointee(certificates),
-            accounts: ServiceAccounts::new(signer, issuer, store),
+            accounts: ServiceAccounts::new(signer, accounts, store),
             file: access.token_file.as_deref().map(TokenFile::read).transpose().map_err(|why| format!("--token-auth-file: {why}"))?.unwrap_or_default(),
             bootstrap: access.bootstrap_tokens.then(|| BootstrapTokens::new(store)),
             webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, &services)).transpose()?,
@@ -98,7 +98,7 @@ impl Authenticator {
         if text.is_empty() {
             return Err("empty config data".into());
         }
-        let Authentication { issuers, anonymous } = Authentication::read(text, &[&config.issuer])?;
+        let Authentication { issuers, anonymous } = Authentication::read(text, &config.accounts.own_issuers())?;
         if anonymous != self.anonymous_of_file {
             return Err("anonymous: Forbidden: changed from initial configuration file".into());
         }
@@ -149,18 +149,23 @@ impl Authenticator {
         self.accounts.jwks()
     }
 
+    /// How tokens of service accounts are signed.
+    pub fn algorithms(&self) -> Vec<String> {
+        self.accounts.algorithms()
+    }
+
     /// The user behind a token; `wanted` audiences default to the server's own.
     pub async fn token(&self, store: &Store, token: &str, wanted: &[&str]) -> Result<(User, Vec<String>), String> {
-        let issuer = self.accounts.issuer.as_str();
-        let own = [issuer];
+        let own = self.accounts.audiences();
         let wanted = if wanted.is_empty() { &own[..] } else { wanted };
         let mut why = match self.accounts.token(store, token, wanted) {
             Ok(found) => return Ok(found),
             Err(why) => why,
         };
         // Upstream: these tokens are for the server itself, whatever they say.
-        if wanted.contains(&issuer) {
-            let for_server = |user| (user, vec![issuer.to_owned()]);
+        let shared: Vec<String> = own.iter().filter(|a| wanted.contains(a)).map(|a| (*a).to_owned()).collect();
+        if !shared.is_empty() {
+            let for_server = |user| (user, shared.clone());
             if let Some(user) = self.file.user(token) {
                 return Ok(for_server(user.clone()));
             }

@@ -12,6 +12,7 @@ pub mod selection;
 mod spdy;
 pub mod subresource;
 pub mod table;
+pub mod token_request;
 mod translate;
 pub mod update;
 pub mod watch;

@@ -5,7 +5,7 @@ use catalog::{Resource, walk};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Call, connect, delete, patch, review, scale, update};
+use super::{Call, connect, delete, patch, scale, token_request, update};
 use crate::admission::{extension, topology};
 use crate::respond::{self, Body};
 use crate::wire::{self, Decoded};
@@ -17,7 +17,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         ("scale", _) => scale::serve(&call).await,
         ("binding", "create") => bind(&call).await,
         ("eviction", "create") => evict(&call).await,
-        ("token", "create") => review::token_request(&call).await,
+        ("token", "create") => token_request::serve(&call).await,
         ("log", "get") => connect::log(call).await,
         ("finalize", "update") => update::serve(&call).await,
         (_, "get") if verbs.get => {

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::accounts::AccountArgs;
 use crate::failure::failure;
 
 /// Who may ask, and how they show it.
@@ -130,19 +131,22 @@ pub struct AccessArgs {
     /// Who judges rights, as an AuthorizationConfiguration
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub authorization_config: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub accounts: AccountArgs,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.
-fn file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|e| e.to_string())
 }
 
 /// A duration as Go writes it. It is kept as it is given.
-fn duration(text: &str) -> Result<String, String> {
+pub(super) fn duration(text: &str) -> Result<String, String> {
     api_duration(text).map(|_| text.to_owned())
 }
 
-fn api_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn api_duration(text: &str) -> Result<Duration, String> {
     gotime::at_least_zero(text).ok_or_else(|| format!("{text:?} is no duration: write it like 30s or 2m0s"))
 }
 
@@ -301,7 +305,7 @@ fn folder(file: &Path) -> PathBuf {
     file.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-fn config_file(path: &PathBuf) -> anyhow::Result<ConfigFile> {
+pub(super) fn config_file(path: &PathBuf) -> anyhow::Result<ConfigFile> {
     ConfigFile::read(path).with_context(|| path.display().to_string())
 }
 

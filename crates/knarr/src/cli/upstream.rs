@@ -3,12 +3,13 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 71] = [
+const INSTEAD: [(&str, &str); 72] = [
     ("--token-auth", "write --token-auth-file"),
     ("--tls-", "leave it out: TLS 1.2 and 1.3 with the ciphers that upstream prefers are always on"),
     ("--cert-dir", "certificates are in DIR/pki"),
-    ("--service-account-", "service accounts' keys are in DIR/pki/sa.key; the issuer is the cluster's own"),
-    ("--api-audiences", "the audience of the API is the issuer of its service accounts' tokens"),
+    ("--service-account-lookup", "leave it out: tokens always end with their account and with what they are bound to"),
+    ("--service-account-signing-endpoint", "give the key itself, with --service-account-signing-key-file"),
+    ("--service-account-api-audiences", "write --api-audiences"),
     ("--kubelet-client-", "the kubelets' client certificate is issued by the cluster's own authority"),
     ("--kubelet-certificate-authority", "kubelets show certificates of the cluster's own authority"),
     ("--proxy-client-", "the front proxy's certificate is DIR/pki/front-proxy-client.crt"),
