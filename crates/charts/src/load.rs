@@ -23,8 +23,19 @@ pub enum LoadError {
     Chart(String),
     #[error("{0}")]
     Ignore(String),
-    #[error("{what}: {error}")]
+    #[error("{what}: {}", io_text(.error))]
     Io { what: String, error: std::io::Error },
+}
+
+/// A failure of the file system, in Go's words for the common ones.
+pub fn io_text(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::AlreadyExists => "file exists".into(),
+        std::io::ErrorKind::IsADirectory => "is a directory".into(),
+        _ => error.to_string(),
+    }
 }
 
 /// Loads a folder or an archive.
@@ -65,7 +76,11 @@ fn nested(files: Vec<File>, depth: usize) -> Result<Chart, LoadError> {
     chart.metadata = parse::<Metadata>(file, "cannot load Chart.yaml")?;
     chart.lists_dependencies = goyaml::from_yaml(&file.text()).is_ok_and(|v| v["dependencies"].is_array());
     if !matches!(chart.metadata.api_version.as_str(), "" | "v1" | "v2") {
-        return Err(LoadError::Chart("unsupported chart version".into()));
+        // Upstream: the version is looked at first.
+        return Err(LoadError::Chart(match crate::version::Version::parse(&chart.metadata.version) {
+            None => format!("validation: chart.metadata.version {:?} is invalid", chart.metadata.version),
+            Some(_) => "invalid chart apiVersion".into(),
+        }));
     }
     if chart.metadata.api_version.is_empty() {
         chart.metadata.api_version = "v1".into();

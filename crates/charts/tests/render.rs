@@ -115,3 +115,28 @@ fn reading_nothing_gives_something_empty_and_toml_can_fail() {
     let error = one("{{ mustToToml (list nil) }}").expect_err("fails");
     assert!(error.ends_with("error calling mustToToml: toml: cannot encode array with nil element"), "{error}");
 }
+
+#[test]
+fn an_argument_is_a_copy_without_its_pointers_methods() {
+    let shown = |template: &str| one(template).expect(template);
+    assert_eq!(shown("{{ .Capabilities.KubeVersion }}"), "v1.35.0");
+    assert_eq!(shown("{{ required \"r\" .Capabilities.KubeVersion }}"), "{v1.35.0 v1.35.0 1 35}");
+    assert_eq!(shown("{{ include \"x\" .Capabilities.KubeVersion }}{{ define \"x\" }}{{ . }}{{ end }}"), "{v1.35.0 v1.35.0 1 35}");
+    assert_eq!(shown("{{ toToml .Capabilities.KubeVersion }}"), "Version = \"v1.35.0\"\nMajor = \"1\"\nMinor = \"35\"\n");
+}
+
+#[test]
+fn camelcase_keeps_capitals_but_those_that_follow_one_at_the_beginning() {
+    let words = "{{ range list \"fooBar\" \"fooBAR\" \"FOOBar\" \"HTTPServer\" \"foo_BARbaz\" \"ABCdEF\" \"AB1Cd\" \"a1B\" \"A-BC\" \"_FOO\" }}{{ camelcase . }} {{ end }}";
+    assert_eq!(one(words).expect("renders"), "FooBar FooBAR Foobar Httpserver FooBarbaz AbcdEF Ab1Cd A1B ABc _Foo ");
+}
+
+#[test]
+fn a_colon_before_a_flow_indicator_is_part_of_a_plain_scalar() {
+    let read = |yaml: &str| one(&format!("{{{{ fromYaml {yaml:?} | toJson }}}}")).expect(yaml);
+    assert_eq!(read("a: {b:}"), r#"{"a":{"b:":null}}"#);
+    assert_eq!(read("é: [b:, c:]"), r#"{"é":["b:","c:"]}"#);
+    assert_eq!(read("a: {b:,c: d}"), r#"{"a":{"b:":null,"c":"d"}}"#);
+    assert!(read("a: [b:[c]]").contains("did not find expected ',' or ']'"));
+    assert!(read("a: {b:{c}}").contains("did not find expected ',' or '}'"));
+}

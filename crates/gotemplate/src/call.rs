@@ -174,8 +174,13 @@ impl<'t> State<'t> {
     }
 }
 
+/// The values as a function of plain parameters receives them: copies, without the methods of their pointers.
 fn plain(values: Vec<Reflected>) -> Vec<Value> {
-    values.into_iter().map(|value| value.value).collect()
+    let copied = |value: Value| match &value {
+        Value::Object(object) => object.unaddressed().unwrap_or(value),
+        _ => value,
+    };
+    values.into_iter().map(|value| copied(value.value)).collect()
 }
 
 /// The zero value of types that nil can be assigned to.

@@ -171,6 +171,10 @@ pub trait Object {
     fn addressed_stringer(&self) -> Option<Str> {
         None
     }
+    /// The same as a copy that cannot be addressed, where that differs: an argument of a function is one.
+    fn unaddressed(&self) -> Option<Value> {
+        None
+    }
     /// What `Error` or `String` give, for printing.
     fn stringer(&self) -> Option<Str> {
         None

@@ -2,6 +2,7 @@
 //!
 //! Knows no Kubernetes, does no IO. Reading is bounded in depth and in what aliases expand to; bad input is an [`Error`] with line and column.
 
+mod colon;
 mod emit;
 mod json;
 mod number;

@@ -25,13 +25,15 @@ pub struct Error {
     pub message: String,
     /// Several faults found at once, one a line.
     pub list: Vec<String>,
+    /// Where the fault lies, in bytes from the beginning.
+    index: usize,
     /// Found beyond go-yaml, whose name it then does not bear.
     beyond: bool,
 }
 
 impl Error {
     fn new(message: impl Into<String>) -> Self {
-        Error { line: 0, column: 0, message: message.into(), list: Vec::new(), beyond: false }
+        Error { line: 0, column: 0, message: message.into(), list: Vec::new(), index: 0, beyond: false }
     }
 
     fn beyond(message: impl Into<String>) -> Self {
@@ -71,6 +73,16 @@ pub fn from_yaml_strict(text: &str) -> Result<Value, Error> {
 }
 
 fn read(text: &str, strict: Strict) -> Result<Value, Error> {
+    let mut marked = crate::colon::Marked::new(text);
+    loop {
+        match read_marked(marked.text(), strict) {
+            Err(fault) if fault.message == crate::colon::FAULT && marked.mark(fault.index) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn read_marked(text: &str, strict: Strict) -> Result<Value, Error> {
     // The scanner cannot end within a block scalar's line: it is given the end of the line, which `Composer` takes out again.
     let ended;
     let whole = text.is_empty() || text.ends_with(['\n', '\r']);
@@ -165,7 +177,8 @@ impl Composer<'_, '_> {
         }
         let (anchor, kind) = match event {
             EventData::Scalar { anchor, tag, value, style, .. } => {
-                (anchor, Kind::Scalar { text: value, plain: style == ScalarStyle::Plain, tag: tag.map(tag_name) })
+                let plain = style == ScalarStyle::Plain;
+                (anchor, Kind::Scalar { text: if plain { crate::colon::restore(value) } else { value }, plain, tag: tag.map(tag_name) })
             }
             EventData::SequenceStart { anchor, .. } => {
                 let items = self.items(anchor.as_ref(), depth)?;
@@ -215,7 +228,8 @@ fn syntax(fault: &libyaml_safer::Error, last_line: u64) -> Error {
         line => line,
     };
     let column = fault.problem_mark().map_or(0, |mark| usize::try_from(mark.column).unwrap_or(0) + 1);
-    Error { line, column, ..Error::new(fault.problem()) }
+    let index = fault.problem_mark().map_or(0, |mark| usize::try_from(mark.index).unwrap_or(0));
+    Error { line, column, index, ..Error::new(fault.problem()) }
 }
 
 fn tag_name(tag: String) -> String {

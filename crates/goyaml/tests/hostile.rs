@@ -82,3 +82,11 @@ fn a_fault_at_the_end_has_its_line() {
         assert_eq!(goyaml::from_yaml(text).expect_err(text).to_string(), fault);
     }
 }
+
+#[test]
+fn colons_that_make_the_text_scanned_anew_end() {
+    let many = format!("[{}]", "a:,".repeat(200_000));
+    assert!(goyaml::from_yaml(&many).is_err(), "more colons than are looked at");
+    let some = goyaml::from_yaml(&format!("[{}]", "a:,".repeat(50))).expect("some colons");
+    assert_eq!(some.as_array().map(Vec::len), Some(50));
+}

@@ -21,14 +21,17 @@ fn is_alphabet(rune: char) -> bool {
     is_letter(rune) && !matches!(rune, '\u{4e00}'..='\u{9fcc}' | '\u{3400}'..='\u{4d85}' | '\u{20000}'..='\u{2b81d}')
 }
 
+/// Capitals that follow a capital at a word's beginning are made small, up to the first other rune; later ones stay.
 pub fn camel(text: &[u8]) -> String {
     let text: Vec<char> = runes(text).map(|(_, r, _)| r).collect();
     let mut out = String::new();
     let mut rest = text.iter().copied();
     let mut current = None;
+    let mut capitals = false;
     for rune in rest.by_ref() {
         current = Some(rune);
         if !is_connector(rune) {
+            capitals = rune.is_uppercase();
             current = Some(upper(rune));
             break;
         }
@@ -44,9 +47,13 @@ pub fn camel(text: &[u8]) -> String {
         if is_connector(rune) && is_connector(before) {
             out.push(before);
         } else if is_connector(before) {
+            capitals = rune.is_uppercase();
             current = upper(rune);
         } else {
-            current = lower(rune);
+            capitals = capitals && rune.is_uppercase();
+            if capitals {
+                current = lower(rune);
+            }
             out.push(before);
         }
     }

@@ -293,6 +293,11 @@ impl Object for Record {
         self.shown.clone()
     }
 
+    fn unaddressed(&self) -> Option<Value> {
+        self.shown.as_ref()?;
+        Some(Value::Object(Rc::new(Record { fields: self.fields.clone(), methods: no_methods, shown: None, ..*self })))
+    }
+
     fn equals(&self, other: &dyn Object) -> Option<bool> {
         let other = other.as_any().downcast_ref::<Record>()?;
         let same = |(a, b): (&(&str, Value), &(&str, Value))| match (&a.1, &b.1) {

@@ -53,7 +53,7 @@ fn entries(value: &Value) -> Option<Vec<(Str, Value)>> {
         }
         Value::Object(object) if object.stringer().is_none() && object.basic().is_none() => match object.target() {
             Some(target) => entries(&target),
-            None => Some(object.fields().into_iter().map(|(k, v)| (Str::from(k), v)).collect()),
+            None => Some(object.fields().into_iter().filter(|(k, _)| object.field(k).is_some()).map(|(k, v)| (Str::from(k), v)).collect()),
         },
         _ => None,
     }
