@@ -44,14 +44,7 @@ impl From<&str> for Failure {
 
 /// A failure of the file system, in Go's words for the common ones.
 pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
-    let text = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_string(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
-        std::io::ErrorKind::AlreadyExists => "file exists".to_string(),
-        std::io::ErrorKind::IsADirectory => "is a directory".to_string(),
-        _ => error.to_string(),
-    };
-    Failure::new(format!("{what} {}: {text}", path.display()))
+    Failure::new(format!("{what} {}: {}", path.display(), charts::load::io_text(error)))
 }
 
 /// A warning on standard error, in the form of upstream's log.

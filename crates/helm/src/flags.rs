@@ -72,7 +72,12 @@ pub fn exactly<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) -> 
     }
     let plural = if count == 1 { "argument" } else { "arguments" };
     let text = if count == 0 { format!("{path:?} accepts no arguments") } else { format!("{path:?} requires {count} {plural}") };
-    Err(Failure::new(format!("{text}\n\nUsage:  {path} {usage} [flags]")))
+    Err(Failure::new(format!("{text}\n\nUsage:  {} [flags]", with_usage(path, usage))))
+}
+
+/// A command's path and the words it takes.
+fn with_usage(path: &str, usage: &str) -> String {
+    format!("{path} {usage}").trim_end().to_owned()
 }
 
 pub fn at_least<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) -> Outcome<Vec<&'a str>> {
@@ -81,7 +86,7 @@ pub fn at_least<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) ->
         return Ok(words);
     }
     let plural = if count == 1 { "argument" } else { "arguments" };
-    Err(Failure::new(format!("{path:?} requires at least {count} {plural}\n\nUsage:  {path} {usage} [flags]")))
+    Err(Failure::new(format!("{path:?} requires at least {count} {plural}\n\nUsage:  {} [flags]", with_usage(path, usage))))
 }
 
 pub fn at_most<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) -> Outcome<Vec<&'a str>> {
@@ -90,7 +95,7 @@ pub fn at_most<'a>(m: &'a ArgMatches, path: &str, usage: &str, count: usize) -> 
         return Ok(words);
     }
     let plural = if count == 1 { "argument" } else { "arguments" };
-    Err(Failure::new(format!("{path:?} accepts at most {count} {plural}\n\nUsage:  {path} {usage} [flags]")))
+    Err(Failure::new(format!("{path:?} accepts at most {count} {plural}\n\nUsage:  {} [flags]", with_usage(path, usage))))
 }
 
 /// A Go duration: `5m0s`, `1h30m`, `300ms`, `90s`; a negative one is none at all.

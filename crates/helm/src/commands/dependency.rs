@@ -59,7 +59,7 @@ fn load(path: &Path) -> Outcome<Chart> {
 fn list(m: &ArgMatches, path: &Path) -> Outcome {
     let chart = load(path)?;
     if chart.metadata.dependencies.is_empty() {
-        eprintln!("WARNING: no dependencies at {}", path.join("charts").display());
+        out(&format!("WARNING: no dependencies at {}\n", path.join("charts").display()));
         return Ok(());
     }
     let mut table = Table::new(&["NAME", "VERSION", "REPOSITORY", "STATUS"]).max_width(m.number("max-col-width", 80usize)?);

@@ -53,8 +53,11 @@ pub fn command() -> Command {
 }
 
 pub async fn run(m: &ArgMatches) -> Outcome {
-    let words = m.all("ARGS");
-    let mut paths: Vec<PathBuf> = if words.is_empty() { vec![".".into()] } else { words.iter().map(PathBuf::from).collect() };
+    let words = crate::flags::at_least(m, "helm lint", "PATH", 1)?;
+    let mut paths: Vec<PathBuf> = words.iter().map(PathBuf::from).collect();
+    if let Some(version) = m.value("kube-version").filter(|v| !v.is_empty()) {
+        crate::ops::render::kube_version(version)?;
+    }
     if m.on("with-subcharts") {
         for path in paths.clone() {
             below(&path.join("charts"), 0, &mut paths);
@@ -64,7 +67,7 @@ pub async fn run(m: &ArgMatches) -> Outcome {
     let (mut text, mut failed) = (String::new(), 0);
     let floor = if m.on("strict") { Severity::Warning } else { Severity::Error };
     for path in &paths {
-        if path.is_dir() && !path.join("Chart.yaml").exists() {
+        if !path.is_file() && !path.join("Chart.yaml").exists() {
             failed += 1;
             text += &format!("==> Linting {0}\nError unable to check Chart.yaml file in chart: stat {0}/Chart.yaml: no such file or directory\n\n", path.display());
             continue;
@@ -116,7 +119,11 @@ fn lint(m: &ArgMatches, path: &Path, values: &Map<String, Value>) -> Report {
         Ok(chart) => chart,
         Err(e) => {
             // Upstream: each group of rules loads the chart anew, and tells that it could not.
-            report.say(Severity::Error, "templates/", e.to_string());
+            if path.is_dir() && !path.join("templates").is_dir() {
+                report.say(Severity::Warning, "templates/", "directory does not exist");
+            } else {
+                report.say(Severity::Error, "templates/", e.to_string());
+            }
             report.say(Severity::Error, "", format!("unable to load chart\n\t{e}"));
             return report;
         }
@@ -152,14 +159,9 @@ fn metadata(m: &charts::Metadata, has_requirements: bool, report: &mut Report) {
     } else if charts::version::Version::parse(&m.version).is_none() {
         error(format!("version '{}' is not a valid SemVer", m.version));
     }
-    for who in &m.maintainers {
-        if who.name.is_empty() {
-            error("each maintainer requires a name".into());
-        } else if !who.email.is_empty() && !who.email.contains('@') {
-            error(format!("invalid email '{}' for maintainer '{}'", who.email, who.name));
-        }
-    }
-    for source in m.sources.iter().filter(|s| !s.contains("://")) {
+    // Upstream: of several such faults the first is told.
+    m.maintainers.iter().find_map(maintainer_fault).into_iter().for_each(&mut error);
+    if let Some(source) = m.sources.iter().find(|s| !s.contains("://")) {
         error(format!("invalid source URL '{source}'"));
     }
     if m.icon.is_empty() {
@@ -167,12 +169,22 @@ fn metadata(m: &charts::Metadata, has_requirements: bool, report: &mut Report) {
     } else if !m.icon.contains("://") {
         report.say(Severity::Error, FILE, format!("invalid icon URL '{}'", m.icon));
     }
+    if !m.kind.is_empty() && m.api_version != "v2" {
+        report.say(Severity::Error, FILE, format!("chart type is not valid in apiVersion '{}'. It is valid in apiVersion 'v2'", m.api_version));
+    }
     if m.api_version == "v1" && !m.dependencies.is_empty() && !has_requirements {
         report.say(Severity::Error, FILE, "dependencies are not valid in the Chart file with apiVersion 'v1'. They are valid in apiVersion 'v2'");
     }
     if charts::version::Version::parse_strict(&m.version).is_none() {
         report.say(Severity::Warning, FILE, format!("version '{}' is not a valid SemVerV2", m.version));
     }
+}
+
+fn maintainer_fault(who: &charts::chart::Maintainer) -> Option<String> {
+    if who.name.is_empty() {
+        return Some("each maintainer requires a name".into());
+    }
+    (!who.email.is_empty() && !who.email.contains('@')).then(|| format!("invalid email '{}' for maintainer '{}'", who.email, who.name))
 }
 
 /// Chart.yaml and values.yaml as they stand in a folder, also of a chart that cannot be loaded.
@@ -247,7 +259,7 @@ fn object(document: &str, path: &str, report: &mut Report) {
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     let dns = |n: &str| !n.is_empty() && n.len() <= 253 && n.split('.').all(|p| !p.is_empty() && !p.starts_with('-') && !p.ends_with('-') && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-    let own_rules = kind.ends_with("List") || matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "");
+    let own_rules = kind.ends_with("List") || matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding");
     if !own_rules && !dns(name) {
         report.say(Severity::Warning, path, format!("object name does not conform to Kubernetes naming requirements: {name:?}: metadata.name: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"));
     }

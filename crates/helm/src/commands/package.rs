@@ -64,7 +64,7 @@ fn one(m: &ArgMatches, path: &Path) -> Outcome<PathBuf> {
         chart.metadata.version = version.to_string();
     }
     if charts::version::Version::parse_strict(&chart.metadata.version).is_none() {
-        return Err(Failure::new("Invalid Semantic Version"));
+        return Err(Failure::new("invalid semantic version"));
     }
     if let Some(version) = m.value("app-version").filter(|v| !v.is_empty()) {
         chart.metadata.app_version = version.to_string();

@@ -37,6 +37,10 @@ fn install(m: &ArgMatches) -> Outcome {
         return Err(Failure::new(format!("{}: plugins are installed from folders here; fetch it first and name the folder that has its plugin.yaml", words[0])));
     }
     let real = std::fs::canonicalize(path).map_err(|e| io("open", path, &e))?;
+    out("Installing plugin from local directory (development mode)\n");
+    if !real.join("plugin.yaml").exists() {
+        return Err(Failure::new("plugin metadata (plugin.yaml) missing"));
+    }
     let plugin = Plugin::read(&real)?;
     let home = plugins::folders().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
     std::fs::create_dir_all(&home).map_err(|e| io("mkdir", &home, &e))?;

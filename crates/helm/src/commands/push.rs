@@ -25,7 +25,7 @@ pub fn command() -> Command {
 }
 
 pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
-    let words = flags::exactly(m, "helm push", "[chart] [remote]", 2)?;
+    let words = flags::at_least(m, "helm push", "[chart] [remote]", 2)?;
     let (path, remote) = (Path::new(words[0]), words[1]);
     if !remote.starts_with("oci://") {
         let scheme = remote.split_once("://").map_or(remote, |(s, _)| s);

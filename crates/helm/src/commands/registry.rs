@@ -31,9 +31,9 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     match m.subcommand() {
         Some(("login", m)) => login(m, settings).await,
         Some(("logout", m)) => {
-            let words = flags::exactly(m, "helm registry logout", "[host]", 1)?;
+            let words = flags::at_least(m, "helm registry logout", "[host]", 1)?;
             oci::logout(settings, host(words[0]))?;
-            eprintln!("Removing login credentials for {}", host(words[0]));
+            out(&format!("Removing login credentials for {}\n", host(words[0])));
             Ok(())
         }
         _ => Err(Failure::new("no command given")),
@@ -45,7 +45,7 @@ fn host(text: &str) -> &str {
 }
 
 async fn login(m: &ArgMatches, settings: &Settings) -> Outcome {
-    let words = flags::exactly(m, "helm registry login", "[host]", 1)?;
+    let words = flags::at_least(m, "helm registry login", "[host]", 1)?;
     let mut access = Access::from_flags(m);
     let input = || std::io::stdin().lock();
     if m.on("password-stdin") {

@@ -36,14 +36,11 @@ fn shown(chart: &Chart, what: &str) -> String {
     let wanted = |part: &str| what == part || what == "all";
     let mut text = String::new();
     if wanted("chart") {
-        text += &format!("{}\n", goyaml::to_yaml(&serde_json::to_value(&chart.metadata).unwrap_or_default()).trim_end());
-        if what == "chart" {
-            return text + "\n";
-        }
+        text += &format!("{}\n\n", goyaml::to_yaml(&serde_json::to_value(&chart.metadata).unwrap_or_default()).trim_end());
     }
     if wanted("values") && chart.values_text().is_some() {
         if what == "all" {
-            text += "\n---\n";
+            text += "---\n";
         }
         text += &format!("{}\n", chart.values_text().unwrap_or_default());
     }
@@ -51,7 +48,7 @@ fn shown(chart: &Chart, what: &str) -> String {
         && let Some(file) = chart.files.iter().find(|f| README.contains(&f.name.to_lowercase().as_str()))
     {
         if what == "all" {
-            text += "\n---\n";
+            text += "---\n";
         }
         text += &format!("{}\n", file.text());
     }

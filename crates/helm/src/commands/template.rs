@@ -107,10 +107,11 @@ fn write(m: &ArgMatches, release: &Release, folder: &str) -> Outcome {
         base.push(&release.name);
     }
     let mut written: Vec<PathBuf> = Vec::new();
-    let manifest = charts::manifest::split(&release.manifest);
-    let from_manifest = manifest.iter().filter_map(|d| {
-        let (line, rest) = d.split_once('\n')?;
-        Some((line.strip_prefix("# Source: ")?.to_string(), rest.to_string()))
+    // Each document of the manifest is as its template left it, and a line's end.
+    let manifest = format!("\n{}", release.manifest.strip_suffix('\n').unwrap_or(&release.manifest));
+    let from_manifest = manifest.split("\n---\n# Source: ").skip(1).filter_map(|d| {
+        let (name, content) = d.split_once('\n')?;
+        Some((name.to_string(), content.to_string()))
     });
     let all: Vec<(String, String)> = from_manifest.chain(hooks(m, release).into_iter().map(|h| (h.path.clone(), h.manifest.clone()))).collect();
     for (name, content) in all {

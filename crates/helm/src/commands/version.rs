@@ -12,7 +12,6 @@ pub fn command() -> Command {
     flags::command("version", "Show the version").args([
         switch("short", "the number alone"),
         text("template", "a template to show it with"),
-        switch("client", "taken for compatibility, does nothing").short('c').hide(true),
     ])
 }
 

@@ -142,7 +142,10 @@ pub async fn capabilities_of(cluster: &Cluster) -> Outcome<Capabilities> {
 /// A version of Kubernetes that a user names.
 pub fn kube_version(text: &str) -> Outcome<KubeVersion> {
     let parsed = charts::version::Version::parse(text).ok_or_else(|| Failure::new(format!("invalid kube version '{text}': could not parse {text:?} as version")))?;
-    Ok(KubeVersion { version: format!("v{parsed}"), major: parsed.major().to_string(), minor: parsed.minor().to_string() })
+    // Upstream: a version of two parts stays one.
+    let given = text.trim_start_matches('v');
+    let shown = if given.split('.').count() == 2 && given.bytes().all(|b| b.is_ascii_digit() || b == b'.') { given.to_string() } else { parsed.to_string() };
+    Ok(KubeVersion { version: format!("v{shown}"), major: parsed.major().to_string(), minor: parsed.minor().to_string() })
 }
 
 /// A template that users write on the command line, with `data` as its dot.

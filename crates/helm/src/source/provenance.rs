@@ -26,7 +26,7 @@ pub fn keyring(m: &ArgMatches) -> PathBuf {
 }
 
 fn keys(path: &Path) -> Outcome<Vec<PublicOrSecret>> {
-    let bytes = std::fs::read(path).map_err(|e| io("failed to load keyring: open", path, &e))?;
+    let bytes = std::fs::read(path).map_err(|e| io("open", path, &e))?;
     if bytes.get(8..12) == Some(b"KBXf") {
         return Err(Failure::new(format!("{}: a keybox is not read here; write a ring of keys with: gpg --export > pubring.gpg", path.display())));
     }
