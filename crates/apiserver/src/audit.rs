@@ -1,40 +1,24 @@
-//! The record of who did what: events of `audit.k8s.io/v1`, one line of JSON each, in a file that is rotated.
+//! The record of who did what: events of `audit.k8s.io/v1`, in a file that is rotated, and sent to a webhook.
 //!
-//! Bounded and lossless: a request whose events cannot be queued waits with its answer. Contents of Secrets and tokens
-//! are never recorded, whatever the policy says.
+//! Bounded, and lossless where nobody asks otherwise: a request whose events cannot be queued waits with its answer. Contents of
+//! Secrets and tokens are never recorded, whatever the policy says.
 
+mod backends;
 mod file;
+mod legacy;
+mod settings;
+mod webhook;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use policy::audit::{Level, Policy, Request, Verdict};
 use serde_json::{Value, json};
 
 use api::request::Info;
-use crate::respond::Body;
 use crate::user::User;
-pub use file::AuditLog;
-
-/// Where the record is kept, and what goes into it.
-#[derive(Debug, Clone)]
-pub struct AuditConfig {
-    pub path: std::path::PathBuf,
-    /// A `Policy` in YAML; without it changes and readers of Secrets are recorded, without contents.
-    pub policy: Option<std::path::PathBuf>,
-    /// Upstream: `--audit-log-maxsize`, in bytes.
-    pub max_bytes: u64,
-    /// Upstream: `--audit-log-maxbackup`.
-    pub max_files: usize,
-    /// Upstream: `--audit-log-maxage`, in days.
-    pub max_days: u32,
-}
-
-impl AuditConfig {
-    pub fn at(path: impl Into<std::path::PathBuf>) -> Self {
-        Self { path: path.into(), policy: None, max_bytes: 100 << 20, max_files: 10, max_days: 30 }
-    }
-}
+pub use backends::AuditLog;
+pub use settings::{AuditConfig, AuditLogConfig, AuditWebhookConfig, Batch as AuditBatch, Delivery as AuditDelivery, Mode as AuditMode};
 
 /// The policy of a configuration.
 pub fn policy(config: &AuditConfig) -> Result<Policy, String> {
@@ -50,6 +34,8 @@ pub struct Entry {
     verdict: Verdict,
     event: Value,
     secret: bool,
+    /// What the answer says of itself.
+    status: Option<Value>,
 }
 
 impl Entry {
@@ -86,7 +72,7 @@ impl Entry {
             event["objectRef"] = object_ref(info);
         }
         let secret = info.resource == "secrets" || info.subresource == "token" || info.group == "authentication.k8s.io";
-        Some(Self { verdict, event, secret })
+        Some(Self { verdict, event, secret, status: None })
     }
 
     pub fn wants_request(&self) -> bool {
@@ -111,6 +97,39 @@ impl Entry {
         self.put("responseObject", body);
     }
 
+    /// What the address left out about the object stands in it. Upstream: `LogRequestObject` in apiserver `pkg/audit/request.go`.
+    pub fn names(&mut self, body: &Bytes) {
+        let reference = &mut self.event["objectRef"];
+        if !reference.is_object() || !reference["subresource"].is_null() {
+            return;
+        }
+        let metadata = if body.starts_with(codec::MAGIC) {
+            as_json(body).map(|mut object| object["metadata"].take())
+        } else {
+            serde_json::from_slice::<Named>(body).ok().map(|named| named.metadata)
+        };
+        let metadata = metadata.unwrap_or_default();
+        for field in ["name", "namespace", "uid", "resourceVersion"] {
+            if let Some(text) = metadata[field].as_str().filter(|text| !text.is_empty() && reference[field].is_null()) {
+                reference[field] = text.into();
+            }
+        }
+    }
+
+    /// Upstream: an answer that is a Status is recorded as one at every level, `LogResponseObject`.
+    pub fn failed(&mut self, body: &Bytes) {
+        let Some(object) = as_json(body).filter(|object| object["kind"] == "Status") else { return };
+        let mut status = json!({"metadata": {}});
+        // What is wrong with a Secret may quote it.
+        let fields: &[&str] = if self.secret { &["status", "reason", "code"] } else { &["status", "message", "reason", "details", "code"] };
+        for field in fields.iter().copied() {
+            if let Some(value) = object.get(field).filter(|value| !value.is_null()) {
+                status[field] = value.clone();
+            }
+        }
+        self.status = Some(status);
+    }
+
     pub fn decided(&mut self, allowed: bool, reason: &str) {
         let decision = if allowed { "allow" } else { "forbid" };
         self.event["annotations"] = json!({"authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason});
@@ -126,21 +145,26 @@ impl Entry {
         self.event[field] = object;
     }
 
-    /// The line of a stage; none where the policy leaves the stage out.
-    pub fn line(&self, stage: &str, response: Option<&Response<Body>>) -> Option<Vec<u8>> {
+    /// The event of a stage; none where the policy leaves the stage out.
+    pub fn event(&self, stage: &str, code: Option<StatusCode>) -> Option<Value> {
         if !self.verdict.records(stage) {
             return None;
         }
         let mut event = self.event.clone();
         event["stage"] = stage.into();
         event["stageTimestamp"] = micro_now().into();
-        if let Some(response) = response {
-            event["responseStatus"] = json!({"metadata": {}, "code": response.status().as_u16()});
+        if let Some(code) = code {
+            event["responseStatus"] = self.status.clone().unwrap_or_else(|| json!({"metadata": {}, "code": code.as_u16()}));
         }
-        let mut line = serde_json::to_vec(&event).ok()?;
-        line.push(b'\n');
-        Some(line)
+        Some(event)
     }
+}
+
+/// As much of an object as is read of each.
+#[derive(serde::Deserialize)]
+struct Named {
+    #[serde(default)]
+    metadata: Value,
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -135,7 +135,9 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
 async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, info: &Info, query: &Query, seen: &mut Seen) -> Result<(User, Option<Seat>), Result<Response<Body>, ApiError>> {
     let real = identify(server, peer, &request.headers, request.uri.path()).await.map_err(Err)?;
     let user = impersonated(server, real.clone(), &request.headers).await.map_err(Err)?;
-    seen.records(server, &real, &user, info, (&request.headers, &request.uri), peer).await;
+    if !seen.records(server, &real, &user, info, (&request.headers, &request.uri), peer).await {
+        return Err(Ok(internal_error(&request.uri, "failed to store audit event")));
+    }
     let mut seat = None;
     if matches!(peer, Peer::Remote { .. }) && !flow::is_long(info) {
         let width = flow::width_of(server, info, query);
@@ -236,11 +238,16 @@ async fn authorize(server: &Server, user: &User, info: &Info, uri: &http::Uri, s
         }
         Decision::Failed { error, .. } => {
             seen.failed("internal error");
-            let uri = uri.path_and_query().map_or("/", |p| p.as_str());
-            let text = format!("Internal Server Error: {uri:?}: {error}\n").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-            Err(Ok(respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)))
+            Err(Ok(internal_error(uri, &error)))
         }
     }
+}
+
+/// Upstream: apiserver `pkg/endpoints/handlers/responsewriters/errors.go`, `InternalError`.
+fn internal_error(uri: &http::Uri, error: &str) -> Response<Body> {
+    let uri = uri.path_and_query().map_or("/", |p| p.as_str());
+    let text = format!("Internal Server Error: {uri:?}: {error}\n").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    respond::text(StatusCode::INTERNAL_SERVER_ERROR, text)
 }
 
 fn forbidden(user: &User, attributes: &Attributes, reason: &str) -> ApiError {

@@ -36,7 +36,7 @@ mod user;
 mod webhook;
 mod wire;
 
-pub use audit::AuditConfig;
+pub use audit::{AuditBatch, AuditConfig, AuditDelivery, AuditLogConfig, AuditMode, AuditWebhookConfig};
 pub use config::{AccessConfig, AccountTokens, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, ConfigFile, EtcdConfig, Features, Gates, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
 pub use store::EtcdTls;
 pub use server::{Server, StartError};

@@ -53,22 +53,24 @@ impl Seen {
         self.labels = Some(Labels::of(server, info, !query.get("dryRun").is_empty()));
     }
 
-    /// It is known who asks.
-    pub async fn records(&mut self, server: &Server, real: &User, acting: &User, info: &Info, (headers, uri): (&HeaderMap, &Uri), peer: &Peer) {
-        let (Some((policy, log)), Some(id)) = (&server.audit, &self.id) else { return };
+    /// It is known who asks. False where that must be recorded and cannot be.
+    pub async fn records(&mut self, server: &Server, real: &User, acting: &User, info: &Info, (headers, uri): (&HeaderMap, &Uri), peer: &Peer) -> bool {
+        let (Some((policy, log)), Some(id)) = (&server.audit, &self.id) else { return true };
         let source = match peer {
             Peer::Local(_) => None,
             Peer::Remote { address, .. } => Some(*address),
         };
         let uri = uri.path_and_query().map_or("", |p| p.as_str());
-        let Some(mut entry) = Entry::begin(policy, acting, info, headers, uri, source, id) else { return };
+        let Some(mut entry) = Entry::begin(policy, acting, info, headers, uri, source, id) else { return true };
         if real != acting {
             entry.impersonates(real, acting);
         }
-        if let Some(line) = entry.line("RequestReceived", None) {
-            log.put(line).await;
-        }
+        let kept = match entry.event("RequestReceived", None) {
+            Some(event) => log.put(&event).await,
+            None => true,
+        };
         self.entry = Some(entry);
+        kept
     }
 
     /// It is known whether they may, and why.
@@ -86,6 +88,9 @@ impl Seen {
     }
 
     pub fn body(&mut self, body: &Bytes) {
+        if let Some(entry) = self.entry.as_mut().filter(|_| !body.is_empty()) {
+            entry.names(body);
+        }
         if let Some(entry) = self.entry.as_mut().filter(|e| e.wants_request()) {
             entry.request(body);
         }
@@ -101,8 +106,8 @@ impl Seen {
         if self.long {
             let complete = match entry {
                 Some((entry, (_, log))) => {
-                    if let Some(line) = entry.line("ResponseStarted", Some(&response)) {
-                        log.put(line).await;
+                    if let Some(event) = entry.event("ResponseStarted", Some(response.status())) {
+                        log.put(&event).await;
                     }
                     Some((log.clone(), entry, response.status()))
                 }
@@ -112,11 +117,11 @@ impl Seen {
         }
         if let Some((mut entry, (_, log))) = entry {
             entry.annotate(self.notes.annotations());
-            if entry.wants_response() {
+            if entry.wants_response() || response.status().as_u16() >= 400 {
                 response = recorded(&mut entry, response).await;
             }
-            if let Some(line) = entry.line("ResponseComplete", Some(&response)) {
-                log.put(line).await;
+            if let Some(event) = entry.event("ResponseComplete", Some(response.status())) {
+                log.put(&event).await;
             }
         }
         response
@@ -128,7 +133,12 @@ async fn recorded(entry: &mut Entry, response: Response<Body>) -> Response<Body>
     let (parts, body) = response.into_parts();
     let Ok(collected) = body.collect().await;
     let bytes = collected.to_bytes();
-    entry.response(&bytes);
+    if parts.status.as_u16() >= 400 {
+        entry.failed(&bytes);
+    }
+    if entry.wants_response() {
+        entry.response(&bytes);
+    }
     Response::from_parts(parts, respond::full(bytes))
 }
 
@@ -142,10 +152,8 @@ struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let Some((log, entry, code)) = self.complete.take() else { return };
-        let mut response = Response::new(respond::full(Bytes::new()));
-        *response.status_mut() = code;
-        if let (Some(line), Ok(runtime)) = (entry.line("ResponseComplete", Some(&response)), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { log.put(line).await });
+        if let (Some(event), Ok(runtime)) = (entry.event("ResponseComplete", Some(code)), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { log.put(&event).await });
         }
     }
 }

@@ -113,7 +113,7 @@ impl Server {
             images: Images::new(&plugins, &Services::new(&store)).map_err(StartError::Config)?,
             plugins,
             flow: FlowControl::new(&store),
-            audit: open_audit(&config)?,
+            audit: open_audit(&config, &store)?,
             metrics,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
@@ -216,9 +216,9 @@ fn clients(authority: &Authority, further: Option<&str>) -> String {
     format!("{}{}", authority.cert_pem(), further.unwrap_or_default())
 }
 
-fn open_audit(config: &Config) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
+fn open_audit(config: &Config, store: &Store) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
     let Some(settings) = &config.audit else { return Ok(None) };
     let policy = audit::policy(settings).map_err(StartError::Config)?;
-    let log = AuditLog::open(settings.clone()).map_err(|error| StartError::Config(format!("audit log {}: {error}", settings.path.display())))?;
+    let log = AuditLog::open(settings, &Services::new(store)).map_err(StartError::Config)?;
     Ok(Some((policy, log)))
 }

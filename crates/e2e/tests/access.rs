@@ -627,3 +627,69 @@ fn tokens_of_service_accounts_are_issued_as_configured() {
         assert!(told.contains(why), "{told}");
     }
 }
+
+#[test]
+fn the_record_goes_where_flags_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |file: &str| folder.path().join(file).display().to_string();
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let breaks = broken.clone();
+    let webhook = Webhook::start(Arc::new(move |_, _| (if breaks.load(std::sync::atomic::Ordering::Relaxed) { 503 } else { 200 }, json!({}))));
+    let policy = json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
+        {"level": "RequestResponse", "users": ["kubernetes-admin"], "resources": [{"group": "", "resources": ["configmaps", "secrets"]}], "omitManagedFields": true}]});
+    std::fs::write(at("policy.yaml"), policy.to_string()).expect("the policy is written");
+    let flags = [
+        format!("--audit-policy-file={}", at("policy.yaml")), format!("--audit-log-path={}", at("record/events.log")), "--audit-log-mode=blocking".into(),
+        "--audit-log-truncate-enabled".into(), "--audit-log-truncate-max-event-size=3000".into(),
+        format!("--audit-webhook-config-file={}", kubeconfig(folder.path(), "webhook", &webhook, "/events")), "--audit-webhook-mode=blocking".into(), "--audit-webhook-initial-backoff=10ms".into(),
+    ];
+    let Some(mut server) = ApiServer::start(folder.path(), &flags.iter().map(String::as_str).collect::<Vec<_>>()) else { return };
+    // Blocking: what was answered is written and sent.
+    let events = || -> Vec<Value> { std::fs::read_to_string(at("record/events.log")).expect("the record").lines().map(|l| serde_json::from_str(l).expect("an event")).collect() };
+    let map = |name: &str, value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"k": value}}).to_string();
+    server.kubectl_with("create -f -", &map("a", "v")).ok();
+    let event = events().pop().expect("an event");
+    assert_eq!((&event["stage"], &event["level"], &event["objectRef"]["name"], &event["responseStatus"]["code"]), (&json!("ResponseComplete"), &json!("RequestResponse"), &json!("a"), &json!(201)));
+    assert_eq!((&event["requestObject"]["data"]["k"], &event["responseObject"]["data"]["k"]), (&json!("v"), &json!("v")));
+    assert!(event["responseObject"]["metadata"].get("managedFields").is_none() && event["annotations"]["authorization.k8s.io/decision"] == "allow", "{event}");
+    let (path, sent) = webhook.asked.try_iter().last().expect("a call");
+    assert_eq!((path.as_str(), &sent["kind"], &sent["apiVersion"]), ("/events", &json!("EventList"), &json!("audit.k8s.io/v1")));
+    assert_eq!(sent["items"].as_array().and_then(|all| all.last()), Some(&event));
+    // A failure is told with its Status; long events lose their contents in the file alone; Secrets are never in it.
+    server.kubectl_with("create -f -", &map("a", "v")).fails();
+    let status = events().pop().expect("an event")["responseStatus"].take();
+    assert_eq!((&status["status"], &status["reason"], &status["code"], &status["message"]), (&json!("Failure"), &json!("AlreadyExists"), &json!(409), &json!("configmaps \"a\" already exists")));
+    server.kubectl_with("create -f -", &map("long", &"x".repeat(5000))).ok();
+    let long = events().pop().expect("an event");
+    assert!(long.get("requestObject").is_none() && long["annotations"]["audit.k8s.io/truncated"] == "true", "{long}");
+    let whole = webhook.asked.try_iter().last().expect("a call").1;
+    assert_eq!(whole["items"][0]["requestObject"]["data"]["k"].as_str().map(str::len), Some(5000));
+    server.kubectl("create secret generic s --from-literal=password=audit-marker-1618").ok();
+    assert!(!std::fs::read_to_string(at("record/events.log")).expect("the record").contains("YXVkaXQtbWFya2"), "the record tells secrets");
+    // What must be recorded and cannot be is not done.
+    std::fs::write(at("policy.yaml"), policy.to_string().replace("RequestReceived", "Panic")).expect("the policy is written");
+    server.restart(&[&flags[..6], &["--audit-webhook-mode=blocking-strict".into(), flags[7].clone(), "--audit-log-format=legacy".into()]].concat().iter().map(String::as_str).collect::<Vec<_>>());
+    broken.store(true, std::sync::atomic::Ordering::Relaxed);
+    let told = server.kubectl("delete configmap a --request-timeout=20s").fails();
+    assert!(told.contains("failed to store audit event"), "{told}");
+    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    server.kubectl("get configmap a").ok();
+    let text = std::fs::read_to_string(at("record/events.log")).expect("the record");
+    assert!(text.lines().last().is_some_and(|l| l.contains(" AUDIT: id=\"") && l.contains("user=\"kubernetes-admin\" groups=\"\\\"system:masters\\\"") && l.contains("namespace=\"default\"") && l.ends_with("response=\"200\"")), "{text}");
+    // In batches nobody waits: a webhook that is broken costs events, and no time.
+    broken.store(true, std::sync::atomic::Ordering::Relaxed);
+    server.restart(&[&flags[..1], &flags[5..6], &["--audit-webhook-batch-buffer-size=2".into(), "--audit-webhook-batch-max-wait=1ms".into()]].concat().iter().map(String::as_str).collect::<Vec<_>>());
+    for n in 0..10 {
+        server.kubectl_with("create -f -", &map(&format!("m{n}"), "v")).ok();
+    }
+    // What no server begins with.
+    for (flag, why) in [
+        ("--audit-log-mode=lazy", "invalid audit log mode lazy, allowed modes are \"batch,blocking,blocking-strict\""),
+        ("--audit-log-format=xml", "invalid audit log format xml, allowed formats are \"legacy,json\""),
+        ("--audit-log-truncate-max-batch-size=1", "invalid audit truncate log max batch size 1, must be greater than max event size (102400)"),
+        (&format!("--audit-policy-file={}", at("webhook")), "it must be a Policy of audit.k8s.io/v1"),
+    ] {
+        let told = ApiServer::refuses(folder.path(), &[flag]);
+        assert!(told.contains(why), "{told}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod audit;
 pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};

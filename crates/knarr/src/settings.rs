@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{AccessArgs, ClusterArgs, EtcdArgs};
 use crate::failure::failure;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     pub name: String,
     pub port: u16,

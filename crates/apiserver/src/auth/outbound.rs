@@ -41,7 +41,7 @@ impl Outbound {
         let builder = if remote.insecure { upstream::trusts_anybody().map_err(|e| e.message)? } else { webhook::client_config(&ca)? };
         let shown = remote.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
         let outbound = Self::with(services.clone(), builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
-        Ok(Reached { outbound, remote, pause: Reached::PAUSE })
+        Ok(Reached { outbound, remote, pause: Reached::PAUSE, insists: false })
     }
 
     fn with(services: Services, builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
@@ -112,6 +112,8 @@ pub struct Reached {
     remote: Remote,
     /// Before the second try.
     pause: Duration,
+    /// Whether every failure is worth another try.
+    insists: bool,
 }
 
 impl Reached {
@@ -126,6 +128,11 @@ impl Reached {
         Self { pause, ..self }
     }
 
+    /// Tries again whatever went wrong.
+    pub fn insisting(self) -> Self {
+        Self { insists: true, ..self }
+    }
+
     /// Posts JSON; tries again where that may help.
     pub async fn post(&self, body: Bytes) -> Result<Bytes, String> {
         self.post_within(body, Self::LIMIT).await
@@ -137,7 +144,7 @@ impl Reached {
         for attempt in 1.. {
             match self.outbound.call(Method::POST, &self.remote.url, authorization.as_deref(), body.clone(), limit).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) if attempt >= Self::TRIES || !failure.passes => return Err(failure.why),
+                Err(failure) if attempt >= Self::TRIES || !(failure.passes || self.insists) => return Err(failure.why),
                 Err(_) => tokio::time::sleep(pause.mul_f64(1.0 + 0.2 * rand::random::<f64>())).await,
             }
             pause = pause.mul_f64(1.5);

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::accounts::AccountArgs;
+use super::audit::AuditArgs;
 use crate::failure::failure;
 
 /// Who may ask, and how they show it.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[command(next_help_heading = "Identities, rights, admission")]
 #[serde(default)]
 pub struct AccessArgs {
@@ -134,6 +135,9 @@ pub struct AccessArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub accounts: AccountArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub audit: AuditArgs,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.

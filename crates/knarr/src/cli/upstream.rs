@@ -13,7 +13,7 @@ const INSTEAD: [(&str, &str); 72] = [
     ("--kubelet-client-", "the kubelets' client certificate is issued by the cluster's own authority"),
     ("--kubelet-certificate-authority", "kubelets show certificates of the cluster's own authority"),
     ("--proxy-client-", "the front proxy's certificate is DIR/pki/front-proxy-client.crt"),
-    ("--audit-", "the audit log is on: DIR/audit/audit.log"),
+    ("--audit-log-batch-", "leave it out: what waits is written at once; --audit-log-batch-buffer-size bounds it"),
     ("--bind-address", "the API is served on all addresses; --port chooses the port"),
     ("--insecure-", "there is no port without TLS"),
     ("--allow-privileged", "leave it out: privileged pods are allowed, and PodSecurity restricts them by namespace"),

@@ -108,7 +108,9 @@ async fn start_api(ground: &Ground, progress: &Progress) -> anyhow::Result<Arc<S
 
 pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyhow::Result<apiserver::Config> {
     let features = settings.access.features()?;
+    let usual = apiserver::Config::below(&layout.data);
     Ok(apiserver::Config {
+        audit: usual.audit.map(|usual| settings.access.audit.config(usual)).transpose()?,
         etcd: settings.etcd.as_ref().map(Etcd::config).transpose()?,
         store_dir: Some(layout.store()),
         pki_dir: layout.pki(),
@@ -124,7 +126,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         gates: apiserver::Gates::of(&features),
         features,
         cluster_name: settings.name.clone(),
-        ..apiserver::Config::below(&layout.data)
+        ..usual
     })
 }
 
