@@ -1,13 +1,16 @@
 //! knarr's kubectl beside upstream's: the same command lines against the same cluster, standard output, standard error and exit codes compared.
 //!
 //! Each file of `cases/kubectl` is run twice from its first line to its last, by each program in a namespace of its own. A line
-//! that begins with `~` gives the reason why the next one differs on purpose. What both say at different times (ages, uids,
+//! that begins with `~` gives the reason why the next one differs on purpose; `~ since 1.37: why` compares the next one with
+//! kubectl 1.37 and newer only, as ours follows the newer one. What both say at different times (ages, uids,
 //! revisions) and what upstream's program of the machine says for its own version is made the same before it is compared.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::{Cluster, Ran, run};
+use serde_json::Value;
 
 const SIDES: [&str; 2] = ["parity-upstream", "parity-ours"];
 
@@ -99,6 +102,30 @@ impl Side {
     }
 }
 
+/// The first whose `-o json` keeps the order of Go's structs, as ours does.
+const ORDERED: u32 = 37;
+
+/// JSON documents with their keys sorted and without what is empty; other text as it is.
+fn sorted(text: &str) -> String {
+    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    match documents {
+        Ok(documents) if text.starts_with('{') => documents.into_iter().map(|d| format!("{:#}\n", sorted_value(d))).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+fn sorted_value(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let fields: BTreeMap<String, Value> = map.into_iter().map(|(key, value)| (key, sorted_value(value))).collect();
+            let is_said = |(key, value): &(String, Value)| !(key == "creationTimestamp" && value.is_null() || ["metadata", "preferences"].contains(&key.as_str()) && value.as_object().is_some_and(serde_json::Map::is_empty));
+            Value::Object(fields.into_iter().filter(is_said).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted_value).collect()),
+        other => other,
+    }
+}
+
 fn is_klog(line: &str) -> bool {
     let mut chars = line.chars();
     matches!(chars.next(), Some('E' | 'W' | 'I')) && chars.by_ref().take(4).all(|c| c.is_ascii_digit()) && line.contains(".go:")
@@ -128,16 +155,46 @@ fn without_times(line: &str) -> String {
 
 struct Line {
     text: String,
-    reason: Option<String>,
+    compared: Compared,
+}
+
+/// With which of upstream's kubectls a line is compared: all, those from a minor version on, none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    Always,
+    Since(u32),
+    Never,
+}
+
+impl Compared {
+    fn of_reason(reason: &str) -> Self {
+        let Some((version, _)) = reason.strip_prefix("since 1.").and_then(|rest| rest.split_once(':')) else { return Self::Never };
+        Self::Since(version.parse().expect("a minor version"))
+    }
+
+    fn with(self, minor: u32) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Since(first) => minor >= first,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Which 1.x the kubectl of the path is.
+fn minor_of_upstream() -> u32 {
+    let told = run(Command::new("kubectl").args(["version", "--client", "-o", "json"]), "").ok();
+    let told: Value = serde_json::from_str(&told).expect("a version in JSON");
+    told["clientVersion"]["minor"].as_str().and_then(|minor| minor.trim_end_matches('+').parse().ok()).expect("a minor version")
 }
 
 fn read(file: &Path) -> Vec<Line> {
     let text = std::fs::read_to_string(file).expect("the cases are read");
-    let (mut lines, mut reason) = (Vec::new(), None);
+    let (mut lines, mut compared) = (Vec::new(), Compared::Always);
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
         match line.strip_prefix('~') {
-            Some(why) => reason = Some(why.trim().to_owned()),
-            None => lines.push(Line { text: line.to_owned(), reason: reason.take() }),
+            Some(why) => compared = Compared::of_reason(why.trim()),
+            None => lines.push(Line { text: line.to_owned(), compared: std::mem::replace(&mut compared, Compared::Always) }),
         }
     }
     lines
@@ -170,25 +227,26 @@ fn compare(name: &str, namespaces: Namespaces) {
             ran.extend(lines.iter().map(|line| side.run(&line.text)));
         }
     }
-    let mut faults = Vec::new();
+    let (minor, mut faults) = (minor_of_upstream(), Vec::new());
     for (i, line) in lines.iter().enumerate() {
         let (theirs, ours) = (&ran[0][i], &ran[1][i]);
-        let same = theirs.code == ours.code && sides[0].normal(&theirs.out) == sides[1].normal(&ours.out) && sides[0].normal(&theirs.err) == sides[1].normal(&ours.err);
-        if !same && line.reason.is_none() {
+        let shown = |side: &Side, text: &str| if minor < ORDERED { side.normal(&sorted(text)) } else { side.normal(text) };
+        let same = theirs.code == ours.code && shown(&sides[0], &theirs.out) == shown(&sides[1], &ours.out) && sides[0].normal(&theirs.err) == sides[1].normal(&ours.err);
+        if !same && line.compared.with(minor) {
             faults.push(format!(
                 "kubectl {}\n  code {:?} {:?}\n-- upstream out\n{}\n-- ours out\n{}\n-- upstream err\n{}\n-- ours err\n{}",
                 line.text,
                 theirs.code,
                 ours.code,
-                sides[0].normal(&theirs.out),
-                sides[1].normal(&ours.out),
+                shown(&sides[0], &theirs.out),
+                shown(&sides[1], &ours.out),
                 sides[0].normal(&theirs.err),
                 sides[1].normal(&ours.err)
             ));
         }
     }
-    let reasons = lines.iter().filter(|l| l.reason.is_some()).count();
-    println!("{name}: {} command lines, {reasons} differ on purpose", lines.len());
+    let apart = lines.iter().filter(|l| !l.compared.with(minor)).count();
+    println!("{name}: {} command lines beside kubectl 1.{minor}, {apart} not compared", lines.len());
     assert!(faults.is_empty(), "{} of {} differ:\n{}", faults.len(), lines.len(), faults.join("\n========\n"));
 }
 

@@ -110,7 +110,10 @@ impl Call {
         }
         match self.served_now().await?.resource(word) {
             Some(found) => Ok(found),
-            None => Err(Failure::Text(format!("the server doesn't have a resource type {:?}", word.split('.').next().unwrap_or(word)))),
+            None => Err(Failure::Text(match word.split_once('.') {
+                Some((name, group)) => format!("the server doesn't have a resource type {name:?} in group {group:?}"),
+                None => format!("the server doesn't have a resource type {word:?}"),
+            })),
         }
     }
 

@@ -30,7 +30,8 @@ pub struct Api {
     pub client: kube::Client,
     /// `https://host:port`, perhaps with a path.
     pub server: String,
-    timeout: Option<Duration>,
+    /// How long a request may take.
+    pub timeout: Option<Duration>,
     verbosity: i64,
     warned: RefCell<HashSet<String>>,
     warnings_as_errors: bool,

@@ -9,9 +9,12 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Outcome, fail};
 
+fn relaxed(field: &str) -> String {
+    jsonpath::relaxed(field).unwrap_or_else(|_| field.to_owned())
+}
+
 fn template(field: &str) -> Outcome<jsonpath::Template> {
-    let path = jsonpath::relaxed(field).unwrap_or_else(|_| field.to_owned());
-    jsonpath::Template::parse(&path).map_err(|e| Failure::Text(e.to_string()))
+    jsonpath::Template::parse(&relaxed(field)).map_err(|e| Failure::Text(e.to_string()))
 }
 
 fn value_at(template: &jsonpath::Template, object: &Value) -> Outcome<Option<Value>> {
@@ -25,30 +28,39 @@ fn sorted<T>(items: Vec<(Option<Value>, T)>) -> Vec<T> {
     items.into_iter().map(|(_, item)| item).collect()
 }
 
-/// Sorts objects; fails where none has the field.
-pub fn objects(objects: &mut Vec<Value>, field: &str) -> Outcome {
+/// Sorts things by a field of their objects; fails where none has it.
+fn by_field<T>(items: &mut Vec<T>, field: &str, object: impl Fn(&T) -> &Value) -> Outcome {
     let template = template(field)?;
-    let keyed = std::mem::take(objects).into_iter().map(|o| Ok((value_at(&template, &o)?, o))).collect::<Outcome<Vec<_>>>()?;
-    if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
-        return fail(format!("couldn't find any field with path {:?} in the list of objects", jsonpath::relaxed(field).unwrap_or_else(|_| field.to_owned())));
+    let keys = items.iter().map(|item| value_at(&template, object(item))).collect::<Outcome<Vec<_>>>()?;
+    if !keys.is_empty() && keys.iter().all(Option::is_none) {
+        return fail(format!("couldn't find any field with path {:?} in the list of objects", relaxed(field)));
     }
-    *objects = sorted(keyed);
+    *items = sorted(keys.into_iter().zip(std::mem::take(items)).collect());
     Ok(())
 }
 
+/// Sorts objects; fails where none has the field.
+pub fn objects(objects: &mut Vec<Value>, field: &str) -> Outcome {
+    by_field(objects, field, |object| object)
+}
+
 /// Sorts the rows of each table by their objects.
+// Upstream: RuntimeSorter passes over the fault of a single table; its rows are then lost, but for a lone one.
 pub fn tables(tables: &mut Vec<Value>, field: &str) -> Outcome {
     if tables.iter().any(|t| t["kind"] != "Table") {
         return if tables.iter().all(|t| t["kind"] != "Table") { if tables.len() > 1 { objects(tables, field) } else { Ok(()) } } else { fail("sorting is not supported on mixed Table and non-Table object lists") };
     }
-    let template = template(field)?;
+    let single = tables.len() == 1;
     for table in tables.iter_mut() {
         let Some(rows) = table["rows"].as_array_mut() else { continue };
-        let keyed = std::mem::take(rows).into_iter().map(|row| Ok((value_at(&template, &row["object"])?, row))).collect::<Outcome<Vec<_>>>()?;
-        if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
-            return fail(format!("couldn't find any field with path {:?} in the list of objects", jsonpath::relaxed(field).unwrap_or_else(|_| field.to_owned())));
+        if let Err(fault) = by_field(rows, field, |row| &row["object"]) {
+            if !single {
+                return Err(fault);
+            }
+            if rows.len() > 1 {
+                rows.clear();
+            }
         }
-        *rows = sorted(keyed);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::client::{Api, chain, request};
 use crate::failure::{Failure, Outcome, fail};
@@ -19,11 +20,13 @@ pub struct Lines {
     /// How far the buffer is known to hold no line end.
     searched: usize,
     ended: bool,
+    /// When it ends at the latest.
+    until: Option<Instant>,
 }
 
 impl Lines {
     pub fn of(response: Response<Body>) -> Self {
-        Self { body: response.into_body(), buffer: BytesMut::new(), searched: 0, ended: false }
+        Self { body: response.into_body(), buffer: BytesMut::new(), searched: 0, ended: false, until: None }
     }
 
     /// The next line with its end; the last may be without.
@@ -42,7 +45,13 @@ impl Lines {
             if self.buffer.len() > MAX_EVENT {
                 return fail("a line of the server's answer is too long");
             }
-            match next_chunk(&mut self.body).await? {
+            let next = next_chunk(&mut self.body);
+            let next = match self.until {
+                None => next.await?,
+                // Upstream: a watch that --request-timeout ends is no fault.
+                Some(until) => tokio::time::timeout_at(until, next).await.unwrap_or(Ok(None))?,
+            };
+            match next {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => self.ended = true,
             }
@@ -71,8 +80,10 @@ pub async fn next_chunk(body: &mut Body) -> Outcome<Option<Bytes>> {
     Ok(None)
 }
 
+/// Opens a watch; it ends when a request may take no longer.
 pub async fn open(api: &Api, path: &str, accept: &str) -> Outcome<Lines> {
-    Ok(Lines::of(api.send(request(Method::GET, path, accept, None)).await?))
+    let until = api.timeout.map(|limit| Instant::now() + limit);
+    Ok(Lines { until, ..Lines::of(api.send(request(Method::GET, path, accept, None)).await?) })
 }
 
 /// Hands the whole answer on as it comes.

@@ -87,7 +87,9 @@ fn as_list(shown: &[std::rc::Rc<Resource>]) -> Value {
         }
         value
     };
-    json!({"apiVersion": "v1", "groupVersion": "", "kind": "APIResourceList", "resources": shown.iter().map(one).collect::<Vec<_>>()})
+    let resources: Vec<Value> = shown.iter().map(one).collect();
+    // Upstream: Go's empty list is null.
+    json!({"apiVersion": "v1", "groupVersion": "", "kind": "APIResourceList", "resources": if resources.is_empty() { Value::Null } else { resources.into() }})
 }
 
 fn table(shown: &[std::rc::Rc<Resource>], wide: bool, no_headers: bool) {

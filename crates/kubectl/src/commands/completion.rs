@@ -94,6 +94,7 @@ pub fn candidates(words: &[String]) -> Vec<String> {
         return flags;
     }
     let mut out: Vec<String> = named.command.subs.iter().filter(|c| !c.hidden && c.name.starts_with(current)).map(|c| format!("{}\t{}", c.name, c.first_line())).collect();
+    out.sort();
     if named.command.run.is_some() {
         let Ok(flags) = named.flags() else { return out };
         let call = Call::new(flags, named.path.clone());

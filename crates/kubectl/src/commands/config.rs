@@ -464,7 +464,8 @@ async fn unset(call: &Call) -> Outcome {
         return Ok(());
     }
     let Some((section, name, path)) = place(property, &config) else { return fail(format!("unable to parse {property} after [] at api.Config")) };
-    if !config.section(section).contains_key(&name) {
+    // Upstream: what is not there is unset already; what lies below it cannot be reached.
+    if !path.is_empty() && !config.section(section).contains_key(&name) {
         return fail(format!("current map key `{name}` is invalid"));
     }
     change(call, section, &name, |c| match path.split_last() {

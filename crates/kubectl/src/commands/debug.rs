@@ -40,6 +40,8 @@ const FLAGS: &[Flag] = &[
     yes_no("tty", "With a terminal.").short('t'),
 ];
 
+const PROFILES: [&str; 6] = ["legacy", "general", "baseline", "netadmin", "restricted", "sysadmin"];
+
 pub const COMMAND: Command = Command {
     name: "debug",
     usage: "(POD | TYPE[[.VERSION].GROUP]/NAME) [ -- COMMAND [args...] ]",
@@ -65,6 +67,9 @@ async fn run(call: &Call) -> Outcome {
     }
     if flags.yes("tty") && !flags.yes("stdin") {
         return fail("-i/--stdin is required for containers with -t/--tty=true");
+    }
+    if !PROFILES.contains(&flags.text("profile")) {
+        return fail(format!("unknown profile: {}", flags.text("profile")));
     }
     let names: Vec<String> = who.iter().map(|w| if w.contains('/') { w.clone() } else { format!("pods/{w}") }).collect();
     let mut select = Select::of(call)?.latest();
@@ -105,12 +110,11 @@ fn container(call: &Call, name: &str, words: &[String]) -> Outcome<Value> {
         }
     }
     match flags.text("profile") {
-        "legacy" | "baseline" => {}
         "general" => made["securityContext"] = json!({"capabilities": {"add": ["SYS_PTRACE"]}}),
         "netadmin" => made["securityContext"] = json!({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}),
         "sysadmin" => made["securityContext"] = json!({"privileged": true}),
         "restricted" => made["securityContext"] = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}),
-        other => return fail(format!("unknown profile: {other}")),
+        _ => {}
     }
     if !flags.text("custom").is_empty() {
         let text = std::fs::read_to_string(flags.text("custom")).map_err(|e| crate::failure::Failure::Text(crate::failure::path_error("open", flags.text("custom"), &e)))?;

@@ -218,7 +218,7 @@ async fn generic(call: &Call) -> Outcome {
     // Upstream: a form that cannot be had is said once the objects are there.
     let Some(mut printer) = Printer::of_flags(call, print::GET)? else { return Ok(()) };
     let sort_by = call.flags.text("sort-by");
-    if !sort_by.is_empty() && infos.len() > 1 {
+    if !sort_by.is_empty() && !single {
         let mut objects: Vec<Value> = infos.iter_mut().map(|i| i.object.take()).collect();
         sort::objects(&mut objects, sort_by)?;
         for (info, object) in infos.iter_mut().zip(objects) {

@@ -191,8 +191,7 @@ async fn one(call: &Call, mut info: Info, wanted: &Wanted, change: &Change, word
     for key in &wanted.remove {
         unset += usize::from(map.remove(key).is_some());
     }
-    // Upstream: an empty map where there was none is a change.
-    let changed = map != current(&before, words.field) || before["metadata"].get(words.field).is_none();
+    let changed = map != current(&before, words.field);
     info.object["metadata"][words.field] = Value::Object(map);
     if !quiet {
         info.object = send(call, &info, &before, change, words).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::call::{Call, out_bytes};
 use crate::client::{JSON, request, with_query};
 use crate::command::{Command, EMPTY};
-use crate::failure::{Failure, Outcome, fail, status};
+use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, duration, int, text, yes_no};
 use crate::select::Info;
 use crate::watch::{self, Lines};
@@ -75,6 +75,9 @@ fn check_range(call: &Call) -> Outcome {
     }
     if flags.given("limit-bytes") && flags.int("limit-bytes") < 1 {
         return fail("--limit-bytes must be greater than 0");
+    }
+    if flags.seconds("since") < 0.0 {
+        return fail("--since must be greater than 0");
     }
     if !flags.text("since-time").is_empty() && flags.seconds("since") != 0.0 {
         return fail("at most one of `sinceTime` or `sinceSeconds` may be specified");
@@ -168,7 +171,7 @@ fn of_pod(call: &Call, pod: &Value, container: Option<&str>) -> Outcome<Vec<Sour
         return Ok(lists.iter().flat_map(|l| pod["spec"][*l].as_array().into_iter().flatten()).map(|c| source(c["name"].as_str().unwrap_or_default())).collect());
     }
     let asked = container.unwrap_or(flags.text("container"));
-    let name = pods::container(pod, asked, false).map_err(|e| if asked.is_empty() { e } else { status(400, "BadRequest", &format!("container {asked} is not valid for pod {}", api::meta::name(pod))) });
+    let name = pods::container(pod, asked, false).map_err(|e| if asked.is_empty() { e } else { Failure::Text(format!("container {asked} is not valid for pod {} out of: {}", api::meta::name(pod), pods::container_names(pod).join(", "))) });
     Ok(vec![source(&name?)])
 }
 
@@ -181,7 +184,7 @@ fn path(call: &Call, source: &Source) -> String {
         }
     }
     if flags.seconds("since") > 0.0 {
-        pairs.push(("sinceSeconds", (flags.seconds("since").ceil() as i64).to_string()));
+        pairs.push(("sinceSeconds", (flags.seconds("since").round() as i64).to_string()));
     }
     if !flags.text("since-time").is_empty() {
         pairs.push(("sinceTime", flags.text("since-time").to_owned()));

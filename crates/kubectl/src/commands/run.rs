@@ -52,7 +52,16 @@ pub const COMMAND: Command = Command {
 
 /// An object with a patch of text merged into it.
 pub fn overridden(object: Value, text: &str, kind: &str) -> Outcome<Value> {
-    let change = goyaml::from_yaml(text).map_err(|e| Failure::Text(format!("Invalid JSON Patch: {e}")))?;
+    // Upstream: jsonpatch.MergePatch takes an object or a list, strategicpatch any document; each in its own words.
+    let document = goyaml::from_yaml(text).ok().filter(|v| v.is_object() || v.is_array());
+    let Some(change) = document else {
+        return fail(match (kind, text.chars().next()) {
+            ("json", Some(first)) => format!("invalid character {first:?} looking for beginning of value"),
+            ("strategic", _) => "invalid JSON document".to_owned(),
+            ("merge" | "", _) => "Invalid JSON Patch".to_owned(),
+            _ => format!("invalid override type: {kind}"),
+        });
+    };
     match kind {
         "json" => patch::apply_json_patch(&object, change.to_string().as_bytes()).map_err(|e| Failure::Text(e.to_string())),
         "strategic" => {
@@ -129,7 +138,7 @@ fn pod(call: &Call, name: &str, words: &[String]) -> Outcome<Value> {
         container["imagePullPolicy"] = flags.text("image-pull-policy").into();
     }
     if !flags.text("port").is_empty() {
-        let port: i64 = flags.text("port").parse().map_err(|_| Failure::Text(format!("strconv.Atoi: parsing {:?}: invalid syntax", flags.text("port"))))?;
+        let port: i64 = flags.text("port").parse().map_err(|_| Failure::from("--port must be a number"))?;
         container["ports"] = json!([{"containerPort": port}]);
     }
     if flags.yes("privileged") {

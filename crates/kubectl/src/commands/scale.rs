@@ -8,10 +8,10 @@ use crate::change::{Change, update_last_applied};
 use crate::client::MERGE_PATCH;
 use crate::command::{Command, EMPTY};
 use crate::failure::{Failure, Outcome, fail};
-use crate::flags::{Flag, duration, int, text, yes_no};
+use crate::flags::{Flag, Flags, duration, int, text, yes_no};
 use crate::print::{DryRun, Printer};
 use crate::select::{Info, Select};
-use crate::{global, run};
+use crate::{complain, global, run};
 
 const FLAGS: &[Flag] = &[
     yes_no("all", "All objects of the type, in the namespace."),
@@ -132,16 +132,53 @@ pub const AUTOSCALE: Command = Command {
     ..EMPTY
 };
 
-fn metric(name: &str, target: &str) -> Value {
-    let target = match target.strip_suffix('%').and_then(|p| p.parse::<i64>().ok()) {
-        Some(percent) => json!({"type": "Utilization", "averageUtilization": percent}),
-        None => json!({"type": "AverageValue", "averageValue": target}),
+/// The target that a flag names: a percentage of what pods request, or an amount; bare numbers are millicores and mebibytes.
+// Upstream: parseResourceInput.
+fn target(name: &str, given: &str) -> Outcome<Value> {
+    let given = given.trim();
+    if let Some(percent) = given.strip_suffix('%') {
+        return match percent.parse::<i32>() {
+            Ok(percent) if percent >= 0 => Ok(json!({"type": "Utilization", "averageUtilization": percent})),
+            _ => fail(format!("invalid percentage value: {percent}")),
+        };
+    }
+    let amount = if given.parse::<f64>().is_ok() { format!("{given}{}", if name == "cpu" { "m" } else { "Mi" }) } else { given.to_owned() };
+    match quantity::canonical(&amount) {
+        Ok(amount) => Ok(json!({"type": "AverageValue", "averageValue": amount})),
+        Err(_) => fail(format!("invalid resource {name} value: {given}")),
+    }
+}
+
+fn metrics(flags: &Flags) -> Outcome<Vec<Value>> {
+    let metric = |name: &str, target: Value| json!({"type": "Resource", "resource": {"name": name, "target": target}});
+    let mut all = Vec::new();
+    if flags.int("cpu-percent") > 0 {
+        all.push(metric("cpu", json!({"type": "Utilization", "averageUtilization": flags.int("cpu-percent")})));
+    }
+    for name in ["cpu", "memory"] {
+        if !flags.text(name).is_empty() {
+            all.push(metric(name, target(name, flags.text(name))?));
+        }
+    }
+    Ok(all)
+}
+
+/// What is said where the server refuses: upstream then tries autoscaling/v1, which knows CPU percentages alone.
+// Upstream: canCreateHPAV1 reads --cpu and nothing else.
+fn refused(flags: &Flags, failure: Failure) -> Failure {
+    let why = match flags.text("cpu").trim() {
+        "" => "empty input",
+        cpu if cpu.ends_with('%') && flags.text("memory").is_empty() => return if failure.reason().is_empty() { Failure::Text(failure.message()) } else { failure },
+        _ => "%!w(<nil>)",
     };
-    json!({"type": "Resource", "resource": {"name": name, "target": target}})
+    Failure::Text(format!("failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {why}"))
 }
 
 async fn autoscale(call: &Call) -> Outcome {
     let flags = &call.flags;
+    if flags.given("cpu-percent") {
+        complain!("Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity format (e.g., '70%' for utilization or '500m' for milliCPU).");
+    }
     let (min, max) = (flags.int("min"), flags.int("max"));
     if max < 1 {
         return fail(format!("--max=MAXPODS is required and must be at least 1, max: {max}"));
@@ -149,6 +186,10 @@ async fn autoscale(call: &Call) -> Outcome {
     if max < min {
         return fail(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"));
     }
+    if flags.int("cpu-percent") > 0 && !flags.text("cpu").is_empty() {
+        return fail("--cpu-percent and --cpu are mutually exclusive");
+    }
+    let metrics = metrics(flags)?;
     let change = Change::of(call)?;
     let mut printer = Printer::of_change(call, "autoscaled")?.typed();
     let items = Select::of(call)?.by(call, call.args()).await?.items;
@@ -166,11 +207,6 @@ async fn autoscale(call: &Call) -> Outcome {
         if min > 0 {
             spec["minReplicas"] = min.into();
         }
-        let mut metrics = Vec::new();
-        if flags.int("cpu-percent") >= 0 {
-            metrics.push(metric("cpu", &format!("{}%", flags.int("cpu-percent"))));
-        }
-        metrics.extend(["cpu", "memory"].into_iter().filter(|m| !flags.text(m).is_empty()).map(|m| metric(m, flags.text(m))));
         if !metrics.is_empty() {
             spec["metrics"] = json!(metrics);
         }
@@ -178,7 +214,7 @@ async fn autoscale(call: &Call) -> Outcome {
         update_last_applied(&mut made, flags.yes("save-config"));
         if change.dry != DryRun::Client {
             let path = format!("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers", info.namespace);
-            made = call.api().await?.post(&change.plain_query(&path), &made).await.map_err(|e| if e.reason().is_empty() { Failure::Text(e.message()) } else { e })?;
+            made = call.api().await?.post(&change.plain_query(&path), &made).await.map_err(|e| refused(flags, e))?;
         }
         out(&printer.print(&made)?);
     }

@@ -52,29 +52,75 @@ fn plain(value: &Value) -> String {
     if value.is_array() { crate::print::compact(value) } else { text(value) }
 }
 
-/// `apiVersion` as `API Version`: words of the camel case, known short words in capitals.
+/// `apiVersion` as `API Version`: words of the camel case, known short words in capitals; what holds more than letters and dashes stays.
+// Upstream: smartLabelFor.
 fn title(name: &str) -> String {
-    let chars: Vec<char> = name.chars().collect();
-    let (mut words, mut word): (Vec<String>, String) = (Vec::new(), String::new());
-    for (i, c) in chars.iter().enumerate() {
-        let starts = c.is_uppercase() && i > 0 && (chars[i - 1].is_lowercase() || chars[i - 1].is_ascii_digit() || chars.get(i + 1).is_some_and(|n| n.is_lowercase()));
-        if starts && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        word.push(*c);
+    if name.chars().any(|c| !c.is_alphabetic() && c != '-') {
+        return name.to_owned();
     }
-    words.push(word);
     const CAPITALS: [&str; 5] = ["API", "URL", "UID", "OSB", "GUID"];
-    words
-        .iter()
-        .map(|word| {
-            let upper = word.to_uppercase();
-            if CAPITALS.contains(&upper.as_str()) {
-                return upper;
+    let titled = |word: String| {
+        let upper = word.to_uppercase();
+        if CAPITALS.contains(&upper.as_str()) {
+            return upper;
+        }
+        let mut chars = word.chars();
+        chars.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + chars.as_str())
+    };
+    words(name).into_iter().map(titled).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs of capitals, of small letters and of dashes. Small letters take the last of one or two capitals before them
+/// (`IPs`: `I`, `Ps`); three capitals or more keep together and take the small letters (`CIDRs`).
+// Upstream: the splitter of kubectl 1.37.
+fn words(name: &str) -> Vec<String> {
+    let class = |c: char| if c.is_uppercase() { 'A' } else if c.is_alphabetic() { 'a' } else { '-' };
+    let mut runs: Vec<String> = Vec::new();
+    for c in name.chars() {
+        match runs.last_mut() {
+            Some(run) if run.ends_with(|last| class(last) == class(c)) => run.push(c),
+            _ => runs.push(c.to_string()),
+        }
+    }
+    let mut words: Vec<String> = Vec::new();
+    for run in runs {
+        let capitals = words.last().filter(|w| run.starts_with(char::is_lowercase) && w.chars().all(char::is_uppercase)).map(|w| w.chars().count());
+        match (capitals, words.pop()) {
+            (Some(1 | 3..), Some(before)) => words.push(before + &run),
+            (Some(_), Some(mut before)) => {
+                let last = before.pop().map(String::from).unwrap_or_default();
+                words.extend([before, last + &run]);
             }
-            let mut chars = word.chars();
-            chars.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + chars.as_str())
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+            (_, before) => words.extend(before.into_iter().chain([run])),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn names_of_fields_become_words() {
+        for (name, shown) in [
+            ("apiVersion", "API Version"),
+            ("nonResourceURLs", "Non Resource URLs"),
+            ("podCIDRs", "Pod CIDRs"),
+            ("podIPs", "Pod I Ps"),
+            ("myIPFoo", "My IPFoo"),
+            ("getHTTPResponse", "Get HTTPResponse"),
+            ("externalURLsAndMore", "External URLs And More"),
+            ("aBCde", "A B Cde"),
+            ("fooBs", "Foo Bs"),
+            ("creationTimestamp", "Creation Timestamp"),
+            ("a-bC", "A - B C"),
+            ("k8sVersion", "k8sVersion"),
+            ("foo_bar", "foo_bar"),
+            ("uid", "UID"),
+            ("dnsCA", "Dns CA"),
+        ] {
+            assert_eq!(title(name), shown);
+        }
+    }
 }

@@ -202,7 +202,7 @@ fn basics(w: &mut Writer, container: &Value, status: Option<&Value>, space: &str
     if let Some(status) = status {
         w.pair(2, "Image ID", text(&status["imageID"]));
     }
-    let ports = |key: &str| list(&container["ports"]).iter().map(|p| format!("{}/{}", int(&p[key]), p["protocol"].as_str().unwrap_or("TCP"))).collect::<Vec<_>>();
+    let ports = |key: &str| list(&container["ports"]).iter().map(|p| port(int(&p[key]), p)).collect::<Vec<_>>();
     for (key, one, many) in [("containerPort", "Port", "Ports"), ("hostPort", "Host Port", "Host Ports")] {
         let shown = ports(key);
         w.pair(2, if shown.len() > 1 { many } else { one }, or_none(&shown.join(", ")));
@@ -210,6 +210,12 @@ fn basics(w: &mut Writer, container: &Value, status: Option<&Value>, space: &str
     if let Some(profile) = container["securityContext"]["seccompProfile"]["type"].as_str() {
         w.pair(2, "SeccompProfile", profile);
     }
+}
+
+/// `80/TCP (http)`
+fn port(number: i64, port: &Value) -> String {
+    let name = port["name"].as_str().filter(|n| !n.is_empty()).map(|n| format!(" ({n})")).unwrap_or_default();
+    format!("{number}/{}{name}", port["protocol"].as_str().unwrap_or("TCP"))
 }
 
 fn words(w: &mut Writer, title: &str, words: &Value) {
@@ -272,7 +278,7 @@ pub fn resources(w: &mut Writer, resources: &Value) {
 
 fn probe(probe: &Value) -> String {
     let or = |key: &str, default: i64| probe[key].as_i64().unwrap_or(default);
-    let attributes = format!("delay={}s timeout={}s period={}s #success={} #failure={}", or("initialDelaySeconds", 0), or("timeoutSeconds", 1), or("periodSeconds", 10), or("successThreshold", 1), or("failureThreshold", 3));
+    let attributes = format!("delay={}s timeout={}s period={}s successThreshold={} failureThreshold={}", or("initialDelaySeconds", 0), or("timeoutSeconds", 1), or("periodSeconds", 10), or("successThreshold", 1), or("failureThreshold", 3));
     if probe["exec"].is_object() {
         return format!("exec [{}] {attributes}", join(&probe["exec"]["command"], " "));
     }

@@ -109,6 +109,11 @@ pub fn stateful_set(w: &mut Writer, of: &Described) {
     w.pair(0, "CreationTimestamp", rfc1123(&text(&object["metadata"]["creationTimestamp"])));
     w.pair(0, "Selector", selector_text(&spec["selector"]));
     marks(w, object);
+    for (title, key) in [("Service Name", "serviceName"), ("Pod Management Policy", "podManagementPolicy")] {
+        if let Some(value) = spec[key].as_str().filter(|v| !v.is_empty()) {
+            w.pair(0, title, value);
+        }
+    }
     w.pair(0, "Replicas", format!("{} desired | {} total", int(&spec["replicas"]), int(&object["status"]["replicas"])));
     w.pair(0, "Update Strategy", text(&spec["updateStrategy"]["type"]));
     let rolling = &spec["updateStrategy"]["rollingUpdate"];
@@ -117,6 +122,12 @@ pub fn stateful_set(w: &mut Writer, of: &Described) {
         if !rolling["maxUnavailable"].is_null() {
             w.pair(1, "MaxUnavailable", text(&rolling["maxUnavailable"]));
         }
+    }
+    let retention = &spec["persistentVolumeClaimRetentionPolicy"];
+    if retention.is_object() {
+        w.line(0, "Persistent Volume Claim Retention Policy:");
+        w.pair(1, "WhenDeleted", text(&retention["whenDeleted"]));
+        w.pair(1, "WhenScaled", text(&retention["whenScaled"]));
     }
     w.pair(0, "Pods Status", pods(of));
     pod::template(w, &spec["template"]);
@@ -143,7 +154,7 @@ fn claims(w: &mut Writer, templates: &Value) {
 
 pub fn daemon_set(w: &mut Writer, of: &Described) {
     let (object, spec, status) = (of.object, &of.object["spec"], &of.object["status"]);
-    w.pair(0, "Name", api::meta::name(object));
+    start(w, object);
     w.pair(0, "Selector", selector_text(&spec["selector"]));
     w.pair(0, "Node-Selector", crate::print::labels_text(&spec["template"]["spec"]["nodeSelector"]));
     marks(w, object);
@@ -211,11 +222,9 @@ pub fn cron_job(w: &mut Writer, of: &Described) {
     start(w, object);
     marks(w, object);
     w.pair(0, "Schedule", text(&spec["schedule"]));
-    if !spec["timeZone"].is_null() {
-        w.pair(0, "Time Zone", text(&spec["timeZone"]));
-    }
     w.pair(0, "Concurrency Policy", text(&spec["concurrencyPolicy"]));
     w.pair(0, "Suspend", if spec["suspend"].is_null() { "<unset>" } else { super::title_bool(spec["suspend"] == true) });
+    w.pair(0, "Time Zone", or_unset(&spec["timeZone"]));
     w.pair(0, "Successful Job History Limit", or_unset(&spec["successfulJobsHistoryLimit"]));
     w.pair(0, "Failed Job History Limit", or_unset(&spec["failedJobsHistoryLimit"]));
     w.pair(0, "Starting Deadline Seconds", spec["startingDeadlineSeconds"].as_i64().map_or_else(|| "<unset>".to_owned(), |s| format!("{s}s")));

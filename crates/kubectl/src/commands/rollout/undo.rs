@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::history::{revisions, template_text};
 use super::{infos, no_viewer};
 use crate::call::{Call, out};
-use crate::change::Change;
+use crate::change::{Change, LAST_APPLIED};
 use crate::client::{JSON_PATCH, STRATEGIC_PATCH};
 use crate::command::{Command, EMPTY};
 use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, int};
 use crate::print::{DryRun, Printer};
 use crate::select::Info;
-use crate::{global, run};
+use crate::{complain, global, run};
 
 const FLAGS: &[Flag] = &[int("to-revision", "0", "The revision to go back to; 0 is the one before."), global::SELECTOR, global::DRY_RUN];
 
@@ -22,7 +22,7 @@ pub const COMMAND: Command =
 
 /// Annotations that belong to the deployment, not to a revision.
 const KEPT: [&str; 7] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED,
     "deployment.kubernetes.io/revision",
     "deployment.kubernetes.io/revision-history",
     "deployment.kubernetes.io/desired-replicas",
@@ -41,6 +41,9 @@ async fn run(call: &Call) -> Outcome {
         }
         if wanted < 0 {
             return fail(format!("unable to find specified revision {wanted} in history"));
+        }
+        if api::meta::annotation(&info.object, LAST_APPLIED).is_some() {
+            complain!("Warning: resource {}/{} was previously managed with 'kubectl apply'. Rolling back will not update the {LAST_APPLIED} annotation, which may cause unexpected behavior on future 'kubectl apply' operations. Consider using 'kubectl apply' with your previous configuration file instead.", info.resource.name, info.name);
         }
         let operation = back(call, &info, wanted, &change).await?;
         let mut printer = Printer::of_change(call, &operation)?.typed();

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::change::Change;
 use crate::command::{Command, EMPTY};
 use crate::commands::create;
-use crate::failure::{Outcome, fail};
+use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, text};
 use crate::{global, run, workload};
 
@@ -37,14 +37,15 @@ async fn run(call: &Call) -> Outcome {
     if flags.text("limits").is_empty() && flags.text("requests").is_empty() {
         return fail("you must specify an update to requests or limits (in the form of --requests/--limits)");
     }
-    let amounts = |flag: &str| if flags.text(flag).is_empty() { Ok(Default::default()) } else { create::amounts(flags.text(flag)) };
+    let amounts = |flag: &str| if flags.text(flag).is_empty() { Ok(Default::default()) } else { create::amounts(flags.text(flag)).map_err(|e| Failure::Text(e.message().replacen("Invalid", "invalid", 1))) };
     let (limits, requests) = (amounts("limits")?, amounts("requests")?);
     check_named(call, call.args())?;
     let infos = infos(call, call.args()).await?;
     let pattern = flags.text("containers");
     each_pod_spec(call, infos, "resource requirements updated", |_, spec| {
         let mut some = false;
-        for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(map) = spec.as_object_mut() else { return fail("the pod spec is no object") };
+        for container in map.iter_mut().filter(|(k, _)| *k == "containers" || *k == "initContainers").filter_map(|(_, v)| v.as_array_mut()).flatten() {
             if !workload::matches(pattern, container["name"].as_str().unwrap_or_default()) {
                 continue;
             }
