@@ -14,6 +14,7 @@ use policy::plugins::{AdmissionConfiguration, Plugins};
 use serde_json::Value;
 
 pub use crate::config_accounts::AccountTokens;
+pub use crate::config_limits::Limits;
 pub use crate::config_file::{ConfigFile, PairFiles, ServingFiles};
 
 /// Settings of one API server.
@@ -35,6 +36,8 @@ pub struct Config {
     pub service_cidr: String,
     /// How tokens of service accounts are issued and taken.
     pub accounts: AccountTokens,
+    /// Times and counts that bound what is served.
+    pub limits: Limits,
     /// Where it is recorded who did what; none records nothing.
     pub audit: Option<crate::AuditConfig>,
     /// Who may ask besides the cluster's own, and how they show it.
@@ -203,6 +206,7 @@ impl Config {
             extra_names: Vec::new(),
             service_cidr: "10.43.0.0/16".into(),
             accounts: AccountTokens::default(),
+            limits: Limits::default(),
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),

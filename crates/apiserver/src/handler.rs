@@ -30,8 +30,6 @@ pub type Incoming = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Upstream: 3 MiB, twice etcd's limit, because JSON is about twice as long.
 const MAX_BODY: usize = 3 << 20;
-/// Upstream: `--request-timeout`.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Boxed, so that the compiler proves once and here that requests can move between threads.
 pub fn handle(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
@@ -64,6 +62,9 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(id) = id {
         headers.insert("audit-id", id);
     }
+    if let Some(directives) = &server.config.limits.transport_security {
+        headers.insert(http::header::STRICT_TRANSPORT_SECURITY, directives.clone());
+    }
     headers.entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     response
 }
@@ -77,7 +78,8 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     }
     seen.begins(&server, &peer, &info, &query);
     // Upstream: the client's own limit is read before anybody is identified; watches and streams have none.
-    let limit = if info.verb == "watch" || flow::is_long(&info) { TIMEOUT } else { query.timeout()?.map_or(TIMEOUT, |t| t.min(TIMEOUT)) };
+    let most = server.config.limits.request;
+    let limit = if info.verb == "watch" || flow::is_long(&info) { most } else { query.timeout()?.map_or(most, |t| t.min(most)) };
     if backing::wants_fresh(&server.store, &info, &query) {
         server.store.fresh().await.map_err(rest::create::store_error)?;
     }
@@ -113,7 +115,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         return streamed.await;
     }
     call.accept = if call.served.resource.custom.is_some() { Accept::negotiate_custom(&call.headers, call.server.config.gates)? } else { accept? };
-    call.body = read_body(body).await?;
+    call.body = read_body(body, most).await?;
     seen.body(&call.body);
     if call.info.verb == "watch" || call.info.subresource == "log" {
         let served: BoxFuture<'static, Result<Response<Body>, ApiError>> = Box::pin(rest::serve(call));
@@ -184,12 +186,12 @@ pub fn not_found() -> Response<Body> {
     respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-fn read_body(body: Incoming) -> BoxFuture<'static, Result<Bytes, ApiError>> {
-    Box::pin(collect(body))
+fn read_body(body: Incoming, within: Duration) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+    Box::pin(collect(body, within))
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, ApiError> {
-    let ends = tokio::time::Instant::now() + TIMEOUT;
+async fn collect(mut body: Incoming, within: Duration) -> Result<Bytes, ApiError> {
+    let ends = tokio::time::Instant::now() + within;
     let mut bytes = BytesMut::new();
     loop {
         let frame = match tokio::time::timeout_at(ends, body.frame()).await {

@@ -12,6 +12,7 @@ mod budgets;
 mod config;
 mod config_accounts;
 mod config_file;
+mod config_limits;
 mod custom;
 mod derived;
 mod discovery;
@@ -37,7 +38,7 @@ mod webhook;
 mod wire;
 
 pub use audit::{AuditBatch, AuditConfig, AuditDelivery, AuditLogConfig, AuditMode, AuditWebhookConfig};
-pub use config::{AccessConfig, AccountTokens, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, ConfigFile, EtcdConfig, Features, Gates, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
+pub use config::{AccessConfig, AccountTokens, AdmissionConfig, AuthorizationConfig, AuthorizationFlags, Config, ConfigFile, EtcdConfig, Features, Gates, Limits, OidcFlags, PairFiles, RequestHeader, ServingFiles, TokenWebhookConfig};
 pub use store::EtcdTls;
 pub use server::{Server, StartError};
 pub use user::User;

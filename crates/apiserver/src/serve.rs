@@ -33,8 +33,6 @@ use crate::server::{Server, StartError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections at once.
 const CONNECTIONS: usize = 20_000;
-/// Streams of one HTTP/2 connection. Upstream: 250 before 1.28, 100 since.
-const STREAMS: u32 = 250;
 
 pub async fn listen(server: Arc<Server>, address: SocketAddr) -> Result<(), StartError> {
     let leaf = leaf(&server);
@@ -117,6 +115,7 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     let certificate = stream.get_ref().1.peer_certificates().map(Shown::new);
     let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();
+    let streams = server.config.limits.streams;
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: Request<Incoming>| {
         let (server, peer) = (server.clone(), peer.clone());
@@ -131,7 +130,7 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(Duration::from_secs(30)).max_header_list_size(1 << 20);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(streams).keep_alive_interval(Duration::from_secs(30)).max_header_list_size(1 << 20);
     if is_http2 {
         let gather = Gather::new(stream);
         let builder = builder.http2_only();

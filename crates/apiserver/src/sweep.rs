@@ -1,30 +1,26 @@
-//! Events do not stay: each goes an hour after it was last written.
+//! Events do not stay: each goes a while after it was last written, an hour where nobody says otherwise.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use store::{Change, Write};
 use tokio::time::{Instant, sleep_until};
 
 use crate::server::Server;
 
-/// Upstream: `--event-ttl`.
-const TTL: Duration = Duration::from_secs(3600);
-
 /// Follows the events' table; what is not written again within its time is deleted.
 pub async fn events(server: Arc<Server>) {
-    let table = server.store.table("/registry/events");
+    let (table, life) = (server.store.table("/registry/events"), server.config.limits.event_ttl);
     loop {
         let range = server.store.view().table(table);
         let Ok(mut watch) = server.store.watch(table, range.revision()) else { continue };
-        let due = Instant::now() + TTL;
+        let due = Instant::now() + life;
         let mut queue: VecDeque<(Instant, Arc<str>, u64)> = range.scan("", "").map(|r| (due, r.key.clone(), r.revision)).collect();
         loop {
-            let next = queue.front().map_or_else(|| Instant::now() + TTL, |(due, ..)| *due);
+            let next = queue.front().map_or_else(|| Instant::now() + life, |(due, ..)| *due);
             tokio::select! {
                 changes = watch.next(1024) => match changes {
-                    Ok(changes) => queue.extend(changes.iter().filter(|c| c.change != Change::Deleted).map(|c| (Instant::now() + TTL, c.record.key.clone(), c.revision()))),
+                    Ok(changes) => queue.extend(changes.iter().filter(|c| c.change != Change::Deleted).map(|c| (Instant::now() + life, c.record.key.clone(), c.revision()))),
                     // History ran ahead of us: begin anew from what is there.
                     Err(_) => break,
                 },

@@ -693,3 +693,24 @@ fn the_record_goes_where_flags_say() {
         assert!(told.contains(why), "{told}");
     }
 }
+
+#[test]
+fn what_bounds_requests_is_set_by_flags() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flags = ["--event-ttl=1s", "--min-request-timeout=1", "--default-not-ready-toleration-seconds=7", "--default-unreachable-toleration-seconds=8", "--strict-transport-security-directives=max-age=5,preload"];
+    let Some(server) = ApiServer::start(folder.path(), &flags) else { return };
+    server.kubectl("create serviceaccount default").ok();
+    server.kubectl("run p --image=i").ok();
+    assert_eq!(server.kubectl("get pod p -o jsonpath={.spec.tolerations[*].tolerationSeconds}").ok(), "7 8");
+    // A watch that says nothing of its end has one; an event goes by itself.
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"}, "reason": "Tried", "type": "Normal"});
+    server.kubectl_with("create -f -", &event.to_string()).ok();
+    server.kubectl("wait --for=delete event/e --timeout=20s").ok();
+    server.kubectl("get --raw /api/v1/pods?watch=true").ok();
+    let (_, head) = server.curl("/version", &["-D", "-"], "");
+    assert!(head.to_lowercase().contains("strict-transport-security: max-age=5; preload"), "{head}");
+    for (flag, why) in [("--request-timeout=0s", "--request-timeout cannot be 0"), ("--strict-transport-security-directives=always", "allowed values: max-age=expireTime, includeSubDomains, preload"), ("--min-request-timeout=0", "--min-request-timeout")] {
+        let told = ApiServer::refuses(folder.path(), &[flag]);
+        assert!(told.contains(why), "{told}");
+    }
+}

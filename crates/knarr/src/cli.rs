@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod audit;
+mod limits;
 pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};

@@ -106,7 +106,7 @@ fn pods(call: &Call, is_new: bool, object: &mut Value, old: Option<&Value>) -> R
     }
     // Upstream: it looks at updates too, so that an apply does not take them away.
     if has("DefaultTolerationSeconds") {
-        pod::tolerations(object);
+        pod::tolerations(&call.server.config.limits, object);
     }
     if has("PodTolerationRestriction") {
         placement::tolerate(call, object, is_new)?;

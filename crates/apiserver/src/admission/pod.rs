@@ -6,12 +6,11 @@ use api::{ApiError, meta};
 use catalog::walk;
 use serde_json::{Value, json};
 
+use crate::config::Limits;
 use crate::object;
 use crate::rest::Call;
 
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-/// Upstream: a pod stays on a lost node this long.
-const TOLERATION_SECONDS: i64 = 300;
 
 fn lookup(call: &Call, table: &str, key: &str) -> Option<Value> {
     let table = call.server.store.table(table);
@@ -101,15 +100,16 @@ pub fn priority(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-pub fn tolerations(pod: &mut Value) {
+/// How long a pod stays on a lost node.
+pub fn tolerations(limits: &Limits, pod: &mut Value) {
     let Some(list) = walk::object_mut(pod, "spec").map(|s| s.entry("tolerations").or_insert_with(|| json!([]))).and_then(Value::as_array_mut) else { return };
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for (key, seconds) in [("node.kubernetes.io/not-ready", limits.not_ready_seconds), ("node.kubernetes.io/unreachable", limits.unreachable_seconds)] {
         let covered = list.iter().any(|t| {
             let (k, effect) = (walk::text(t, "key"), walk::text(t, "effect"));
             (k == key || k.is_empty()) && matches!(effect, "NoExecute" | "")
         });
         if !covered {
-            list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS}));
+            list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}));
         }
     }
 }

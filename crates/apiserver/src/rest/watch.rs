@@ -26,8 +26,6 @@ use crate::respond::{self, Body, Form, View};
 const BATCH: usize = 128;
 /// Upstream: bookmarks come about once a minute.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-/// Upstream: `--min-request-timeout`; a watch without a timeout of its own lives this long to twice this long.
-const MIN_LIFE: u64 = 1800;
 /// A client may ask for as long as it likes; the clock must be able to hold it.
 const MOST_LIFE: i64 = 365 * 86_400;
 
@@ -67,7 +65,8 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
             }
         }
     };
-    let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s != 0).map_or_else(|| rand::rng().random_range(MIN_LIFE..2 * MIN_LIFE), |s| s.clamp(0, MOST_LIFE) as u64);
+    let least = call.server.config.limits.min_watch_seconds;
+    let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s != 0).map_or_else(|| rand::rng().random_range(least..2 * least), |s| s.clamp(0, MOST_LIFE) as u64);
     let now = Instant::now();
     let media = media(call.accept.form);
     let stream = Stream {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::accounts::AccountArgs;
 use super::audit::AuditArgs;
+use super::limits::LimitArgs;
 use crate::failure::failure;
 
 /// Who may ask, and how they show it.
@@ -138,6 +139,9 @@ pub struct AccessArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub audit: AuditArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 72] = [
+const INSTEAD: [(&str, &str); 65] = [
     ("--token-auth", "write --token-auth-file"),
     ("--tls-", "leave it out: TLS 1.2 and 1.3 with the ciphers that upstream prefers are always on"),
     ("--cert-dir", "certificates are in DIR/pki"),
@@ -37,9 +37,6 @@ const INSTEAD: [(&str, &str); 72] = [
     ("--contention-profiling", "leave it out: there is no profiling over HTTP"),
     ("--debug-socket-path", "leave it out: there is no profiling"),
     ("--cors-allowed-origins", "leave it out: browsers reach the API through a proxy of their own origin"),
-    ("--strict-transport-security-directives", "leave it out: there is no port without TLS"),
-    ("--default-not-ready-toleration-seconds", "leave it out: it is 300 seconds, and pods may say otherwise in their tolerations"),
-    ("--default-unreachable-toleration-seconds", "leave it out: it is 300 seconds, and pods may say otherwise in their tolerations"),
     ("--default-watch-cache-size", "leave it out: everything is served from memory"),
     ("--watch-cache", "leave it out: everything is served from memory"),
     ("--delete-collection-workers", "leave it out: collections are deleted in one pass"),
@@ -47,16 +44,12 @@ const INSTEAD: [(&str, &str); 72] = [
     ("--enable-garbage-collector", "leave it out: it is always on"),
     ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile and --etcd-prefix are taken"),
     ("--lease-reuse-duration-seconds", "leave it out: events end by themselves"),
-    ("--event-ttl", "leave it out: events end after an hour"),
     ("--goaway-chance", "leave it out: connections stay where they are; a proxy before several servers may move them"),
-    ("--http2-max-streams-per-connection", "leave it out: a connection has at most 250 streams"),
     ("--disable-http2-serving", "leave it out: clients that want HTTP/1.1 get it"),
     ("--identity-lease-", "leave it out: there are no leases of API servers"),
     ("--kubelet-", "leave it out: kubelets are reached at the addresses and ports that their nodes tell"),
     ("--livez-grace-period", "leave it out: the API is served only once it is ready"),
     ("--shutdown-", "leave it out: a server that ends answers what it was asked, for ten seconds at most"),
-    ("--request-timeout", "leave it out: requests end after 60 seconds, or after their own timeout where it is shorter"),
-    ("--min-request-timeout", "leave it out: watches without a limit of their own last between 30 and 60 minutes"),
     ("--max-connection-bytes-per-sec", "leave it out: streams are not slowed"),
     ("--master-service-namespace", "leave it out: the Service kubernetes is in the namespace default"),
     ("--service-node-port-range", "leave it out: it is 30000-32767"),

@@ -118,6 +118,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         advertise: node_ip,
         extra_names: vec![settings.node_name.clone(), "localhost".into(), "127.0.0.1".into()],
         service_cidr: settings.service_cidr.clone(),
+        limits: settings.access.limits.config()?,
         accounts: settings.access.accounts.config()?,
         access: settings.access.config()?,
         admission: settings.access.admission()?,
