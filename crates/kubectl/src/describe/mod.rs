@@ -162,7 +162,9 @@ pub fn events(w: &mut Writer, of: &Described) {
     events.sort_by_key(|e| time::parse(crate::commands::events::last_seen(e)));
     for event in events {
         let from = event["source"]["component"].as_str().filter(|s| !s.is_empty()).or(event["reportingComponent"].as_str()).unwrap_or_default();
-        w.line(1, &format!("{}\t{}\t{}\t{from}\t{}", text(&event["type"]), text(&event["reason"]), crate::commands::events::interval(event), text(&event["message"]).trim()));
+        // Upstream: the part of the object that it is about, such as `spec.containers{c}`.
+        let part = event["involvedObject"]["fieldPath"].as_str().filter(|p| !p.is_empty()).map(|p| format!("{p}: ")).unwrap_or_default();
+        w.line(1, &format!("{}\t{}\t{}\t{from}\t{part}{}", text(&event["type"]), text(&event["reason"]), crate::commands::events::interval(event), text(&event["message"]).trim()));
     }
 }
 
