@@ -4,6 +4,7 @@
 
 mod colon;
 mod emit;
+mod guard;
 mod json;
 mod number;
 mod order;

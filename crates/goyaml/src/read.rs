@@ -9,6 +9,7 @@ use base64::Engine as _;
 use libyaml_safer::{ErrorKind, EventData, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
+use crate::guard::guarded;
 use crate::number::float_g;
 use crate::resolve::{Plain, resolve};
 
@@ -75,7 +76,8 @@ pub fn from_yaml_strict(text: &str) -> Result<Value, Error> {
 fn read(text: &str, strict: Strict) -> Result<Value, Error> {
     let mut marked = crate::colon::Marked::new(text);
     loop {
-        match read_marked(marked.text(), strict) {
+        let unreadable = || Err(Error::new("found a tag right before a comma, or a text that ends within a token"));
+        match guarded(|| read_marked(marked.text(), strict)).unwrap_or_else(unreadable) {
             Err(fault) if fault.message == crate::colon::FAULT && marked.mark(fault.index) => {}
             outcome => return outcome,
         }

@@ -90,3 +90,8 @@ fn colons_that_make_the_text_scanned_anew_end() {
     let some = goyaml::from_yaml(&format!("[{}]", "a:,".repeat(50))).expect("some colons");
     assert_eq!(some.as_array().map(Vec::len), Some(50));
 }
+
+#[test]
+fn what_the_parser_cannot_read_is_an_error() {
+    assert_eq!(refused("a: [!0, b]\n"), "yaml: found a tag right before a comma, or a text that ends within a token");
+}
