@@ -25,18 +25,21 @@ impl<'t> Marked<'t> {
         &self.text
     }
 
+    /// Whether stand-ins are in the text; without, that character is one like any other.
+    pub fn is_marked(&self) -> bool {
+        matches!(self.text, Cow::Owned(_))
+    }
+
     /// Puts the stand-in for the colon at a byte's index; false where there is none, or no more may be done.
     pub fn mark(&mut self, index: usize) -> bool {
-        let unused = matches!(self.text, Cow::Owned(_)) || !self.text.contains(STAND_IN);
+        let unused = self.is_marked() || !self.text.contains(STAND_IN);
         self.scanned += self.text.len();
         if !unused || self.scanned > MAX_SCANNED {
             return false;
         }
-        // The scanner does not count a byte order mark.
-        let at = index + if self.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let found = self.text.as_bytes().get(at) == Some(&b':');
+        let found = self.text.as_bytes().get(index) == Some(&b':');
         if found {
-            self.text.to_mut().replace_range(at..=at, STAND_IN.encode_utf8(&mut [0; 4]));
+            self.text.to_mut().replace_range(index..=index, STAND_IN.encode_utf8(&mut [0; 4]));
         }
         found
     }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use base64::Engine as _;
-use libyaml_safer::{ErrorKind, EventData, Parser, ScalarStyle};
+use libyaml_safer::{Encoding, ErrorKind, EventData, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
 use crate::guard::guarded;
@@ -74,17 +74,17 @@ pub fn from_yaml_strict(text: &str) -> Result<Value, Error> {
 }
 
 fn read(text: &str, strict: Strict) -> Result<Value, Error> {
-    let mut marked = crate::colon::Marked::new(text);
+    let mut marked = crate::colon::Marked::new(text.strip_prefix('\u{feff}').unwrap_or(text));
     loop {
         let unreadable = || Err(Error::new("found a tag right before a comma, or a text that ends within a token"));
-        match guarded(|| read_marked(marked.text(), strict)).unwrap_or_else(unreadable) {
+        match guarded(|| read_marked(marked.text(), strict, marked.is_marked())).unwrap_or_else(unreadable) {
             Err(fault) if fault.message == crate::colon::FAULT && marked.mark(fault.index) => {}
             outcome => return outcome,
         }
     }
 }
 
-fn read_marked(text: &str, strict: Strict) -> Result<Value, Error> {
+fn read_marked(text: &str, strict: Strict, marked: bool) -> Result<Value, Error> {
     // The scanner cannot end within a block scalar's line: it is given the end of the line, which `Composer` takes out again.
     let ended;
     let whole = text.is_empty() || text.ends_with(['\n', '\r']);
@@ -95,9 +95,11 @@ fn read_marked(text: &str, strict: Strict) -> Result<Value, Error> {
         ended.as_bytes()
     };
     let mut parser = Parser::new();
+    // Told, or else it takes any first character of U+F000 and beyond for a broken byte order mark.
+    parser.set_encoding(Encoding::Utf8);
     parser.set_input_string(&mut bytes);
     let unended = (!whole).then(|| Unended { line: text.matches('\n').count() as u64 + 1, blank: text.rsplit('\n').next().is_some_and(is_blank) });
-    let mut composer = Composer { parser, anchors: HashMap::new(), open: HashSet::new(), unended };
+    let mut composer = Composer { parser, anchors: HashMap::new(), open: HashSet::new(), unended, marked };
     let Some(root) = composer.document()? else { return Ok(Value::Null) };
     let mut builder = Builder { strict, nodes: 0, alias_nodes: 0, alias_depth: 0, errors: Vec::new() };
     let value = builder.value(&root)?;
@@ -122,6 +124,8 @@ struct Composer<'r, 'b> {
     /// Anchors of nodes that are not at their end.
     open: HashSet<String>,
     unended: Option<Unended>,
+    /// Whether stand-ins for colons are in the text.
+    marked: bool,
 }
 
 /// The last line of a text, where the text lacks its end.
@@ -180,7 +184,7 @@ impl Composer<'_, '_> {
         let (anchor, kind) = match event {
             EventData::Scalar { anchor, tag, value, style, .. } => {
                 let plain = style == ScalarStyle::Plain;
-                (anchor, Kind::Scalar { text: if plain { crate::colon::restore(value) } else { value }, plain, tag: tag.map(tag_name) })
+                (anchor, Kind::Scalar { text: if plain && self.marked { crate::colon::restore(value) } else { value }, plain, tag: tag.map(tag_name) })
             }
             EventData::SequenceStart { anchor, .. } => {
                 let items = self.items(anchor.as_ref(), depth)?;

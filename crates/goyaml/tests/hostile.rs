@@ -95,3 +95,17 @@ fn colons_that_make_the_text_scanned_anew_end() {
 fn what_the_parser_cannot_read_is_an_error() {
     assert_eq!(refused("a: [!0, b]\n"), "yaml: found a tag right before a comma, or a text that ends within a token");
 }
+
+#[test]
+fn the_stand_in_for_colons_stays_where_the_text_has_it() {
+    assert_eq!(goyaml::from_yaml("a: x\u{f8c3}y\n").unwrap(), serde_json::json!({"a": "x\u{f8c3}y"}));
+    assert_eq!(goyaml::from_yaml("{a:}\n").unwrap(), serde_json::json!({"a:": null}));
+}
+
+#[test]
+fn any_first_character_is_read() {
+    for first in ["", "\u{feff}", "\u{ff01}"] {
+        let key = first.trim_start_matches('\u{feff}');
+        assert_eq!(goyaml::from_yaml(&format!("{first}a: {{b:}}\n")).unwrap(), serde_json::json!({format!("{key}a"): {"b:": null}}), "{first:?}");
+    }
+}
