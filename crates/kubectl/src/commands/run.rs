@@ -204,6 +204,8 @@ async fn run(call: &Call) -> Outcome {
         let mut deletion = Deletion::of(call)?;
         deletion.wait = false;
         deletion.ignore_not_found = true;
+        // Upstream too says nothing of it with --quiet.
+        deletion.quiet = flags.yes("quiet");
         deletion.delete(call, vec![Ok(info)], false).await?;
     }
     ended
