@@ -18,8 +18,8 @@ pub enum ParseError {
 
 // Differs: exponents past a thousand are refused; upstream would carry a number of that many digits.
 const MOST_EXPONENT: i32 = 1000;
-// Differs: numbers of more than 36 digits are refused; upstream carries them in full.
-const MOST_MANTISSA: u128 = 10u128.pow(36);
+// Differs: numbers of more than 38 digits are refused; upstream carries them in full.
+const MOST_MANTISSA: u128 = 10u128.pow(38);
 const NANO: i32 = -9;
 const MAX_BINARY: i128 = i64::MAX as i128;
 
@@ -138,10 +138,11 @@ fn interpret(suffix: &str) -> Option<(Suffix, Format)> {
 }
 
 fn assemble(parts: &Parts, suffix: Suffix, format: Format) -> Result<Quantity, ParseError> {
-    let digits = format!("{}{}", parts.whole, parts.fraction.trim_end_matches('0'));
-    let dropped = parts.fraction.len() - parts.fraction.trim_end_matches('0').len();
+    let all = format!("{}{}", parts.whole, parts.fraction);
+    // Zeros at the end are the exponent's: what was printed with them is read again.
+    let digits = all.trim_end_matches('0');
     let mut mantissa: i128 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| ParseError::Numeric)? };
-    let mut exponent = -((parts.fraction.len() - dropped) as i32);
+    let mut exponent = i32::try_from(all.len() - digits.len()).map_err(|_| ParseError::Numeric)? - i32::try_from(parts.fraction.len()).map_err(|_| ParseError::Numeric)?;
     let mut format = format;
     match suffix {
         Suffix::Ten(power) => exponent += power,
@@ -152,15 +153,16 @@ fn assemble(parts: &Parts, suffix: Suffix, format: Format) -> Result<Quantity, P
         exponent = NANO;
     }
     if format == Format::BinarySi {
-        if shift_up(mantissa, exponent.max(0)) > MAX_BINARY && shift_down_away(mantissa, (-exponent).max(0)).0 > MAX_BINARY {
+        let whole = if exponent >= 0 { shift_up(mantissa, exponent) } else { shift_down_away(mantissa, -exponent).0 };
+        if whole > MAX_BINARY {
             (mantissa, exponent) = (MAX_BINARY, 0);
         }
-        if mantissa > 0 && shift_down_away(mantissa, (-exponent).max(0)).0 <= 1 && exponent < 0 {
+        if mantissa > 0 && whole <= 1 && exponent < 0 {
             format = Format::DecimalSi;
         }
     }
     let quantity = Quantity::new(if parts.negative { -mantissa } else { mantissa }, exponent, format);
-    // What is printed must be read again: zeros at the end count into the exponent, and printing may add two to the digits.
+    // What is printed must be read again.
     if quantity.exponent > MOST_EXPONENT {
         return Err(ParseError::Suffix);
     }

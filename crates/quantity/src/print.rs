@@ -39,7 +39,8 @@ impl Quantity {
     fn print_decimal(&self, f: &mut fmt::Formatter<'_>, with_exponent: bool) -> fmt::Result {
         let spare = self.exponent.rem_euclid(3);
         let exponent = self.exponent - spare;
-        let amount = shift_up(self.mantissa, spare);
+        // As text: the digits may fill the number's type.
+        let amount = format!("{}{}", self.mantissa, &"00"[..usize::try_from(spare).unwrap_or_default()]);
         match DECIMAL.get(usize::try_from(exponent / 3 + 3).unwrap_or(usize::MAX)) {
             Some(suffix) if !with_exponent => write!(f, "{amount}{suffix}"),
             _ if exponent == 0 => write!(f, "{amount}"),
