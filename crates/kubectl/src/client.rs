@@ -117,11 +117,16 @@ impl Api {
             },
         };
         let response = answer.map_err(|e| unreachable_server(&self.server, &e))?;
-        if self.verbosity >= 6 {
+        if self.tells(6) {
             complain!("{verb} {shown} {}", response.status());
         }
         self.warn(&response)?;
         Ok(response)
+    }
+
+    /// Whether logs of this level are wanted.
+    pub fn tells(&self, level: i64) -> bool {
+        self.verbosity >= level
     }
 
     fn warn(&self, response: &Response<Body>) -> Outcome {

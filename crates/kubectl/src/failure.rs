@@ -53,6 +53,7 @@ pub fn go_io(error: &std::io::Error) -> String {
         K::IsADirectory => "is a directory".into(),
         K::NotADirectory => "not a directory".into(),
         K::AlreadyExists => "file exists".into(),
+        K::AddrNotAvailable => "bind: cannot assign requested address".into(),
         K::AddrInUse => "bind: address already in use".into(),
         K::ConnectionRefused => "connect: connection refused".into(),
         K::ConnectionReset => "connection reset by peer".into(),

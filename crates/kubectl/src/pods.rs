@@ -78,7 +78,7 @@ pub fn container_names(pod: &Value) -> Vec<String> {
 pub fn container(pod: &Value, asked: &str, quiet: bool) -> Outcome<String> {
     let has = |name: &str| ["containers", "initContainers", "ephemeralContainers"].iter().any(|list| pod["spec"][*list].as_array().is_some_and(|all| all.iter().any(|c| c["name"] == name)));
     if !asked.is_empty() {
-        return if has(asked) { Ok(asked.to_owned()) } else { fail(format!("container {asked} not found in pod {}", api::meta::name(pod))) };
+        return if has(asked) { Ok(asked.to_owned()) } else { fail(format!("container {asked} is not valid for pod {} out of: {}", api::meta::name(pod), container_names(pod).join(", "))) };
     }
     if let Some(name) = api::meta::annotation(pod, DEFAULT_CONTAINER) {
         if has(name) {

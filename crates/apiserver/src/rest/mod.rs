@@ -9,7 +9,6 @@ pub mod patch;
 pub mod review;
 pub mod scale;
 pub mod selection;
-mod spdy;
 pub mod subresource;
 pub mod table;
 pub mod token_request;

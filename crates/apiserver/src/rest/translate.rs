@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use spdy::{Opener, Reader, Said, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Mutex;
 use tokio_tungstenite::WebSocketStream;
@@ -24,7 +25,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::Call;
-use super::spdy::{self, Opener, Reader, Said, Stream};
 use crate::handler::{BodyError, Incoming};
 use crate::respond::{self, Body};
 
@@ -148,7 +148,7 @@ impl Streams {
     fn open(wanted: Wanted) -> (Self, BytesMut) {
         let (mut opener, mut frames, mut streams) = (Opener::default(), BytesMut::new(), Self::default());
         let mut open = |kind: &str, frames: &mut BytesMut| {
-            let (stream, frame) = opener.open("streamtype", kind);
+            let (stream, frame) = opener.open(&[("streamtype", kind)]);
             frames.extend_from_slice(&frame);
             stream
         };
@@ -212,7 +212,7 @@ async fn outputs(mut reader: Reader<ReadHalf<Backend>>, streams: &Streams, write
                 }
                 status.extend_from_slice(&bytes);
             }
-            Some(Said::End(stream)) => open.retain(|s| *s != stream),
+            Some(Said::End(stream) | Said::Reset(stream)) => open.retain(|s| *s != stream),
             Some(Said::Ping(answer)) => drop(writer.lock().await.write_all(&answer).await),
             Some(Said::Data(..)) => {}
             Some(Said::Away) | None => break,

@@ -101,7 +101,7 @@ async fn attach(call: &Call) -> Outcome {
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return fail(format!("cannot attach a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }
-    let container = pods::container(&pod, flags.text("container"), flags.yes("quiet"))?;
+    let container = pods::container(&pod, flags.text("container"), flags.yes("quiet")).map_err(|e| Failure::Text(format!("cannot attach to the container: {}", e.message())))?;
     to(call, &pod, &container, flags.yes("stdin"), with_tty(call), flags.yes("quiet")).await
 }
 

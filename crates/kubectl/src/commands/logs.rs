@@ -171,8 +171,7 @@ fn of_pod(call: &Call, pod: &Value, container: Option<&str>) -> Outcome<Vec<Sour
         return Ok(lists.iter().flat_map(|l| pod["spec"][*l].as_array().into_iter().flatten()).map(|c| source(c["name"].as_str().unwrap_or_default())).collect());
     }
     let asked = container.unwrap_or(flags.text("container"));
-    let name = pods::container(pod, asked, false).map_err(|e| if asked.is_empty() { e } else { Failure::Text(format!("container {asked} is not valid for pod {} out of: {}", api::meta::name(pod), pods::container_names(pod).join(", "))) });
-    Ok(vec![source(&name?)])
+    Ok(vec![source(&pods::container(pod, asked, false)?)])
 }
 
 fn path(call: &Call, source: &Source) -> String {

@@ -2,10 +2,12 @@
 // Upstream: kubectl pkg/cmd/portforward/portforward.go, client-go tools/portforward (the sentences).
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use serde_json::Value;
+use spdy::{Connection, StreamReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::call::Call;
@@ -13,7 +15,8 @@ use crate::command::{Command, EMPTY};
 use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, duration, slice};
 use crate::select::Info;
-use crate::{complain, pods, run, say};
+use crate::client::escape;
+use crate::{complain, pods, run, say, session};
 
 const FLAGS: &[Flag] = &[slice("address", "Addresses to listen on: IP addresses or localhost.").default("localhost"), duration("pod-running-timeout", "1m0s", "How long to wait for a running pod.")];
 
@@ -43,62 +46,89 @@ async fn run(call: &Call) -> Outcome {
         return fail(format!("unable to forward port because pod is not running. Current status={}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }
     let ports = ports.iter().map(|text| parse(text, &info, &pod)).collect::<Outcome<Vec<_>>>()?;
-    let api: Api<Pod> = Api::namespaced(call.api().await?.client.clone(), api::meta::namespace(&pod));
-    let name = api::meta::name(&pod).to_owned();
-    let mut listeners = Vec::new();
-    for ports in ports {
-        let mut some = false;
-        for (address, required) in addresses(&call.flags.list("address"))? {
-            match TcpListener::bind((address, ports.local)).await {
-                Ok(listener) => {
-                    some = true;
-                    let local = listener.local_addr()?;
-                    let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-                    say!("Forwarding from {host}:{} -> {}", local.port(), ports.remote);
-                    listeners.push((listener, ports));
-                }
-                Err(e) if required => complain!("Unable to listen on port {}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 {address}:{}: {}]", ports.local, ports.local, crate::failure::go_io(&e)),
-                // A machine may have only one of localhost's two addresses.
-                Err(_) => {}
-            }
-        }
-        if !some {
-            return fail(format!("unable to listen on any of the requested ports: [{{{} {}}}]", ports.local, ports.remote));
-        }
+    let addresses = addresses(&call.flags.list("address"))?;
+    let path = format!("/api/v1/namespaces/{}/pods/{}/portforward", escape(api::meta::namespace(&pod)), escape(api::meta::name(&pod)));
+    let connection = session::ports(&*call.api().await?, &path).await.map_err(|e| Failure::Text(format!("error upgrading connection: {}", e.message())))?;
+    let connection = Arc::new(Forwarding { connection, requests: AtomicU32::new(0) });
+    let (mut listeners, mut is_some_whole) = (Vec::new(), false);
+    for ports in &ports {
+        is_some_whole |= listen(*ports, &addresses, &mut listeners).await;
     }
-    let serving = futures::future::join_all(listeners.into_iter().map(|(listener, ports)| serve(api.clone(), name.clone(), listener, ports)));
+    if !is_some_whole {
+        let asked: Vec<String> = ports.iter().map(|p| format!("{{{} {}}}", p.local, p.remote)).collect();
+        return fail(format!("unable to listen on any of the requested ports: [{}]", asked.join(" ")));
+    }
+    let serving = futures::future::join_all(listeners.into_iter().map(|(listener, ports)| serve(connection.clone(), listener, ports)));
     tokio::select! {
         _ = serving => Ok(()),
+        () = connection.connection.closed() => fail("lost connection to pod"),
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
-fn addresses(words: &[String]) -> Outcome<Vec<(IpAddr, bool)>> {
-    let mut out = Vec::new();
-    for word in words {
-        if word == "localhost" {
-            out.push((IpAddr::from([127, 0, 0, 1]), true));
-            out.push((IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]), false));
-            continue;
+/// Listens on one port of all addresses; says what does not go, and whether all that must be had was.
+async fn listen(mut ports: Ports, addresses: &[(IpAddr, Needed)], listeners: &mut Vec<(TcpListener, Ports)>) -> bool {
+    let (mut faults, mut is_missed, mut some_of_localhost) = (Vec::new(), false, false);
+    for (address, needed) in addresses {
+        match TcpListener::bind((*address, ports.local)).await.and_then(|l| Ok((l.local_addr()?.port(), l))) {
+            Ok((local, listener)) => {
+                ports.local = local;
+                say!("Forwarding from {} -> {}", std::net::SocketAddr::from((*address, local)), ports.remote);
+                some_of_localhost |= *needed == Needed::AnyOfLocalhost;
+                listeners.push((listener, ports));
+            }
+            Err(e) => {
+                is_missed |= *needed == Needed::Itself;
+                let family = if address.is_ipv6() { "tcp6" } else { "tcp4" };
+                faults.push(format!("unable to create listener: Error listen {family} {}: {}", std::net::SocketAddr::from((*address, ports.local)), crate::failure::go_io(&e)));
+            }
         }
-        out.push((word.parse().map_err(|_| Failure::Text(format!("{word} is not a valid IP")))?, true));
     }
+    let is_whole = !is_missed && (some_of_localhost || addresses.iter().all(|(_, needed)| *needed != Needed::AnyOfLocalhost));
+    if !is_whole {
+        complain!("Unable to listen on port {}: Listeners failed to create with the following errors: [{}]", ports.local, faults.join(" "));
+    }
+    is_whole
+}
+
+/// Which addresses must be had.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Needed {
+    /// A machine may have only one of localhost's two addresses.
+    AnyOfLocalhost,
+    Itself,
+}
+
+fn addresses(words: &[String]) -> Outcome<Vec<(IpAddr, Needed)>> {
+    let mut out: Vec<(IpAddr, Needed)> = Vec::new();
+    for word in words {
+        let of_word = match word.as_str() {
+            "localhost" => vec![(IpAddr::from([127, 0, 0, 1]), Needed::AnyOfLocalhost), (IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]), Needed::AnyOfLocalhost)],
+            other => vec![(other.parse().map_err(|_| Failure::Text(format!("{other} is not a valid IP")))?, Needed::Itself)],
+        };
+        for one in of_word {
+            out.retain(|(address, _)| *address != one.0);
+            out.push(one);
+        }
+    }
+    out.sort_by_key(|(address, _)| address.to_string());
     Ok(out)
 }
 
 /// `8080:80`, `:http`, `5000`: names and a service's ports become ports of the pod.
 fn parse(text: &str, info: &Info, pod: &Value) -> Outcome<Ports> {
-    let invalid = || Failure::Text(format!("invalid port format '{text}'"));
     let (local, remote) = match text.split(':').collect::<Vec<_>>()[..] {
         [one] => (one, one),
         [local, remote] => (if local.is_empty() { "0" } else { local }, remote),
-        _ => return Err(invalid()),
+        // Upstream: what has more parts is taken by its first.
+        [first, ..] => (first, first),
+        [] => (text, text),
     };
     let target = if info.resource.kind == "Service" { of_service(remote, info, pod)? } else { of_pod(remote, pod)? };
     let local = match local.parse::<u16>() {
         Ok(port) => port,
         Err(_) if local == remote => target,
-        Err(_) => return fail(format!("error parsing local port '{local}': strconv.ParseUint: parsing {local:?}: invalid syntax")),
+        Err(_) => return fail(format!("error parsing local port '{local}': strconv.ParseUint: parsing {local:?}: {}", if is_number(local) { "value out of range" } else { "invalid syntax" })),
     };
     if target == 0 {
         return fail("remote port must be > 0");
@@ -106,11 +136,15 @@ fn parse(text: &str, info: &Info, pod: &Value) -> Outcome<Ports> {
     Ok(Ports { local, remote: target })
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn of_pod(port: &str, pod: &Value) -> Outcome<u16> {
     if let Ok(number) = port.parse::<u16>() {
         return Ok(number);
     }
-    if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() {
+    if is_number(port) {
         return fail(format!("error parsing remote port '{port}': strconv.ParseUint: parsing {port:?}: value out of range"));
     }
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
@@ -135,32 +169,75 @@ fn of_service(port: &str, info: &Info, pod: &Value) -> Outcome<u16> {
     }
 }
 
-async fn serve(api: Api<Pod>, pod: String, listener: TcpListener, ports: Ports) {
+/// The connection to the pod; what goes over it is numbered.
+struct Forwarding {
+    connection: Connection,
+    requests: AtomicU32,
+}
+
+async fn serve(to: Arc<Forwarding>, listener: TcpListener, ports: Ports) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { return };
-        let local = listener.local_addr().map_or(ports.local, |a| a.port());
-        say!("Handling connection for {local}");
-        let (api, pod) = (api.clone(), pod.clone());
+        say!("Handling connection for {}", ports.local);
+        let to = to.clone();
         tokio::spawn(async move {
-            if let Err(why) = forward(&api, &pod, socket, ports.remote).await {
-                complain!("E{} portforward.go:424] \"Unhandled Error\" err=\"an error occurred forwarding {local} -> {}: {why}\"", jiff::Zoned::now().strftime("%m%d %H:%M:%S%.6f"), ports.remote);
+            if let Err((what, why)) = forward(&to, socket, ports.remote).await {
+                let now = jiff::Zoned::now().strftime("%m%d %H:%M:%S%.6f").to_string();
+                complain!("E{now} {:>7} portforward.go:549] \"{what}\" err=\"{}\" localPort={} remotePort={}", std::process::id(), why.escape_default(), ports.local, ports.remote);
             }
         });
     }
 }
 
-async fn forward(api: &Api<Pod>, pod: &str, mut socket: TcpStream, port: u16) -> Result<(), String> {
-    let mut forwarder = api.portforward(pod, &[port]).await.map_err(|e| format!("error forwarding port {port} to pod {pod}: {}", crate::client::chain(&e)))?;
-    let fault = forwarder.take_error(port);
-    let Some(mut stream) = forwarder.take_stream(port) else { return Err("no stream".into()) };
-    // Either end may go first: that is how connections end.
-    let _ = tokio::io::copy_bidirectional(&mut socket, &mut stream).await;
-    drop(stream);
-    if let Some(fault) = fault
-        && let Ok(Some(why)) = tokio::time::timeout(std::time::Duration::from_millis(100), fault).await
-    {
-        return Err(why);
+/// One connection: a stream for what goes wrong, one for the data.
+async fn forward(to: &Forwarding, mut socket: TcpStream, port: u16) -> Result<(), (&'static str, String)> {
+    let (port, request) = (port.to_string(), to.requests.fetch_add(1, Ordering::Relaxed).to_string());
+    let headers = |kind| [("streamtype", kind), ("port", port.as_str()), ("requestid", request.as_str())];
+    let (error, nothing) = to.connection.open(&headers("error")).await.map_err(|e| ("Error creating error stream", e.to_string()))?;
+    // Nothing is written there.
+    let _ = nothing.end().await;
+    let (mut data, writer) = to.connection.open(&headers("data")).await.map_err(|e| ("Error creating forwarding stream", e.to_string()))?;
+    let (mut from_client, mut to_client) = socket.split();
+    let up = async {
+        let mut part = vec![0; 32 << 10];
+        while let Ok(count @ 1..) = from_client.read(&mut part).await {
+            if writer.write(&part[..count]).await.is_err() {
+                break;
+            }
+        }
+        let _ = writer.end().await;
+        // The pod may still have something to say.
+        std::future::pending::<()>().await;
+    };
+    let down = async {
+        while let Some(part) = data.next().await {
+            if to_client.write_all(&part).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = up => {}
+        () = down => {}
     }
-    forwarder.abort();
-    Ok(())
+    // What is still on its way is not waited for, or it would hold up the error.
+    let _ = writer.reset().await;
+    drop(data);
+    match fault(error).await {
+        text if text.is_empty() => Ok(()),
+        text => {
+            to.connection.close();
+            Err(("An error occurred forwarding", text))
+        }
+    }
+}
+
+/// What the pod's side complains of; empty where all went well.
+async fn fault(mut from: StreamReader) -> String {
+    const LONGEST: usize = 64 << 10;
+    let mut text = Vec::new();
+    while let Some(part) = from.next().await {
+        text.extend_from_slice(&part[..part.len().min(LONGEST - text.len())]);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
