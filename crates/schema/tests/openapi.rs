@@ -54,7 +54,7 @@ fn check(document: &Value, prefix: &str, definitions: &Value) {
 
 #[test]
 fn version_2_hangs_together() {
-    let packed = documents().v2().expect("renders");
+    let packed = documents().v2(&[]).expect("renders");
     let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
     check(&document, "#/definitions/", &document["definitions"]);
     let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
@@ -85,8 +85,8 @@ fn version_3_has_one_document_for_each_group_version() {
 #[test]
 fn the_protobuf_form_holds_every_definition() {
     let documents = documents();
-    let json: Value = serde_json::from_slice(&documents.v2().expect("renders").plain().expect("gzip")).expect("JSON");
-    let wire = documents.v2_proto().expect("renders").plain().expect("gzip");
+    let json: Value = serde_json::from_slice(&documents.v2(&[]).expect("renders").plain().expect("gzip")).expect("JSON");
+    let wire = documents.v2_proto(&[]).expect("renders").plain().expect("gzip");
     for name in json["definitions"].as_object().expect("definitions").keys() {
         assert!(wire.windows(name.len()).any(|w| w == name.as_bytes()), "{name}");
     }
@@ -96,7 +96,7 @@ fn the_protobuf_form_holds_every_definition() {
 /// Upstream: what Go leaves out when it is empty is not required, and lists in the third version tell their elements' zero.
 #[test]
 fn what_is_required_is_what_upstream_requires() {
-    let packed = documents().v2().expect("renders");
+    let packed = documents().v2(&[]).expect("renders");
     let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
     let required = |name: &str| document["definitions"][format!("io.k8s.api.{name}")]["required"].clone();
     assert_eq!((required("core.v1.Pod"), required("core.v1.PodList"), required("apps.v1.Deployment")), (Value::Null, json!(["items"]), json!(["spec"])));

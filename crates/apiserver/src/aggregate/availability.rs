@@ -2,13 +2,16 @@
 //!
 //! Upstream: kube-aggregator `pkg/controllers/status/remote/remote_available_controller.go`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::walk;
 use futures::future::select_ok;
-use http::Request;
+use http::header::IF_NONE_MATCH;
+use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full, Limited};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio_rustls::TlsConnector;
@@ -99,28 +102,48 @@ impl Aggregator {
 
     /// Asks as the server itself. Whoever answers is believed: upstream checks no certificate here either.
     async fn get(&self, remote: &Remote, endpoint: &Endpoint, path: &str) -> Result<Bytes, String> {
-        let url = format!("https://{}:{}{path}", endpoint.host, endpoint.port);
+        let user = User { name: "system:kube-aggregator".into(), groups: vec!["system:masters".into()], ..User::default() };
+        let question = Question { path, user: &user, settings: self.front.settings_for(None)?, held: None, patience: PATIENCE, most: MAX_BODY };
+        let (head, body) = self.ask(remote, endpoint, question).await?;
+        if !head.status.is_success() {
+            return Err(format!("bad status from https://{}:{}{path}: {}", endpoint.host, endpoint.port, head.status.as_u16()));
+        }
+        Ok(body)
+    }
+
+    /// One answer of a registered server, whatever it is.
+    pub(super) async fn ask(&self, remote: &Remote, endpoint: &Endpoint, question: Question<'_>) -> Result<(http::response::Parts, Bytes), String> {
+        let (host, port) = (&endpoint.host, endpoint.port);
+        let url = format!("https://{host}:{port}{}", question.path);
         let failed = |why: String| format!("Get {url:?}: {why}");
         let asked = async {
-            let settings = self.front.settings_for(None).map_err(failed)?;
             let name = ServerName::try_from(format!("{}.{}.svc", remote.service.name, remote.service.namespace)).map_err(|e| failed(e.to_string()))?;
-            let stream = upstream::dial(&endpoint.host, endpoint.port).await.map_err(failed)?;
-            let stream = TlsConnector::from(settings).connect(name, stream).await.map_err(|e| failed(tls_words(&e)))?;
-            let mut request = Request::get(path).header("host", format!("{}:{}", endpoint.host, endpoint.port)).header("accept", "application/json");
+            let stream = upstream::dial(host, port).await.map_err(failed)?;
+            let stream = TlsConnector::from(question.settings).connect(name, stream).await.map_err(|e| failed(tls_words(&e)))?;
+            let mut request = Request::get(question.path).header("host", format!("{host}:{port}")).header("accept", "application/json");
             if let Some(headers) = request.headers_mut() {
-                front::name_user(headers, &User { name: "system:kube-aggregator".into(), groups: vec!["system:masters".into()], ..User::default() });
+                front::name_user(headers, question.user);
+                headers.extend(question.held.map(|tag| (IF_NONE_MATCH, tag.clone())));
             }
             let request = request.body(Full::new(Bytes::new()).map_err(BodyError::from).boxed_unsync()).map_err(|e| failed(e.to_string()))?;
-            let answer = upstream::exchange(stream, request).await.map_err(|e| failed(e.message))?;
-            let code = answer.status();
-            if !code.is_success() {
-                return Err(format!("bad status from {url}: {}", code.as_u16()));
-            }
-            Limited::new(answer.into_body(), MAX_BODY).collect().await.map(|b| b.to_bytes()).map_err(|e| failed(e.to_string()))
+            let (head, body) = upstream::exchange(stream, request).await.map_err(|e| failed(e.message))?.into_parts();
+            let body = Limited::new(body, question.most).collect().await.map_err(|e| failed(e.to_string()))?;
+            Ok((head, body.to_bytes()))
         };
         let late = failed("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into());
-        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(late))
+        tokio::time::timeout(question.patience, asked).await.unwrap_or(Err(late))
     }
+}
+
+/// What a registered server is asked, as whom, and what its answer may cost.
+pub(super) struct Question<'a> {
+    pub path: &'a str,
+    pub user: &'a User,
+    pub settings: Arc<ClientConfig>,
+    /// The tag of the answer that is known.
+    pub held: Option<&'a HeaderValue>,
+    pub patience: Duration,
+    pub most: usize,
 }
 
 /// The object with the condition, and when it last changed; the same object where nothing did.

@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod front;
 pub mod local;
 mod merge;
+pub mod openapi;
 pub mod proxy;
 pub mod registrations;
 pub mod steward;
@@ -31,11 +32,12 @@ pub struct Aggregator {
     pub front: Front,
     /// What each registered server said it serves, by the registration's name.
     found: Mutex<HashMap<String, Arc<Found>>>,
+    published: openapi::Published,
 }
 
 impl Aggregator {
     pub fn new(store: &Store, folder: &std::path::Path) -> Result<Self, pki::Error> {
-        Ok(Self { registrations: Registrations::derived(store), services: Services::new(store), front: Front::load_or_create(folder)?, found: Mutex::default() })
+        Ok(Self { registrations: Registrations::derived(store), services: Services::new(store), front: Front::load_or_create(folder)?, found: Mutex::default(), published: openapi::Published::default() })
     }
 
     pub fn remotes(&self, store: &Store) -> Arc<Registrations> {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::availability::{Condition, with_condition};
 use super::local::{self, Action};
+use super::openapi;
 use super::registrations::{Remote, TABLE};
 use crate::bootstrap;
 use crate::custom;
@@ -164,10 +165,12 @@ async fn mark_local(server: &Arc<Server>, tables: &Tables) {
 /// Tells whether all answered.
 async fn check_all(server: &Arc<Server>, remotes: &[Arc<Remote>]) -> bool {
     server.aggregator.found.lock().retain(|name, _| remotes.iter().any(|r| r.name == *name));
+    server.aggregator.published.retain(|name| remotes.iter().any(|r| r.name == name));
     let checks = remotes.iter().map(|remote| async {
         let (condition, found) = server.aggregator.check(remote).await;
         if let Some(found) = found {
             server.aggregator.found.lock().insert(remote.name.clone(), Arc::new(found));
+            tokio::spawn(openapi::renew(server.clone(), remote.clone()));
         }
         let table = server.store.table(TABLE);
         if let Some(record) = server.store.view().get(table, &remote.name) {

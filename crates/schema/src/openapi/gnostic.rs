@@ -3,9 +3,9 @@
 //! Writes the messages of `openapi.v2` by field number out of the JSON form; never reads any.
 // Upstream: googleapis/gnostic openapiv2/OpenAPIv2.proto
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::schemas::Definitions;
+use serde_json::Value;
 
 type Out = Vec<u8>;
 
@@ -63,7 +63,7 @@ fn extensions(out: &mut Out, number: u64, from: &Value) {
 }
 
 /// The whole document; definitions are rendered one at a time.
-pub(super) fn document(title: &str, version: &str, paths: impl Iterator<Item = (String, Value)>, first: Option<(String, Value)>, definitions: &mut Definitions) -> Out {
+pub(super) fn document(title: &str, version: &str, paths: impl Iterator<Item = (String, Value)>, definitions: impl Iterator<Item = (String, Value)>, shared: &BTreeMap<String, Value>) -> Out {
     let mut out = Out::new();
     bytes(&mut out, 1, b"2.0");
     message(&mut out, 2, |out| {
@@ -79,12 +79,20 @@ pub(super) fn document(title: &str, version: &str, paths: impl Iterator<Item = (
         }
     });
     message(&mut out, 9, |out| {
-        let mut next = first;
-        while let Some((name, value)) = next {
+        for (name, value) in definitions {
             named_schema(out, 1, &name, &value);
-            next = definitions.take_next();
         }
     });
+    if !shared.is_empty() {
+        message(&mut out, 10, |out| {
+            for (name, value) in shared {
+                message(out, 1, |out| {
+                    bytes(out, 1, name.as_bytes());
+                    message(out, 2, |out| parameter(out, value));
+                });
+            }
+        });
+    }
     out
 }
 
@@ -95,14 +103,33 @@ fn named_schema(out: &mut Out, number: u64, name: &str, value: &Value) {
     });
 }
 
+fn whole(out: &mut Out, number: u64, value: Option<&Value>) {
+    if let Some(whole) = value.and_then(Value::as_i64) {
+        varint(out, number << 3);
+        varint(out, whole.cast_unsigned());
+    }
+}
+
+fn real(out: &mut Out, number: u64, value: Option<&Value>) {
+    if let Some(real) = value.and_then(Value::as_f64) {
+        varint(out, number << 3 | 1);
+        out.extend_from_slice(&real.to_le_bytes());
+    }
+}
+
 fn schema(out: &mut Out, from: &Value) {
     text(out, 1, from.get("$ref"));
     text(out, 2, from.get("format"));
+    text(out, 3, from.get("title"));
     text(out, 4, from.get("description"));
     if let Some(default) = from.get("default") {
         any(out, 5, default);
     }
+    bounds(out, from);
     texts(out, 19, from.get("required"));
+    for value in from.get("enum").and_then(Value::as_array).into_iter().flatten() {
+        any(out, 20, value);
+    }
     match from.get("additionalProperties") {
         Some(Value::Bool(allowed)) => message(out, 21, |out| {
             varint(out, 2 << 3);
@@ -111,11 +138,16 @@ fn schema(out: &mut Out, from: &Value) {
         Some(value) => message(out, 21, |out| message(out, 1, |out| schema(out, value))),
         None => {}
     }
-    if let Some(kind) = from.get("type") {
-        message(out, 22, |out| text(out, 1, Some(kind)));
+    match from.get("type") {
+        Some(Value::Array(_)) => message(out, 22, |out| texts(out, 1, from.get("type"))),
+        Some(kind) => message(out, 22, |out| text(out, 1, Some(kind))),
+        None => {}
     }
     if let Some(items) = from.get("items") {
         message(out, 23, |out| message(out, 1, |out| schema(out, items)));
+    }
+    for value in from.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        message(out, 24, |out| schema(out, value));
     }
     if let Some(Value::Object(properties)) = from.get("properties") {
         message(out, 25, |out| {
@@ -124,7 +156,25 @@ fn schema(out: &mut Out, from: &Value) {
             }
         });
     }
+    text(out, 26, from.get("discriminator"));
+    flag(out, 27, from.get("readOnly"));
+    if let Some(example) = from.get("example") {
+        any(out, 30, example);
+    }
     extensions(out, 31, from);
+}
+
+fn bounds(out: &mut Out, from: &Value) {
+    real(out, 6, from.get("multipleOf"));
+    real(out, 7, from.get("maximum"));
+    flag(out, 8, from.get("exclusiveMaximum"));
+    real(out, 9, from.get("minimum"));
+    flag(out, 10, from.get("exclusiveMinimum"));
+    for (name, number) in [("maxLength", 11), ("minLength", 12), ("maxItems", 14), ("minItems", 15), ("maxProperties", 17), ("minProperties", 18)] {
+        whole(out, number, from.get(name));
+    }
+    text(out, 13, from.get("pattern"));
+    flag(out, 16, from.get("uniqueItems"));
 }
 
 fn path_item(out: &mut Out, from: &Value) {
@@ -139,6 +189,7 @@ fn path_item(out: &mut Out, from: &Value) {
 
 fn operation(out: &mut Out, from: &Value) {
     texts(out, 1, from.get("tags"));
+    text(out, 2, from.get("summary"));
     text(out, 3, from.get("description"));
     text(out, 5, from.get("operationId"));
     texts(out, 6, from.get("produces"));
@@ -164,19 +215,26 @@ fn operation(out: &mut Out, from: &Value) {
 }
 
 fn parameters(out: &mut Out, number: u64, from: &Value) {
-    for parameter in from["parameters"].as_array().into_iter().flatten() {
-        message(out, number, |out| {
-            message(out, 1, |out| match parameter["in"].as_str() {
-                Some("body") => message(out, 1, |out| {
-                    text(out, 2, parameter.get("name"));
-                    text(out, 3, parameter.get("in"));
-                    flag(out, 4, parameter.get("required"));
-                    message(out, 5, |out| schema(out, &parameter["schema"]));
-                }),
-                Some("path") => message(out, 2, |out| message(out, 4, |out| plain(out, parameter, 5, 19))),
-                _ => message(out, 2, |out| message(out, 3, |out| plain(out, parameter, 6, 20))),
-            });
+    for one in from["parameters"].as_array().into_iter().flatten() {
+        message(out, number, |out| match one.get("$ref") {
+            Some(reference) => message(out, 2, |out| text(out, 1, Some(reference))),
+            None => message(out, 1, |out| parameter(out, one)),
         });
+    }
+}
+
+fn parameter(out: &mut Out, from: &Value) {
+    match from["in"].as_str() {
+        Some("body") => message(out, 1, |out| {
+            text(out, 1, from.get("description"));
+            text(out, 2, from.get("name"));
+            text(out, 3, from.get("in"));
+            flag(out, 4, from.get("required"));
+            message(out, 5, |out| schema(out, &from["schema"]));
+        }),
+        Some("path") => message(out, 2, |out| message(out, 4, |out| plain(out, from, 5, 19))),
+        Some("header") => message(out, 2, |out| message(out, 1, |out| plain(out, from, 5, 19))),
+        _ => message(out, 2, |out| message(out, 3, |out| plain(out, from, 6, 20))),
     }
 }
 

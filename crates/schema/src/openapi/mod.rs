@@ -5,6 +5,7 @@
 
 mod custom;
 mod gnostic;
+mod merge;
 mod parameters;
 mod paths;
 mod schemas;
@@ -19,6 +20,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+pub use merge::Part;
+use merge::Additions;
 use schemas::Definitions;
 
 /// A resource as the documents need to know it.
@@ -107,6 +110,8 @@ impl Packed {
 pub struct Documents {
     resources: Vec<Arc<Described>>,
     kept: Mutex<HashMap<String, Arc<Packed>>>,
+    /// Held while a document is made: whoever wants it meanwhile waits for it.
+    making: Mutex<()>,
 }
 
 const TITLE: &str = "Kubernetes";
@@ -114,7 +119,7 @@ const VERSION: &str = "v1.37.0";
 
 impl Documents {
     pub fn new(resources: Vec<Arc<Described>>) -> Self {
-        Self { resources, kept: Mutex::default() }
+        Self { resources, kept: Mutex::default(), making: Mutex::default() }
     }
 
     /// The documents of another list; those it does not touch are taken over as they are.
@@ -122,21 +127,24 @@ impl Documents {
         let next = Self::new(resources);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let same: HashMap<_, _> = kept.into_iter().filter(|(key, packed)| packed.etag == next.hash(key)).collect();
-        Self { resources: next.resources, kept: Mutex::new(same) }
+        Self { kept: Mutex::new(same), ..next }
     }
 
-    /// `/openapi/v2` as JSON.
-    pub fn v2(&self) -> std::io::Result<Arc<Packed>> {
-        self.keep("v2", |out| self.write_v2(out))
+    /// `/openapi/v2` as JSON, with what other servers publish.
+    pub fn v2(&self, parts: &[Arc<Part>]) -> std::io::Result<Arc<Packed>> {
+        self.keep("v2", self.hash_with("v2", parts), |out| self.write_v2(out, parts))
     }
 
     /// `/openapi/v2` as `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`.
-    pub fn v2_proto(&self) -> std::io::Result<Arc<Packed>> {
-        self.keep("v2.pb", |out| {
+    pub fn v2_proto(&self, parts: &[Arc<Part>]) -> std::io::Result<Arc<Packed>> {
+        self.keep("v2.pb", self.hash_with("v2.pb", parts), |out| {
+            let mut additions = self.additions(parts)?;
             let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-            let paths = self.path_items(Dialect::V2, &self.all(), &mut definitions);
-            let schemas = definitions.take_next();
-            out.write_all(&gnostic::document(TITLE, VERSION, paths.into_iter(), schemas, &mut definitions))
+            let mut paths = self.path_items(Dialect::V2, &self.all(), &mut definitions);
+            paths.append(&mut additions.paths);
+            let more = std::mem::take(&mut additions.definitions);
+            let schemas = own(&mut definitions, &additions).chain(more);
+            out.write_all(&gnostic::document(TITLE, VERSION, paths.into_iter(), schemas, &additions.parameters))
         })
     }
 
@@ -158,27 +166,36 @@ impl Documents {
         if !self.group_versions().contains(path) {
             return Ok(None);
         }
-        self.keep(path, |out| self.write_v3(path, out)).map(Some)
+        self.keep(path, self.hash(path), |out| self.write_v3(path, out)).map(Some)
     }
 
     fn group_versions(&self) -> BTreeSet<String> {
         self.resources.iter().map(|r| paths::group_version(r)).collect()
     }
 
-    fn keep(&self, key: &str, write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> std::io::Result<()>) -> std::io::Result<Arc<Packed>> {
+    fn keep(&self, key: &str, etag: String, write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> std::io::Result<()>) -> std::io::Result<Arc<Packed>> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = kept().get(key) {
-            return Ok(found.clone());
+        let made = || kept().get(key).filter(|packed| packed.etag == etag).cloned();
+        if let Some(found) = made() {
+            return Ok(found);
+        }
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = made() {
+            return Ok(found);
         }
         let mut out = GzEncoder::new(Vec::new(), Compression::default());
         write(&mut out)?;
-        let packed = Arc::new(Packed { gzip: out.finish()?, etag: self.hash(key) });
+        let packed = Arc::new(Packed { gzip: out.finish()?, etag });
         kept().insert(key.to_owned(), packed.clone());
         Ok(packed)
     }
 
     /// Changes whenever what the document is made of changes.
     fn hash(&self, key: &str) -> String {
+        self.hash_with(key, &[])
+    }
+
+    fn hash_with(&self, key: &str, parts: &[Arc<Part>]) -> String {
         let mut hash = Fnv::default();
         hash.add(VERSION.as_bytes());
         hash.add(env!("CARGO_PKG_VERSION").as_bytes());
@@ -186,6 +203,9 @@ impl Documents {
         let all = key.starts_with("v2");
         for resource in self.resources.iter().filter(|r| all || paths::group_version(r) == key) {
             hash.add(&resource.mark.to_be_bytes());
+        }
+        for part in parts {
+            hash.add(&part.mark.to_be_bytes());
         }
         hash.text()
     }
@@ -198,14 +218,31 @@ impl Documents {
         resources.iter().flat_map(|resource| paths::of_resource(resource, dialect, definitions)).collect()
     }
 
-    fn write_v2(&self, out: &mut impl Write) -> std::io::Result<()> {
+    /// What parts add. The document's own definitions are gone through for it, one at a time.
+    fn additions(&self, parts: &[Arc<Part>]) -> std::io::Result<Additions> {
+        if parts.is_empty() {
+            return Ok(Additions::default());
+        }
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let items = self.path_items(Dialect::V2, &self.all(), &mut definitions);
+        let paths = self.path_items(Dialect::V2, &self.all(), &mut definitions).into_keys().collect();
+        Additions::of(parts, &paths, &mut std::iter::from_fn(|| definitions.take_next()))
+    }
+
+    fn write_v2(&self, out: &mut impl Write, parts: &[Arc<Part>]) -> std::io::Result<()> {
+        let mut additions = self.additions(parts)?;
+        let mut definitions = Definitions::new(Dialect::V2, &self.resources);
+        let mut items = self.path_items(Dialect::V2, &self.all(), &mut definitions);
+        items.append(&mut additions.paths);
         write!(out, r#"{{"swagger":"2.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
         serde_json::to_writer(&mut *out, &items)?;
         drop(items);
         out.write_all(br#","definitions":"#)?;
-        write_definitions(out, &mut definitions)?;
+        let more = std::mem::take(&mut additions.definitions);
+        write_definitions(out, own(&mut definitions, &additions).chain(more))?;
+        if !additions.parameters.is_empty() {
+            out.write_all(br#","parameters":"#)?;
+            serde_json::to_writer(&mut *out, &additions.parameters)?;
+        }
         write!(out, r#","securityDefinitions":{},"security":[{{"BearerToken":[]}}]}}"#, bearer())
     }
 
@@ -217,7 +254,7 @@ impl Documents {
         serde_json::to_writer(&mut *out, &items)?;
         drop(items);
         out.write_all(br#","components":{"schemas":"#)?;
-        write_definitions(out, &mut definitions)?;
+        write_definitions(out, std::iter::from_fn(|| definitions.take_next()))?;
         write!(out, r#","securitySchemes":{}}}}}"#, bearer())
     }
 }
@@ -226,15 +263,21 @@ fn bearer() -> Value {
     json!({ "BearerToken": { "type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication" } })
 }
 
+/// A document's own definitions, and what else they are by what was added.
+fn own<'a>(definitions: &'a mut Definitions, additions: &'a Additions) -> impl Iterator<Item = (String, Value)> + 'a {
+    std::iter::from_fn(|| definitions.take_next()).map(|(name, mut schema)| {
+        additions.name_kinds(&name, &mut schema);
+        (name, schema)
+    })
+}
+
 /// One definition after the other, so that no more than one is ever in memory as a value.
-fn write_definitions(out: &mut impl Write, definitions: &mut Definitions) -> std::io::Result<()> {
+fn write_definitions(out: &mut impl Write, definitions: impl Iterator<Item = (String, Value)>) -> std::io::Result<()> {
     let mut separator = "{";
-    let mut next = definitions.take_next();
-    while let Some((name, schema)) = next {
+    for (name, schema) in definitions {
         write!(out, "{separator}{}:", Value::from(name))?;
         serde_json::to_writer(&mut *out, &schema)?;
         separator = ",";
-        next = definitions.take_next();
     }
     out.write_all(if separator == "{" { b"{}" } else { b"}" })
 }
