@@ -15,6 +15,8 @@ use serde_json::Value;
 
 pub use crate::config_accounts::AccountTokens;
 pub use crate::config_limits::Limits;
+pub use crate::config_runtime::RuntimeConfig;
+pub use crate::config_serving::{Inflight, Serving, Shutdown, TlsChoice};
 pub use crate::config_file::{ConfigFile, PairFiles, ServingFiles};
 
 /// Settings of one API server.
@@ -38,6 +40,8 @@ pub struct Config {
     pub accounts: AccountTokens,
     /// Times and counts that bound what is served.
     pub limits: Limits,
+    /// How requests are taken in, and how the server ends.
+    pub serving: Serving,
     /// Where it is recorded who did what; none records nothing.
     pub audit: Option<crate::AuditConfig>,
     /// Who may ask besides the cluster's own, and how they show it.
@@ -207,6 +211,7 @@ impl Config {
             service_cidr: "10.43.0.0/16".into(),
             accounts: AccountTokens::default(),
             limits: Limits::default(),
+            serving: Serving::default(),
             audit: Some(crate::AuditConfig::at(folder.join("audit/audit.log"))),
             access: AccessConfig::default(),
             admission: AdmissionConfig::default(),
@@ -216,6 +221,11 @@ impl Config {
             gates: Gates::default(),
             cluster_name: "knarr".into(),
         }
+    }
+
+    /// What clients are told the server's name is.
+    pub fn external_host(&self) -> String {
+        self.serving.external.clone().unwrap_or_else(|| self.advertise.to_string())
     }
 
     /// The first address of the service range: the `kubernetes` service.

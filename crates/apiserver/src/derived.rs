@@ -10,13 +10,13 @@ use store::{Range, Store, TableId};
 
 pub struct Derived<T> {
     tables: Vec<TableId>,
-    build: fn(&[Range]) -> T,
+    build: Box<dyn Fn(&[Range]) -> T + Send + Sync>,
     current: ArcSwapOption<(Vec<Range>, Arc<T>)>,
 }
 
 impl<T> Derived<T> {
-    pub fn new(tables: Vec<TableId>, build: fn(&[Range]) -> T) -> Self {
-        Self { tables, build, current: ArcSwapOption::empty() }
+    pub fn new(tables: Vec<TableId>, build: impl Fn(&[Range]) -> T + Send + Sync + 'static) -> Self {
+        Self { tables, build: Box::new(build), current: ArcSwapOption::empty() }
     }
 
     pub fn get(&self, store: &Store) -> Arc<T> {

@@ -74,7 +74,7 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str) -> R
         [""] => respond::json(StatusCode::OK, &json!({"paths": root_paths(&registry)})),
         [".well-known", "openid-configuration"] => openid(server, "configuration"),
         ["openid", "v1", "jwks"] => openid(server, "jwks"),
-        ["openapi", rest @ ..] => openapi(&registry, accept, request, rest)?,
+        ["openapi", rest @ ..] => openapi(server, &registry, accept, request, rest)?,
         _ => not_found(),
     })
 }
@@ -89,7 +89,7 @@ fn openid(server: &Server, path: &str) -> Response<Body> {
         respond::respond(StatusCode::OK, "application/jwk-set+json", respond::full(object::to_bytes(&server.authenticator.jwks())))
     } else {
         let port = server.config.listen.map_or(443, |l| l.port());
-        let usual = || format!("https://{}:{port}/openid/v1/jwks", server.config.advertise);
+        let usual = || format!("https://{}:{port}/openid/v1/jwks", server.config.external_host());
         respond::json(StatusCode::OK, &json!({"issuer": accounts.issuer(), "jwks_uri": accounts.jwks_uri.clone().unwrap_or_else(usual),
             "response_types_supported": ["id_token"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": server.authenticator.algorithms()}))
     };
@@ -109,7 +109,7 @@ fn root_paths(registry: &Registry) -> Vec<String> {
 }
 
 fn api_versions(server: &Server) -> Value {
-    let address = server.config.listen.map(|l| format!("{}:{}", server.config.advertise, l.port())).unwrap_or_default();
+    let address = server.config.listen.map(|l| format!("{}:{}", server.config.external_host(), l.port())).unwrap_or_default();
     json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]})
 }
 
@@ -275,11 +275,11 @@ fn tagged(request: &Request<Incoming>, document: Document, media: &'static str) 
 /// Upstream: the protobuf form of OpenAPI v2 that older clients ask for; they refuse the answer with an `@` in its type.
 const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-fn openapi(registry: &Registry, accept: &str, request: &Request<Incoming>, rest: &[&str]) -> Result<Response<Body>, ApiError> {
+fn openapi(server: &Server, registry: &Registry, accept: &str, request: &Request<Incoming>, rest: &[&str]) -> Result<Response<Body>, ApiError> {
     let documents = &registry.openapi;
     let (made, media) = match rest {
-        ["v2"] if accept.contains("proto-openapi.spec.v2") => (documents.v2_proto().map(Some), OPENAPI_PROTOBUF),
-        ["v2"] => (documents.v2().map(Some), respond::JSON),
+        ["v2"] if accept.contains("proto-openapi.spec.v2") => (documents.v2_proto(&server.aggregator.parts(&server.store)).map(Some), OPENAPI_PROTOBUF),
+        ["v2"] => (documents.v2(&server.aggregator.parts(&server.store)).map(Some), respond::JSON),
         ["v3"] => return Ok(respond::json(StatusCode::OK, &documents.v3_index())),
         ["v3", path @ ..] => (documents.v3(&path.join("/")), respond::JSON),
         _ => return Ok(not_found()),

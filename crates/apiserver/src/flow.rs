@@ -3,6 +3,7 @@
 //! Configuration is read from the stored FlowSchemas and PriorityLevelConfigurations and is in force for the next request.
 //! Components of this process are bounded by their own work queues and take no seats.
 
+mod bounds;
 mod fair;
 mod room;
 
@@ -15,7 +16,9 @@ use http::{Response, StatusCode};
 use parking_lot::Mutex;
 use policy::flow::{self, Flows, Request};
 use store::{Range, Store};
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::config::Inflight;
 use crate::derived::Derived;
 use api::request::Info;
 use crate::object;
@@ -23,10 +26,9 @@ use api::query::Query;
 use crate::respond::{self, Body};
 use crate::server::Server;
 use crate::user::User;
+use bounds::Bounds;
 use room::{Entry, Room};
 
-/// Upstream: `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
-const SEATS: u32 = 600;
 /// Upstream: a quarter of the request's own time.
 const PATIENCE: Duration = Duration::from_secs(15);
 const SCHEMA_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
@@ -36,6 +38,8 @@ const LEVEL_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-priorityl
 pub struct FlowControl {
     flows: Derived<Flows>,
     room: Arc<Mutex<Room>>,
+    /// Instead of levels and queues.
+    bounds: Option<Bounds>,
 }
 
 /// What a request was classified as; its headers.
@@ -49,6 +53,13 @@ pub struct Label {
 pub struct Seat {
     pub label: Label,
     _held: Option<Held>,
+    _bound: Option<OwnedSemaphorePermit>,
+}
+
+impl Seat {
+    fn unlabelled(bound: Option<OwnedSemaphorePermit>) -> Self {
+        Self { label: Label::none(), _held: None, _bound: bound }
+    }
 }
 
 struct Held {
@@ -82,19 +93,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn build(tables: &[Range]) -> Flows {
+fn build(tables: &[Range], seats: u32) -> Flows {
     let values = |at: usize| tables.get(at).map(|t| t.scan("", "").map(|r| object::parse(&r.value)).collect::<Vec<_>>()).unwrap_or_default();
-    Flows::new(&values(0), &values(1), SEATS)
+    Flows::new(&values(0), &values(1), seats)
 }
 
 impl FlowControl {
-    pub fn new(store: &Store) -> Self {
+    pub fn new(store: &Store, inflight: Inflight) -> Self {
+        let seats = inflight.reads.saturating_add(inflight.writes);
         let table = |plural: &str| store.table(&format!("/registry/flowcontrol.apiserver.k8s.io/{plural}"));
-        Self { flows: Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], build), room: Arc::default() }
+        Self { flows: Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], move |tables| build(tables, seats)), room: Arc::default(), bounds: (!inflight.fair).then(|| Bounds::new(inflight)) }
     }
 
     /// Waits until the request may run. The refusal is the answer to give.
     pub async fn enter(&self, store: &Store, user: &User, info: &Info, width: u32) -> Result<Seat, Box<Response<Body>>> {
+        if let Some(bounds) = &self.bounds {
+            return bounds.enter(user, info).map(Seat::unlabelled).ok_or_else(|| Box::new(refusal(&Label::none())));
+        }
         let flows = self.flows.get(store);
         let request = Request {
             user: &user.name,
@@ -106,10 +121,10 @@ impl FlowControl {
             namespace: &info.namespace,
             path: (!info.is_resource).then_some(&info.path),
         };
-        let Some(flow) = flows.classify(&request) else { return Ok(Seat { label: Label { schema_uid: String::new(), level_uid: String::new() }, _held: None }) };
+        let Some(flow) = flows.classify(&request) else { return Ok(Seat::unlabelled(None)) };
         let label = Label { schema_uid: flow.schema_uid.to_owned(), level_uid: flow.level.uid.clone() };
         if flow.level.exempt {
-            return Ok(Seat { label, _held: None });
+            return Ok(Seat { label, _held: None, _bound: None });
         }
         let width = width.clamp(1, flow.level.nominal.max(1));
         let mut hasher = DefaultHasher::new();
@@ -134,7 +149,7 @@ impl FlowControl {
             }
         };
         let held = Held { room: self.room.clone(), level: flow.level.name.clone(), width, queue, since: Instant::now() };
-        Ok(Seat { label, _held: Some(held) })
+        Ok(Seat { label, _held: Some(held), _bound: None })
     }
 
     /// Seats in use and requests waiting, by level.
@@ -144,6 +159,10 @@ impl FlowControl {
 }
 
 impl Label {
+    fn none() -> Self {
+        Self { schema_uid: String::new(), level_uid: String::new() }
+    }
+
     /// Upstream: uids, so that names of levels stay the administrator's.
     pub fn put(&self, response: &mut Response<Body>) {
         for (name, uid) in [(SCHEMA_UID, &self.schema_uid), (LEVEL_UID, &self.level_uid)] {

@@ -22,6 +22,7 @@ use crate::seen::Seen;
 use crate::rest::{self, Call, connect, review};
 use crate::server::Server;
 use crate::user::User;
+use crate::filters::{self, Cors};
 use crate::{backing, health};
 
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +38,13 @@ pub fn handle(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Bo
 }
 
 async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    if server.ending.refuses() && matches!(peer, Peer::Remote { .. }) && filters::is_refused_at_the_end(request.uri().path()) {
+        return filters::try_later();
+    }
+    let cors = Cors::of(&server.config.serving.origins, request.headers());
+    if let Some(preflight) = cors.as_ref().and_then(|cors| cors.preflight(request.method())) {
+        return preflight;
+    }
     let audit_id = request.headers().get("audit-id").cloned();
     let accept = Accept::negotiate(request.headers(), server.config.gates);
     let shown = accept.clone().unwrap_or_default();
@@ -62,6 +70,9 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(id) = id {
         headers.insert("audit-id", id);
     }
+    if let Some(cors) = cors {
+        cors.put(headers);
+    }
     if let Some(directives) = &server.config.limits.transport_security {
         headers.insert(http::header::STRICT_TRANSPORT_SECURITY, directives.clone());
     }
@@ -76,10 +87,12 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     if path.split('/').any(|part| part == ".." || part == ".") {
         return Err(ApiError::bad_request("the path must not hold \".\" or \"..\""));
     }
+    let is_long = info.verb == "watch" || flow::is_long(&info);
+    let _answered = (!is_long).then(|| server.ending.request());
     seen.begins(&server, &peer, &info, &query);
     // Upstream: the client's own limit is read before anybody is identified; watches and streams have none.
     let most = server.config.limits.request;
-    let limit = if info.verb == "watch" || flow::is_long(&info) { most } else { query.timeout()?.map_or(most, |t| t.min(most)) };
+    let limit = if is_long { most } else { query.timeout()?.map_or(most, |t| t.min(most)) };
     if backing::wants_fresh(&server.store, &info, &query) {
         server.store.fresh().await.map_err(rest::create::store_error)?;
     }

@@ -48,11 +48,13 @@ pub fn version() -> Response<Body> {
 /// Upstream: `ok`, or one line a check with `?verbose`, or 500 with the checks that fail.
 pub async fn check(server: &Arc<Server>, path: &str, query: &Query) -> Response<Body> {
     let kind = path.trim_matches('/').split('/').next().unwrap_or_default();
-    let ending = server.closing.is_cancelled();
     let plugins = plugins::checks(server).await;
     let mut checks = vec![("ping", true), ("log", true), ("etcd", true)];
     checks.extend(plugins.iter().map(|(name, ok)| (name.as_str(), *ok)));
-    checks.push(("shutdown", !ending || kind == "livez"));
+    // Upstream: of readiness alone.
+    if kind == "readyz" {
+        checks.push(("shutdown", !server.ending.has_begun()));
+    }
     let asked = path.trim_matches('/').split_once('/').map(|(_, name)| name);
     if let Some(name) = asked {
         return match checks.iter().find(|(n, _)| *n == name) {

@@ -19,13 +19,14 @@ use hyper_util::server::conn::auto;
 use pki::{CertSlot, ClientAuth, Issued, Leaf};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use self::gather::Gather;
 use crate::auth::authenticate::Peer;
 use crate::auth::certificate::{Certificates, Shown};
-use crate::config::{PairFiles, ServingFiles};
+use crate::config::{PairFiles, Serving, ServingFiles};
+use crate::filters;
 use crate::handler;
 use crate::server::{Server, StartError};
 
@@ -40,7 +41,7 @@ pub async fn listen(server: Arc<Server>, address: SocketAddr) -> Result<(), Star
     let slot = CertSlot::new(&issued)?;
     let (usual, named) = shown(&server.config.access.serving).map_err(StartError::Config)?;
     slot.exchange(usual, named)?;
-    server.tls.store(Some(Arc::new(Tls::new(slot, &server.authenticator.certificates())?)));
+    server.tls.store(Some(Arc::new(Tls::new(slot, &server.authenticator.certificates(), &server.config.serving)?)));
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     tracing::info!(%address, "serving the API");
     tokio::spawn(accept(server, listener));
@@ -54,8 +55,12 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub fn new(slot: Arc<CertSlot>, certificates: &Certificates) -> Result<Self, pki::Error> {
-        let config = pki::server_config(slot.clone(), ClientAuth::Shown { roots: &certificates.roots() })?;
+    pub fn new(slot: Arc<CertSlot>, certificates: &Certificates, serving: &Serving) -> Result<Self, pki::Error> {
+        let mut config = pki::server_config_of(slot.clone(), ClientAuth::Shown { roots: &certificates.roots() }, &serving.tls)?;
+        if !serving.http2 {
+            config.alpn_protocols.retain(|protocol| protocol != b"h2");
+        }
+        let config = Arc::new(config);
         Ok(Self { slot, acceptor: TlsAcceptor::from(config) })
     }
 }
@@ -73,7 +78,7 @@ fn leaf(server: &Server) -> Leaf {
     let mut ips = vec![config.advertise, std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()];
     ips.extend(config.kubernetes_ip().map(std::net::IpAddr::V4));
     ips.extend(config.listen.map(|l| l.ip()).filter(|ip| !ip.is_unspecified()));
-    for name in &config.extra_names {
+    for name in config.extra_names.iter().chain(&config.serving.external) {
         match name.parse() {
             Ok(ip) => ips.push(ip),
             Err(_) => dns_names.push(name.clone()),
@@ -102,7 +107,9 @@ async fn accept(server: Arc<Server>, listener: TcpListener) {
         };
         let Some(tls) = server.tls.load_full() else { return };
         let server = server.clone();
+        let counted = server.ending.connection();
         tokio::spawn(async move {
+            let _counted = counted;
             connection(server, stream, from.ip(), tls.acceptor.clone()).await;
             drop(permit);
         });
@@ -117,13 +124,19 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
     let closing = server.closing.clone();
     let streams = server.config.limits.streams;
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let chance = server.config.serving.goaway;
+    let goaway = Arc::new(Notify::new());
+    let away = goaway.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (server, peer) = (server.clone(), peer.clone());
+        let (server, peer, away) = (server.clone(), peer.clone(), away.clone());
         async move {
             let (parts, body) = request.into_parts();
             let (body, left) = lent::lend(body);
             let body = body.map_err(handler::BodyError::from).boxed_unsync();
-            let answer = handler::handle(server, peer, Request::from_parts(parts, body)).await;
+            let mut answer = handler::handle(server, peer, Request::from_parts(parts, body)).await;
+            if is_http2 && filters::goes_away(chance, answer.headers_mut()) {
+                away.notify_one();
+            }
             left.read().await;
             Ok::<_, std::convert::Infallible>(answer)
         }
@@ -136,10 +149,16 @@ async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls
         let builder = builder.http2_only();
         let connection = builder.serve_connection(TokioIo::new(gather.clone()), service);
         tokio::pin!(connection);
-        tokio::select! {
-            () = poll_fn(|context| step(connection.as_mut(), &gather, context)) => return,
-            () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+        let mut stays = true;
+        loop {
+            tokio::select! {
+                () = poll_fn(|context| step(connection.as_mut(), &gather, context)) => return,
+                () = goaway.notified(), if stays => stays = false,
+                () = closing.cancelled() => break,
+            }
+            connection.as_mut().graceful_shutdown();
         }
+        connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(PATIENCE, poll_fn(|context| step(connection.as_mut(), &gather, context))).await;
         return;
     }

@@ -19,11 +19,12 @@ use crate::auth::authenticate::Authenticator;
 use crate::auth::certificate::Certificates;
 use crate::auth::authorize::Authorizer;
 use crate::budgets::Budgets;
-use crate::config::{Config, ConfigFile};
+use crate::config::{Config, ConfigFile, RuntimeConfig};
 use crate::derived::Derived;
 use crate::custom::steward::{self, Progress};
 use crate::discovery::Documents;
 use crate::encryption::{Encryption, plugins};
+use crate::ending::Ending;
 use crate::flow::FlowControl;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -79,6 +80,7 @@ pub struct Server {
     pub(crate) flow: FlowControl,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Option<(policy::audit::Policy, AuditLog)>,
+    pub(crate) ending: Ending,
     /// Set when the server ends: watches end, new requests are refused.
     pub(crate) closing: CancellationToken,
 }
@@ -94,8 +96,8 @@ impl Server {
         let store = backing::open(&config, &encryption).await?;
         let authority = Arc::new(Authority::load_or_create(&config.pki_dir, "ca")?);
         let signer = config.accounts.signer(TokenSigner::load_or_create(config.pki_dir.join("sa.key"))?).map_err(StartError::Config)?;
-        let registry = Registry::new(catalog::builtin(), &store);
-        let addresses = Books::new(&store, &config.service_cidr).map_err(StartError::Config)?;
+        let registry = Registry::new(served(&config.serving.runtime), &store);
+        let addresses = Books::new(&store, &config.service_cidr, config.serving.node_ports.clone()).map_err(StartError::Config)?;
         let plugins = config.admission.plugins().map_err(StartError::Config)?;
         let aggregator = Aggregator::new(&store, &config.pki_dir)?;
         let server = Arc::new(Self {
@@ -112,11 +114,12 @@ impl Server {
             events: Events::new(&plugins),
             images: Images::new(&plugins, &Services::new(&store)).map_err(StartError::Config)?,
             plugins,
-            flow: FlowControl::new(&store),
+            flow: FlowControl::new(&store, config.serving.inflight),
             audit: open_audit(&config, &store)?,
             metrics,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
+            ending: Ending::default(),
             closing: CancellationToken::new(),
             addresses,
             tls: ArcSwapOption::empty(),
@@ -153,11 +156,6 @@ impl Server {
         &self.authority
     }
 
-    /// Ends watches and refuses what comes; what was acknowledged is durable already.
-    pub fn close(&self) {
-        self.closing.cancel();
-    }
-
     /// Believes the clients of the authorities that the files hold now.
     pub(crate) fn renew_certificates(&self) -> Result<(), String> {
         let access = &self.config.access;
@@ -177,7 +175,7 @@ impl Server {
     /// Tells new connections whose certificates count.
     pub(crate) fn renew_tls(&self) -> Result<(), pki::Error> {
         let Some(tls) = self.tls.load_full() else { return Ok(()) };
-        self.tls.store(Some(Arc::new(Tls::new(tls.slot.clone(), &self.authenticator.certificates())?)));
+        self.tls.store(Some(Arc::new(Tls::new(tls.slot.clone(), &self.authenticator.certificates(), &self.config.serving)?)));
         Ok(())
     }
 
@@ -203,6 +201,11 @@ impl Server {
         self.registry.store(renewed.clone());
         renewed
     }
+}
+
+/// The built-in resources that are on.
+fn served(runtime: &RuntimeConfig) -> Vec<catalog::Resource> {
+    catalog::builtin().into_iter().filter(|resource| runtime.serves(resource)).collect()
 }
 
 /// Whose client certificates count: the cluster's own authority's, and what the configuration adds.

@@ -124,6 +124,8 @@ impl Issuer {
             let url = own.get().cloned().unwrap_or_default();
             match path {
                 "/.well-known/openid-configuration" => (200, json!({"issuer": url, "jwks_uri": format!("{url}/keys")})),
+                // Of an issuer that is somewhere else.
+                path if path.starts_with("/for/tokens.example.com/") => (200, json!({"issuer": "https://tokens.example.com", "jwks_uri": format!("{url}/keys")})),
                 "/keys" => (200, json!({"keys": *served.lock().expect("no test panics here")})),
                 "/claims" => (200, json!(*claims.lock().expect("no test panics here"))),
                 "/moved" => (302, json!({"location": format!("{url}/keys")})),

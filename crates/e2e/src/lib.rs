@@ -18,4 +18,4 @@ pub use issuer::{Issuer, Signer, in_seconds};
 pub use kms::KmsPlugin;
 pub use process::{Ran, Running, run};
 pub use server::{ApiServer, free_port};
-pub use webhook::Webhook;
+pub use webhook::{Answers, Webhook};

@@ -112,6 +112,23 @@ impl Running {
         }
     }
 
+    /// Asks it to end, as `kill` does.
+    pub fn ask_to_end(&self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs").success());
+    }
+
+    /// Waits until it has ended: what it printed meanwhile.
+    pub fn rest(&mut self) -> String {
+        let mut text = String::new();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                return text;
+            }
+            text.push_str(&line);
+        }
+    }
+
     /// Ends it now.
     pub fn end(&mut self) {
         let _ = self.child.kill();

@@ -59,6 +59,16 @@ impl ApiServer {
         self.process = Self::run(&self.data, self.port, flags);
     }
 
+    /// Asks it to end.
+    pub fn ask_to_end(&self) {
+        self.process.ask_to_end();
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(&mut self) {
+        self.process.rest();
+    }
+
     /// Ends it.
     pub fn end(&mut self) {
         self.process.end();
@@ -107,7 +117,13 @@ impl ApiServer {
         (code.parse().expect("a code"), body.to_owned())
     }
 
-    /// The same as the administrator, in bytes: the code, the media type, and the body.
+    /// The same as the administrator.
+    pub fn ask(&self, path: &str, args: &[&str]) -> (u16, String) {
+        let (certificate, key) = (self.pki("admin.crt"), self.pki("admin.key"));
+        self.curl(path, &[&["--cert", &certificate, "--key", &key], args].concat(), "")
+    }
+
+    /// The same, in bytes: the code, the media type, and the body.
     pub fn curl_bytes(&self, path: &str, args: &[&str], body: &[u8]) -> (u16, String, Vec<u8>) {
         let folder = tempfile::tempdir().expect("a folder");
         let (sent, got) = (folder.path().join("sent"), folder.path().join("got"));

@@ -1,7 +1,9 @@
 //! The life of an object of each kind, by kubectl and by raw requests: create, list, patch, replace, status, delete one and many.
 
+use std::sync::Arc;
+
 use e2e::target::Target;
-use e2e::{Cluster, Namespace};
+use e2e::{Answers, ApiServer, Cluster, Namespace, Webhook, run};
 use serde_json::{Value, json};
 
 struct Kind<'a> {
@@ -272,4 +274,132 @@ fn sizes_are_read_and_set_by_the_scale() {
         cluster.kubectl(&format!("wait {plural} scaled -n {} --for=jsonpath={{.status.readyReplicas}}=3 --timeout=90s", space.name)).ok();
         cluster.kubectl(&format!("delete {plural} scaled -n {} --timeout=60s", space.name)).ok();
     }
+}
+
+/// A registered server: a Service that is another name of the loopback, and what it answers.
+fn register(server: &ApiServer, group: &str, port: u16) {
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": group.replace('.', "-"), "namespace": "default"}, "spec": {"type": "ExternalName", "externalName": "localhost"}});
+    let registration = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": format!("v1.{group}")}, "spec": {"group": group, "version": "v1",
+        "groupPriorityMinimum": 2000, "versionPriority": 10, "insecureSkipTLSVerify": true, "service": {"name": group.replace('.', "-"), "namespace": "default", "port": port}}});
+    server.kubectl_with("create -f -", &format!("{service}\n---\n{registration}")).ok();
+    server.kubectl(&format!("wait apiservice/v1.{group} --for=condition=Available --timeout=60s")).ok();
+}
+
+fn wonder_documents(path: &str) -> (u16, Value) {
+    let kind = json!({"group": "wonders.example.com", "version": "v1", "kind": "Wonder"});
+    let schema = json!({"description": "Wonder of the world.", "type": "object", "properties": {"age": {"type": "integer", "description": "In years.", "maximum": 5000}},
+        "x-kubernetes-group-version-kind": [kind]});
+    let get = |reference: &str| json!({"get": {"operationId": "listWonder", "x-kubernetes-action": "list", "responses": {"200": {"description": "OK", "schema": {"$ref": format!("#/definitions/{reference}")}}}}});
+    let scheme = "#/components/schemas/com.example.Wonder";
+    match path {
+        "/apis/wonders.example.com/v1" => (200, json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "wonders.example.com/v1",
+            "resources": [{"name": "wonders", "singularName": "wonder", "namespaced": false, "kind": "Wonder", "verbs": ["get", "list"]}]})),
+        "/openapi/v2" => (200, json!({"swagger": "2.0", "paths": {"/apis/wonders.example.com/v1/wonders": get("com.example.Wonder"), "/apis/apps/v1/stolen": get("stolen")},
+            "definitions": {"com.example.Wonder": schema, "io.k8s.api.core.v1.Pod": {"type": "string"}, "stolen": {"type": "string"}}})),
+        "/openapi/v3" => (200, json!({"paths": {"apis/wonders.example.com/v1": {"serverRelativeURL": "/openapi/v3/apis/wonders.example.com/v1?hash=1"}}})),
+        "/openapi/v3/apis/wonders.example.com/v1" => (200, json!({"openapi": "3.0.0", "info": {"title": "w", "version": "1"}, "components": {"schemas": {"com.example.Wonder": schema}},
+            "paths": {"/apis/wonders.example.com/v1/wonders": {"get": {"x-kubernetes-action": "list", "x-kubernetes-group-version-kind": kind, "responses": {"200": {"content": {"application/json": {"schema": {"$ref": scheme}}}}}}}}})),
+        _ => (404, json!({})),
+    }
+}
+
+#[test]
+fn registered_servers_are_described_and_bad_documents_harm_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &[]) else { return };
+    let ask = |args: &[&str]| server.ask("/openapi/v2", args);
+    let (_, own) = ask(&[]);
+    let good = Webhook::start(Arc::new(|path, _| wonder_documents(path)));
+    register(&server, "wonders.example.com", good.port);
+    assert!(good.asked.iter().any(|(path, _)| path == "/openapi/v2"));
+    let merged = (0..500).map(|_| ask(&[]).1).find(|text| text.contains("com.example.Wonder")).expect("the document is merged");
+    let merged: Value = serde_json::from_str(&merged).expect("JSON");
+    let own: Value = serde_json::from_str(&own).expect("JSON");
+    assert_eq!(merged["definitions"]["com.example.Wonder"]["properties"]["age"]["maximum"], 5000);
+    // What nothing refers to is kept; it differs from this server's own, so it has another name.
+    assert_eq!((&merged["definitions"]["io.k8s.api.core.v1.Pod"], &merged["definitions"]["io.k8s.api.core.v1.Pod_v2"]), (&own["definitions"]["io.k8s.api.core.v1.Pod"], &json!({"type": "string"})));
+    assert!(merged["paths"]["/apis/wonders.example.com/v1/wonders"].is_object() && merged["paths"]["/apis/apps/v1/stolen"].is_null() && merged["definitions"]["stolen"].is_null());
+    let (_, head) = ask(&["-D", "-", "-o", "/dev/null"]);
+    let tag = head.lines().find_map(|l| l.strip_prefix("etag: ")).expect("a tag").trim().to_owned();
+    assert_eq!(ask(&["-H", &format!("If-None-Match: {tag}")]).0, 304);
+    let (_, media, wire) = server.curl_bytes("/openapi/v2", &["-H", "Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf"], b"");
+    assert!(media.contains("protobuf") && wire.windows(18).any(|w| w == b"com.example.Wonder"));
+    let explained = server.kubectl("explain wonder.age").ok();
+    assert!(explained.contains("In years."), "{explained}");
+
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let hostile: [(&str, Answers); 3] = [
+        ("huge", Arc::new(|path, _| if path == "/openapi/v2" { (200, Value::String(format!("{{\"paths\": {{\"{}\"", "x".repeat(20 << 20)))) } else { (200, json!({})) })),
+        ("deep", Arc::new(|path, _| if path == "/openapi/v2" { (200, Value::String(format!("{{\"paths\": {{\"/apis/deep.example.com/v1/x\": {}", "[".repeat(4 << 20)))) } else { (200, json!({})) })),
+        ("slow", Arc::new(move |path, _| {
+            if path == "/openapi/v2" {
+                let _ = held.lock().map(|held| held.recv());
+            }
+            (200, json!({}))
+        })),
+    ];
+    for (name, answers) in hostile {
+        let webhook = Webhook::start(answers);
+        register(&server, &format!("{name}.example.com"), webhook.port);
+        // A slow one tells nothing before it answers.
+        assert!(name == "slow" || webhook.asked.iter().any(|(path, _)| path == "/openapi/v2"));
+    }
+    let (code, text) = ask(&[]);
+    let after: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, after == merged), (200, true));
+    drop(release);
+}
+
+#[test]
+fn what_is_served_and_how_follows_the_flags() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flags = ["--bind-address=127.0.0.1", "--external-hostname=api.example.com", "--tls-min-version=VersionTLS13", "--disable-http2-serving", "--cors-allowed-origins=//example[.]com(:|$)", "--service-node-port-range=31000-31001",
+        "--runtime-config=autoscaling/v1=false,batch/v1/cronjobs=false", "--enable-priority-and-fairness=false", "--max-requests-inflight=1", "--livez-grace-period=10s"];
+    let Some(mut server) = ApiServer::start(folder.path(), &flags) else { return };
+    assert!(server.ask("/api", &[]).1.contains("api.example.com:"));
+    let old = run(std::process::Command::new("curl").args(["-sS", "--tls-max", "1.2", "--cacert", &server.pki("ca.crt"), &server.url("/version")]), "").fails();
+    assert!(old.contains("protocol version"), "{old}");
+    assert_eq!(server.ask("/version", &["--http2", "-o", "/dev/null", "-w", "%{http_version}\n%{http_code}"]).1.lines().next(), Some("1.1"));
+    let named = run(std::process::Command::new("openssl").args(["s_client", "-connect", &format!("127.0.0.1:{}", server.port), "-verify_hostname", "api.example.com", "-CAfile", &server.pki("ca.crt")]), "").out;
+    assert!(named.contains("Verify return code: 0 (ok)"), "{named}");
+
+    let (code, head) = server.curl("/api/v1/nodes", &["-X", "OPTIONS", "-H", "Origin: https://example.com", "-D", "-"], "");
+    assert!(code == 204 && head.contains("access-control-allow-origin: https://example.com") && head.contains("access-control-allow-credentials: true"), "{code} {head}");
+    assert!(!server.ask("/api/v1/nodes", &["-H", "Origin: https://example.com.evil", "-D", "-"]).1.contains("access-control"));
+
+    assert_eq!((server.ask("/apis/autoscaling/v1", &[]).0, server.ask("/apis/autoscaling/v2", &[]).0, server.ask("/apis/batch/v1/cronjobs", &[]).0, server.ask("/apis/batch/v1/jobs", &[]).0), (404, 200, 404, 200));
+    let refused = server.kubectl("create service nodeport a --tcp=80 --node-port=30000").fails();
+    assert!(refused.contains("provided port is not in the valid range. The range of valid ports is 31000-31001"), "{refused}");
+    server.kubectl("create service nodeport a --tcp=80").ok();
+    server.kubectl("create service nodeport b --tcp=80").ok();
+    assert!(server.kubectl("create service nodeport c --tcp=80").fails().contains("range is full"));
+
+    // One read at a time, but for administrators; a registered server holds the one.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let slow = Webhook::start(Arc::new(move |path, _| {
+        if path.ends_with("/wait") {
+            let _ = held.lock().map(|held| held.recv());
+        }
+        (200, json!({"kind": "APIResourceList", "groupVersion": "slow.example.com/v1", "resources": []}))
+    }));
+    register(&server, "slow.example.com", slow.port);
+    let eva = || server.ask("/api/v1/nodes", &["-H", "Impersonate-User: eva", "-D", "-"]);
+    assert_eq!(eva().0, 403);
+    let mut waits = server.watch("get --raw /apis/slow.example.com/v1/wait");
+    let (code, answer) = (0..500).map(|_| eva()).find(|(code, _)| *code != 403).expect("the place is taken");
+    assert!(code == 429 && answer.contains("retry-after: 1") && answer.contains("Too many requests, please try again later."), "{code} {answer}");
+    assert_eq!(server.ask("/api/v1/nodes", &[]).0, 200);
+    release.send(()).expect("it waits");
+    waits.until("APIResourceList");
+    waits.rest();
+    assert_eq!(eva().0, 403);
+
+    server.restart(&["--goaway-chance=0.02", "--disable-http2-serving=false", "--tls-min-version=VersionTLS12", "--tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"]);
+    let cipher = server.ask("/version", &["-v", "--tls-max", "1.2", "--tls13-ciphers", "", "--stderr", "-"]).1;
+    assert!(cipher.contains("ECDHE-ECDSA-AES256-GCM-SHA384"), "{cipher}");
+    let connections = server.ask("/version?[1-1000]", &["--http2", "-o", "/dev/null", "-w", "\n%{num_connects}\n%{http_code}"]).1;
+    let count = connections.lines().filter(|made| *made == "1").count();
+    assert!((2..200).contains(&count), "a thousand requests over {count} connections");
 }

@@ -185,3 +185,32 @@ fn encryption_follows_its_file_and_the_keys_of_its_plugin() {
         assert_eq!(server.kubectl(&format!("get configmap {name} -o jsonpath={{.data.word}}")).ok(), word);
     }
 }
+
+#[test]
+fn an_issuer_may_be_described_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Signer::new(folder.path(), "ES256", "only");
+    let issuer = Issuer::start(folder.path(), vec![key.jwk()]);
+    let pem = std::fs::read_to_string(&issuer.ca).expect("the certificate");
+    let file = folder.path().join("authentication.yaml");
+    let described = |names: &[&str], more: Value| {
+        let one = |name: &&str| {
+            let mut of = json!({"url": format!("https://{name}"), "discoveryURL": format!("{}/for/tokens.example.com/{name}", issuer.url), "certificateAuthority": pem, "audiences": ["a"]});
+            of.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+            json!({"issuer": of, "claimMappings": {"username": {"claim": "sub", "prefix": ""}}})
+        };
+        json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration", "jwt": names.iter().map(one).collect::<Vec<_>>()}).to_string()
+    };
+    std::fs::write(&file, described(&["tokens.example.com", "other.example.com"], json!({}))).expect("the file is written");
+    let flag = format!("--authentication-config={}", file.display());
+    let Some((server, mut told)) = serve(folder.path(), &[&flag]) else { return };
+    let token = |name: &str| key.sign(&json!({"iss": format!("https://{name}"), "aud": "a", "exp": in_seconds(600), "sub": "eva"}));
+    let (code, who) = server.who(&token("tokens.example.com"));
+    assert_eq!((code, who["username"].as_str()), (201, Some("eva")), "{who}");
+    assert!(issuer.asked().iter().any(|path| path.starts_with("/for/tokens.example.com")));
+    // The document is another issuer's.
+    assert_eq!(server.who(&token("other.example.com")).0, 401);
+    std::fs::write(&file, described(&["tokens.example.com"], json!({"egressSelectorType": "cluster"}))).expect("the file is written");
+    told.kept("--authentication-config", "egressSelectorType");
+    assert_eq!(server.who(&token("tokens.example.com")).0, 201);
+}

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod audit;
 mod limits;
+mod serving;
 pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};

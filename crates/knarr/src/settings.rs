@@ -143,7 +143,8 @@ impl Settings {
 
     /// Where clients on this machine reach the API server.
     pub fn server_url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        let bound = self.access.serving.bind_address.filter(|ip| !ip.is_unspecified());
+        format!("https://{}", std::net::SocketAddr::new(bound.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into()), self.port))
     }
 
     pub fn network(&self) -> anyhow::Result<host::Network> {

@@ -11,6 +11,7 @@ mod keyring;
 mod request;
 mod secret_key;
 mod tls;
+mod tls_choice;
 mod token;
 mod token_key;
 
@@ -21,5 +22,6 @@ pub use identity::{expires, peer_identity};
 pub use keyring::Keyring;
 pub use request::SigningRequest;
 pub use secret_key::SecretKey;
-pub use tls::{CertSlot, ClientAuth, ClientRoots, client_config, identity_of_pem, server_config};
+pub use tls::{CertSlot, ClientAuth, ClientRoots, client_config, identity_of_pem, server_config, server_config_of};
+pub use tls_choice::TlsChoice;
 pub use token::{TokenSigner, detached_signature};

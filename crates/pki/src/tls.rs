@@ -14,7 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 
-use crate::{Error, Issued};
+use crate::{Error, Issued, TlsChoice};
 use x509_parser::extensions::GeneralName;
 
 /// The certificates a server shows, exchangeable at any time: one for all, and others for names that clients ask for.
@@ -137,8 +137,13 @@ impl ClientCertVerifier for Shown {
 
 /// TLS 1.2 and 1.3 with HTTP/2 before HTTP/1.1.
 pub fn server_config(slot: Arc<CertSlot>, auth: ClientAuth<'_>) -> Result<Arc<ServerConfig>, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().map_err(Error::tls)?;
+    server_config_of(slot, auth, &TlsChoice::default()).map(Arc::new)
+}
+
+/// The same with a choice of versions and ciphers.
+pub fn server_config_of(slot: Arc<CertSlot>, auth: ClientAuth<'_>, choice: &TlsChoice) -> Result<ServerConfig, Error> {
+    let provider = Arc::new(choice.provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(choice.versions()).map_err(Error::tls)?;
     let builder = match auth {
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Optional { ca_pem } => {
@@ -155,7 +160,7 @@ pub fn server_config(slot: Arc<CertSlot>, auth: ClientAuth<'_>) -> Result<Arc<Se
     };
     let mut config = builder.with_cert_resolver(slot);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// A client that trusts `ca_pem` only and shows `identity` when it has one. ALPN is left to the caller.

@@ -2,11 +2,14 @@
 //!
 //! Upstream: apiserver `plugin/pkg/audit/{buffered,log,truncate,webhook}`.
 
+pub mod batch;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::settings::{AuditConfig, Delivery, Mode};
 use super::{file, legacy, webhook};
@@ -35,18 +38,30 @@ impl Queued {
 #[derive(Clone)]
 pub struct AuditLog {
     sinks: Arc<[Sink]>,
+    /// Set at the end: nobody waits for more.
+    hurry: CancellationToken,
 }
 
 impl AuditLog {
     pub fn open(config: &AuditConfig, services: &Services) -> Result<Self, String> {
         let path = config.log.path.display();
-        let lines = file::start(config.log.clone()).map_err(|error| format!("audit log {path}: {error}"))?;
+        let hurry = CancellationToken::new();
+        let lines = file::start(config.log.clone(), hurry.clone()).map_err(|error| format!("audit log {path}: {error}"))?;
         let mut sinks = vec![Sink::new("log", lines, config.log.delivery, config.log.legacy)];
         if let Some(settings) = &config.webhook {
-            let events = webhook::start(settings, services).map_err(|why| format!("--audit-webhook-config-file: {why}"))?;
+            let events = webhook::start(settings, services, hurry.clone()).map_err(|why| format!("--audit-webhook-config-file: {why}"))?;
             sinks.push(Sink::new("webhook", events, settings.delivery, false));
         }
-        Ok(Self { sinks: sinks.into() })
+        Ok(Self { sinks: sinks.into(), hurry })
+    }
+
+    /// Waits until all that came is where it goes; what waits for more waits no longer.
+    pub async fn drained(&self) {
+        self.hurry.cancel();
+        for sink in self.sinks.iter() {
+            // Whoever holds all the room knows that nothing else is in it.
+            let _ = sink.room.acquire_many(BUFFER_KIB).await;
+        }
     }
 
     /// Sends an event on its way; false where a place that must have it has not.

@@ -9,22 +9,29 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::backends::Queued;
+use super::backends::batch::Batches;
 use super::settings::AuditLogConfig;
 
 /// Lines that are written in one piece.
 const GROUP: usize = 4096;
 
 /// Opens the file and starts the thread that writes it.
-pub fn start(config: AuditLogConfig) -> io::Result<mpsc::Sender<Queued>> {
-    let (lines, mut waiting) = mpsc::channel(config.delivery.buffer);
+pub fn start(config: AuditLogConfig, hurry: CancellationToken) -> io::Result<mpsc::Sender<Queued>> {
+    let (lines, waiting) = mpsc::channel(config.delivery.buffer);
     let path = config.path.clone();
+    let mut groups = match config.batch {
+        Some(batch) => Groups::Gathered(Handle::current(), Batches::new(waiting, batch, hurry)),
+        None => Groups::AtOnce(waiting),
+    };
     let mut out: Box<dyn Lines> = if path == Path::new("-") { Box::new(io::stdout()) } else { Box::new(Rotated::open(config)?) };
     let run = move || {
         let mut group: Vec<Queued> = Vec::new();
-        while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        while groups.next(&mut group) {
             let text: Vec<u8> = group.iter().flat_map(|line| line.bytes.iter().copied().chain([b'\n'])).collect();
             let written = out.write(&text);
             if let Err(error) = &written {
@@ -35,6 +42,29 @@ pub fn start(config: AuditLogConfig) -> io::Result<mpsc::Sender<Queued>> {
     };
     std::thread::Builder::new().name("audit".into()).spawn(run)?;
     Ok(lines)
+}
+
+/// What is written in one piece.
+enum Groups {
+    /// All that waits.
+    AtOnce(mpsc::Receiver<Queued>),
+    Gathered(Handle, Batches),
+}
+
+impl Groups {
+    /// False at the end.
+    fn next(&mut self, group: &mut Vec<Queued>) -> bool {
+        match self {
+            Self::AtOnce(waiting) => waiting.blocking_recv_many(group, GROUP) > 0,
+            Self::Gathered(runtime, batches) => match runtime.block_on(batches.next()) {
+                Some(next) => {
+                    *group = next;
+                    true
+                }
+                None => false,
+            },
+        }
+    }
 }
 
 /// Where lines are written.

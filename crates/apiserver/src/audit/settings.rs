@@ -32,6 +32,8 @@ pub struct AuditLogConfig {
     /// A line of text for each event, not of JSON.
     pub legacy: bool,
     pub delivery: Delivery,
+    /// None: what waits is written at once.
+    pub batch: Option<Batch>,
 }
 
 /// The record as it is sent elsewhere.
@@ -107,7 +109,7 @@ impl Default for Batch {
 
 impl AuditConfig {
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        let log = AuditLogConfig { path: path.into(), max_bytes: 100 << 20, max_files: 10, max_days: 30, compress: false, legacy: false, delivery: Delivery::of(Mode::Room) };
+        let log = AuditLogConfig { path: path.into(), max_bytes: 100 << 20, max_files: 10, max_days: 30, compress: false, legacy: false, delivery: Delivery::of(Mode::Room), batch: None };
         Self { policy: None, log, webhook: None }
     }
 }

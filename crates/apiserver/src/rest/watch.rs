@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use store::{Change, Event, Expired, Record, Watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::selection::Selection;
 use super::{Call, list, partial, table};
@@ -42,6 +43,9 @@ struct Stream {
     clock: Pin<Box<Sleep>>,
     columns_sent: bool,
     over: bool,
+    /// When the server ends, this far into the time that watches have.
+    share: f64,
+    _counted: TaskTrackerToken,
 }
 
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
@@ -79,6 +83,8 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         clock: Box::pin(sleep_until(now + BOOKMARK_EVERY.min(Duration::from_secs(seconds)))),
         columns_sent: false,
         over: false,
+        share: rand::random(),
+        _counted: call.server.ending.watch(),
         call,
     };
     let body = respond::stream(futures::stream::unfold(stream, |mut stream| async move { stream.next().await.map(|part| (part, stream)) }));
@@ -214,6 +220,7 @@ impl Stream {
                     }
                 }
                 () = ended(self.call.served.ended.as_ref()) => return None,
+                () = server.ending.watch_ends(server.config.serving.shutdown.watch_grace, self.share) => return None,
                 () = server.closing.cancelled() => return None,
             }
         }

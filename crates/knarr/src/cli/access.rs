@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::accounts::AccountArgs;
 use super::audit::AuditArgs;
 use super::limits::LimitArgs;
+use super::serving::ServingArgs;
 use crate::failure::failure;
 
 /// Who may ask, and how they show it.
@@ -142,6 +143,9 @@ pub struct AccessArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub serving: ServingArgs,
 }
 
 /// A file's path from the root on: the server in the background runs elsewhere.

@@ -49,6 +49,21 @@ pub struct AuditArgs {
     /// Events that wait to be written [default: 10000]
     #[arg(long, hide_short_help = true, value_name = "COUNT")]
     pub audit_log_batch_buffer_size: Option<usize>,
+    /// Events that are written at once, in mode batch [default: 1]
+    #[arg(long, hide_short_help = true, value_name = "COUNT")]
+    pub audit_log_batch_max_size: Option<usize>,
+    /// How long events wait for more [default: 0s]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
+    pub audit_log_batch_max_wait: Option<String>,
+    /// Bound how often is written [default: false]
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub audit_log_batch_throttle_enable: Option<bool>,
+    /// Batches a second
+    #[arg(long, hide_short_help = true, value_name = "COUNT")]
+    pub audit_log_batch_throttle_qps: Option<f64>,
+    /// Batches at once after a pause
+    #[arg(long, hide_short_help = true, value_name = "COUNT")]
+    pub audit_log_batch_throttle_burst: Option<u32>,
     /// Bound the length of an event
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub audit_log_truncate_enabled: Option<bool>,
@@ -123,6 +138,7 @@ impl AuditArgs {
             max_days: self.audit_log_maxage.unwrap_or(log.max_days),
             compress: self.audit_log_compress == Some(true),
             legacy,
+            batch: self.log_batch(delivery.mode, truncate.map_or(MAX_BATCH, |(_, batch)| batch))?,
             delivery: AuditDelivery { max_event: truncate.map(|(event, _)| event), ..delivery },
         };
         Ok(AuditConfig { policy: self.audit_policy_file.clone(), log, webhook: self.audit_webhook_config_file.as_ref().map(|path| self.webhook(path)).transpose()? })
@@ -134,31 +150,52 @@ impl AuditArgs {
         let delivery = delivery("webhook", (self.audit_webhook_mode.as_deref(), AuditMode::Batch), self.audit_webhook_batch_buffer_size)?;
         let time = |given: &Option<String>, usual: &str| api_duration(given.as_deref().unwrap_or(usual)).map_err(anyhow::Error::msg);
         let usual = AuditBatch::default();
-        let events = self.audit_webhook_batch_max_size.unwrap_or(usual.events);
-        if events == 0 {
-            return Err(failure("invalid audit batch webhook max batch size 0, must be a positive number", "leave --audit-webhook-batch-max-size out"));
-        }
+        let events = batch_size("webhook", self.audit_webhook_batch_max_size.unwrap_or(usual.events))?;
+        let throttle = if self.audit_webhook_batch_throttle_enable == Some(false) {
+            None
+        } else {
+            Some(throttle("webhook", self.audit_webhook_batch_throttle_qps.unwrap_or(10.0), self.audit_webhook_batch_throttle_burst.unwrap_or(15))?)
+        };
         Ok(AuditWebhookConfig {
             kubeconfig: config_file(path)?,
             backoff: time(&self.audit_webhook_initial_backoff, "10s")?,
             delivery: AuditDelivery { max_event: truncate.map(|(event, _)| event), ..delivery },
-            batch: AuditBatch { events, bytes: truncate.map_or(usual.bytes, |(_, batch)| batch), wait: time(&self.audit_webhook_batch_max_wait, "30s")?, throttle: self.throttle()? },
+            batch: AuditBatch { events, bytes: truncate.map_or(usual.bytes, |(_, batch)| batch), wait: time(&self.audit_webhook_batch_max_wait, "30s")?, throttle },
         })
     }
 
-    fn throttle(&self) -> anyhow::Result<Option<(f64, u32)>> {
-        if self.audit_webhook_batch_throttle_enable == Some(false) {
+    /// What is written to the file together; none where nobody says anything of it: what waits is written at once.
+    fn log_batch(&self, mode: AuditMode, bytes: usize) -> anyhow::Result<Option<AuditBatch>> {
+        let said = self.audit_log_batch_max_size.is_some() || self.audit_log_batch_max_wait.is_some() || self.audit_log_batch_throttle_enable == Some(true);
+        // Upstream: other modes have no batches.
+        if !said || mode != AuditMode::Batch {
             return Ok(None);
         }
-        let (qps, burst) = (self.audit_webhook_batch_throttle_qps.unwrap_or(10.0), self.audit_webhook_batch_throttle_burst.unwrap_or(15));
-        if !(qps.is_finite() && qps >= 0.001) {
-            return Err(failure(format!("invalid audit batch webhook throttle QPS {qps}, must be a positive number"), "give --audit-webhook-batch-throttle-qps such as 10"));
-        }
-        if burst == 0 {
-            return Err(failure("invalid audit batch webhook throttle burst 0, must be a positive number", "give --audit-webhook-batch-throttle-burst such as 15"));
-        }
-        Ok(Some((qps, burst)))
+        let throttle = if self.audit_log_batch_throttle_enable == Some(true) {
+            Some(throttle("log", self.audit_log_batch_throttle_qps.unwrap_or(0.0), self.audit_log_batch_throttle_burst.unwrap_or(0))?)
+        } else {
+            None
+        };
+        let wait = api_duration(self.audit_log_batch_max_wait.as_deref().unwrap_or("0s")).map_err(anyhow::Error::msg)?;
+        Ok(Some(AuditBatch { events: batch_size("log", self.audit_log_batch_max_size.unwrap_or(1))?, bytes, wait, throttle }))
     }
+}
+
+fn batch_size(backend: &str, events: usize) -> anyhow::Result<usize> {
+    if events == 0 {
+        return Err(failure(format!("invalid audit batch {backend} max batch size 0, must be a positive number"), format!("leave --audit-{backend}-batch-max-size out")));
+    }
+    Ok(events)
+}
+
+fn throttle(backend: &str, qps: f64, burst: u32) -> anyhow::Result<(f64, u32)> {
+    if !(qps.is_finite() && qps >= 0.001) {
+        return Err(failure(format!("invalid audit batch {backend} throttle QPS {qps}, must be a positive number"), format!("give --audit-{backend}-batch-throttle-qps such as 10")));
+    }
+    if burst == 0 {
+        return Err(failure(format!("invalid audit batch {backend} throttle burst 0, must be a positive number"), format!("give --audit-{backend}-batch-throttle-burst such as 15")));
+    }
+    Ok((qps, burst))
 }
 
 fn check_version(version: Option<&String>) -> anyhow::Result<()> {

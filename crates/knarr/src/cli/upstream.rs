@@ -3,9 +3,8 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 65] = [
+const INSTEAD: [(&str, &str); 51] = [
     ("--token-auth", "write --token-auth-file"),
-    ("--tls-", "leave it out: TLS 1.2 and 1.3 with the ciphers that upstream prefers are always on"),
     ("--cert-dir", "certificates are in DIR/pki"),
     ("--service-account-lookup", "leave it out: tokens always end with their account and with what they are bound to"),
     ("--service-account-signing-endpoint", "give the key itself, with --service-account-signing-key-file"),
@@ -13,16 +12,10 @@ const INSTEAD: [(&str, &str); 65] = [
     ("--kubelet-client-", "the kubelets' client certificate is issued by the cluster's own authority"),
     ("--kubelet-certificate-authority", "kubelets show certificates of the cluster's own authority"),
     ("--proxy-client-", "the front proxy's certificate is DIR/pki/front-proxy-client.crt"),
-    ("--audit-log-batch-", "leave it out: what waits is written at once; --audit-log-batch-buffer-size bounds it"),
-    ("--bind-address", "the API is served on all addresses; --port chooses the port"),
     ("--insecure-", "there is no port without TLS"),
     ("--allow-privileged", "leave it out: privileged pods are allowed, and PodSecurity restricts them by namespace"),
     ("--profiling", "leave it out: there is no profiling over HTTP"),
-    ("--runtime-config", "leave it out: what is served is what upstream serves by default"),
-    ("--max-requests-inflight", "leave it out: FlowSchemas and PriorityLevelConfigurations bound what is in flight"),
-    ("--max-mutating-requests-inflight", "leave it out: FlowSchemas and PriorityLevelConfigurations bound what is in flight"),
     ("--enable-aggregator-routing", "leave it out: the API server reaches endpoints itself"),
-    ("--enable-priority-and-fairness", "leave it out: it is always on"),
     ("--storage-", "leave it out: how objects are stored is chosen by --etcd-servers alone"),
     ("--etcd-compaction-interval", "leave it out: revisions are compacted by themselves"),
     ("--admission-control", "use --enable-admission-plugins and --disable-admission-plugins"),
@@ -31,12 +24,10 @@ const INSTEAD: [(&str, &str); 65] = [
     ("--apiserver-count", "leave it out: the server writes its own address behind the Service kubernetes"),
     ("--endpoint-reconciler-type", "leave it out: the server writes its own address behind the Service kubernetes"),
     ("--kubernetes-service-node-port", "leave it out: the Service kubernetes has a cluster address alone"),
-    ("--external-hostname", "leave it out: --node-ip is what clients are told"),
     ("--permit-", "leave it out: the port is this server's alone"),
     ("--cloud-", "leave it out: cloud controllers run beside the cluster"),
     ("--contention-profiling", "leave it out: there is no profiling over HTTP"),
     ("--debug-socket-path", "leave it out: there is no profiling"),
-    ("--cors-allowed-origins", "leave it out: browsers reach the API through a proxy of their own origin"),
     ("--default-watch-cache-size", "leave it out: everything is served from memory"),
     ("--watch-cache", "leave it out: everything is served from memory"),
     ("--delete-collection-workers", "leave it out: collections are deleted in one pass"),
@@ -44,15 +35,10 @@ const INSTEAD: [(&str, &str); 65] = [
     ("--enable-garbage-collector", "leave it out: it is always on"),
     ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile and --etcd-prefix are taken"),
     ("--lease-reuse-duration-seconds", "leave it out: events end by themselves"),
-    ("--goaway-chance", "leave it out: connections stay where they are; a proxy before several servers may move them"),
-    ("--disable-http2-serving", "leave it out: clients that want HTTP/1.1 get it"),
     ("--identity-lease-", "leave it out: there are no leases of API servers"),
     ("--kubelet-", "leave it out: kubelets are reached at the addresses and ports that their nodes tell"),
-    ("--livez-grace-period", "leave it out: the API is served only once it is ready"),
-    ("--shutdown-", "leave it out: a server that ends answers what it was asked, for ten seconds at most"),
     ("--max-connection-bytes-per-sec", "leave it out: streams are not slowed"),
     ("--master-service-namespace", "leave it out: the Service kubernetes is in the namespace default"),
-    ("--service-node-port-range", "leave it out: it is 30000-32767"),
     ("--show-hidden-metrics-for-version", "leave it out: no metrics are hidden"),
     ("--allow-metric-labels", "leave it out: labels have values of fixed sets"),
     ("--disabled-metrics", "leave it out: metrics are few"),
@@ -90,7 +76,6 @@ mod tests {
     #[test]
     fn upstreams_flags_are_answered_with_advice() {
         let told = |flag: &str| Cli::try_parse_from(["knarr", "apiserver", flag]).err().and_then(|e| instead(&e));
-        assert!(told("--tls-min-version=x").is_some_and(|advice| advice.contains("TLS 1.2 and 1.3")));
         assert!(told("--allow-privileged=true").is_some_and(|advice| advice.contains("leave it out")));
         assert_eq!(told("--made-up"), None);
         for known in ["--secure-port=1", "--advertise-address=10.0.0.1", "--service-cluster-ip-range=10.1.0.0/16", "--token-auth-file=x", "--tls-cert-file=x", "--encryption-provider-config-automatic-reload"] {

@@ -28,7 +28,7 @@ pub async fn apiserver(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<()
     kubeconfig::write(&layout.kubeconfig(), &config)?;
     say::line(format!("API serves at {}; kubeconfig {}", settings.server_url(), layout.kubeconfig().display()));
     end.cancelled().await;
-    server.close();
+    server.shutdown().await;
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use crate::failure::failure;
 use crate::say::{self, Progress};
 use crate::settings::Settings;
 
-const SERVER_GRACE: Duration = Duration::from_secs(15);
+/// A server that was asked to end answers what it was asked, and writes its record.
+const SERVER_GRACE: Duration = Duration::from_secs(90);
 
 pub async fn run(layout: &Layout, args: &DownArgs) -> anyhow::Result<()> {
     if !nix::unistd::geteuid().is_root() {
@@ -25,7 +26,8 @@ pub async fn run(layout: &Layout, args: &DownArgs) -> anyhow::Result<()> {
     let settings = Settings::load(layout).unwrap_or_default();
     let pod_cidr = settings.as_ref().map_or("10.42.0.0/24", |s| s.pod_cidr.as_str());
     if let Some(server) = daemon::lasting(layout).await {
-        if server.stop(SERVER_GRACE).await == Waited::StillRuns {
+        let asked = settings.as_ref().and_then(|s| s.access.serving.shutdown().ok()).unwrap_or_default();
+        if server.stop(SERVER_GRACE + asked.delay + asked.watch_grace).await == Waited::StillRuns {
             return Err(failure(format!("the server (process {}) does not end", server.pid), "see what it waits for: cat /proc/PID/stack"));
         }
         progress.step("server ended");

@@ -2,7 +2,7 @@
 //!
 //! Ends on a signal and stops no container: what runs keeps running, and the next start takes it over.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,10 +63,11 @@ pub async fn run(layout: &Layout, args: &ServerArgs) -> anyhow::Result<()> {
         done = started => { done?; token.cancelled().await; }
         () = token.cancelled() => {}
     }
+    server.begin_shutdown();
     claim.ends();
     watcher.abort();
     parts.end(END_TIME).await;
-    server.close();
+    server.shutdown().await;
     tracing::info!("ended");
     Ok(())
 }
@@ -108,14 +109,17 @@ async fn start_api(ground: &Ground, progress: &Progress) -> anyhow::Result<Arc<S
 
 pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyhow::Result<apiserver::Config> {
     let features = settings.access.features()?;
+    let serving = settings.access.serving.config()?;
     let usual = apiserver::Config::below(&layout.data);
     Ok(apiserver::Config {
         audit: usual.audit.map(|usual| settings.access.audit.config(usual)).transpose()?,
         etcd: settings.etcd.as_ref().map(Etcd::config).transpose()?,
         store_dir: Some(layout.store()),
         pki_dir: layout.pki(),
-        listen: Some(([0, 0, 0, 0], settings.port).into()),
-        advertise: node_ip,
+        listen: Some((serving.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), settings.port).into()),
+        // Upstream: the address that is bound is told, where it is one that others reach.
+        advertise: serving.bind.filter(|ip| settings.node_ip.is_none() && !ip.is_unspecified() && !ip.is_loopback()).unwrap_or(node_ip),
+        serving,
         extra_names: vec![settings.node_name.clone(), "localhost".into(), "127.0.0.1".into()],
         service_cidr: settings.service_cidr.clone(),
         limits: settings.access.limits.config()?,

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use api::meta;
@@ -21,9 +22,6 @@ use crate::derived::Derived;
 use crate::object;
 use crate::server::Server;
 
-/// Upstream: `--service-node-port-range`.
-pub const NODE_PORTS: std::ops::RangeInclusive<i64> = 30000..=32767;
-
 /// A node port and its protocol.
 pub type Port = (i64, String);
 
@@ -39,6 +37,7 @@ pub struct Books {
     ranges: Derived<Vec<Range>>,
     /// The range of the settings, while no ServiceCIDR says otherwise.
     configured: Range,
+    node_ports: RangeInclusive<i64>,
 }
 
 /// What a service has: its addresses, and its ports on nodes.
@@ -61,11 +60,11 @@ fn read_ranges(tables: &[store::Range]) -> Vec<Range> {
 
 impl Books {
     /// `cidr` is the range of cluster addresses, `10.43.0.0/16`.
-    pub fn new(store: &Store, cidr: &str) -> Result<Self, String> {
+    pub fn new(store: &Store, cidr: &str, node_ports: RangeInclusive<i64>) -> Result<Self, String> {
         let bits = cidr.split_once('/').and_then(|(_, bits)| bits.parse().ok()).filter(|bits: &u32| (8..=28).contains(bits));
         let configured = bits.and_then(|_| Range::parse(cidr)).ok_or_else(|| format!("service CIDR {cidr:?} is not an IPv4 network such as 10.43.0.0/16"))?;
         let ranges = Derived::new(vec![store.table("/registry/servicecidrs")], read_ranges);
-        Ok(Self { ledger: Arc::new(Mutex::new(Ledger::new(store))), ranges, configured })
+        Ok(Self { ledger: Arc::new(Mutex::new(Ledger::new(store))), ranges, configured, node_ports })
     }
 
     /// Opens the books for one write.
@@ -75,13 +74,14 @@ impl Books {
         if ranges.is_empty() && store.view().table(store.table("/registry/servicecidrs")).len() == 0 {
             ranges.push(self.configured);
         }
-        Draft { ranges, lost: Taken::default(), reserved: Reserved { server: server.clone(), ledger: self.ledger.clone(), given: Taken::default(), claimed: None } }
+        Draft { ranges, node_ports: self.node_ports.clone(), lost: Taken::default(), reserved: Reserved { server: server.clone(), ledger: self.ledger.clone(), given: Taken::default(), claimed: None } }
     }
 }
 
 /// One write's look into the books, and what it was given.
 pub struct Draft {
     ranges: Vec<Range>,
+    pub node_ports: RangeInclusive<i64>,
     /// What another server was faster to claim.
     pub lost: Taken,
     pub reserved: Reserved,
@@ -118,8 +118,12 @@ impl Draft {
     }
 
     pub fn pick_port(&mut self, protocol: &str) -> Option<i64> {
-        let start = rand::rng().random_range(NODE_PORTS);
-        (start..=*NODE_PORTS.end()).chain(*NODE_PORTS.start()..start).find(|port| self.take_port(&(*port, protocol.to_owned())))
+        let ports = self.node_ports.clone();
+        if ports.is_empty() {
+            return None;
+        }
+        let start = rand::rng().random_range(ports.clone());
+        (start..=*ports.end()).chain(*ports.start()..start).find(|port| self.take_port(&(*port, protocol.to_owned())))
     }
 }
 

@@ -1,15 +1,19 @@
 //! Ports that services have on every node: node ports, and the port of health checks.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use api::{FieldError, Path};
 use catalog::walk;
 use serde_json::Value;
 
-use super::books::{Draft, NODE_PORTS, Port};
+use super::books::{Draft, Port};
 
-const OUT_OF_RANGE: &str = "provided port is not in the valid range. The range of valid ports is 30000-32767";
 const TAKEN: &str = "provided port is already allocated";
+
+fn out_of_range(draft: &Draft) -> String {
+    format!("provided port is not in the valid range. The range of valid ports is {}-{}", draft.node_ports.start(), draft.node_ports.end())
+}
 
 pub fn node_ports(service: &mut Value, old: Option<&Value>, kind: &str, draft: &mut Draft, errors: &mut Vec<FieldError>) {
     let wants = kind == "NodePort" || (kind == "LoadBalancer" && walk::at(service, "spec.allocateLoadBalancerNodePorts").as_bool() != Some(false));
@@ -49,7 +53,7 @@ struct Given {
 }
 
 impl Given {
-    fn number(&mut self, asked: i64, of: i64, protocol: &str, draft: &mut Draft) -> Result<i64, &'static str> {
+    fn number(&mut self, asked: i64, of: i64, protocol: &str, draft: &mut Draft) -> Result<i64, Cow<'static, str>> {
         let key = |number: i64| (number, protocol.to_owned());
         let number = if asked == 0 {
             // Upstream: the same port under two protocols gets one number where it can.
@@ -58,11 +62,11 @@ impl Given {
             shared.or_else(|| draft.pick_port(protocol)).ok_or("failed to allocate a nodePort: range is full")?
         } else {
             if !self.own.contains(&key(asked)) {
-                if !NODE_PORTS.contains(&asked) {
-                    return Err(OUT_OF_RANGE);
+                if !draft.node_ports.contains(&asked) {
+                    return Err(out_of_range(draft).into());
                 }
                 if self.used.contains(&key(asked)) || !draft.take_port(&key(asked)) {
-                    return Err(TAKEN);
+                    return Err(TAKEN.into());
                 }
             }
             asked
@@ -104,7 +108,7 @@ pub fn health_port(service: &mut Value, old: Option<&Value>, draft: &mut Draft) 
         spec.insert(FIELD.into(), port.into());
         return None;
     }
-    let fault = if NODE_PORTS.contains(&asked) { (!draft.take_port(&(asked, "TCP".to_owned()))).then_some(TAKEN) } else { Some(OUT_OF_RANGE) };
+    let fault = if draft.node_ports.contains(&asked) { (!draft.take_port(&(asked, "TCP".to_owned()))).then(|| TAKEN.to_owned()) } else { Some(out_of_range(draft)) };
     match fault {
         Some(fault) => Some(FieldError::invalid(&path, asked, format!("failed to allocate requested HealthCheck NodePort {asked}: {fault}"))),
         None => {
