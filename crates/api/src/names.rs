@@ -81,6 +81,22 @@ pub fn dns1123_subdomain(value: &str) -> Faults {
     faults
 }
 
+/// A subdomain of RFC 1123 behind `*.`: hosts of ingresses.
+pub fn wildcard_dns1123_subdomain(value: &str) -> Faults {
+    let mut faults = Faults::new();
+    if value.len() > 253 {
+        faults.push(max_len(253));
+    }
+    if !value.strip_prefix("*.").is_some_and(matches_subdomain) {
+        faults.push(regex_error(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+            &format!("\\*\\.{LABEL}(\\.{LABEL})*"),
+            &["*.example.com"],
+        ));
+    }
+    faults
+}
+
 /// A subdomain of RFC 1123 whose labels may begin with and hold underscores, as search paths of DNS do.
 pub fn dns1123_subdomain_with_underscore(value: &str) -> Faults {
     let mut faults = Faults::new();

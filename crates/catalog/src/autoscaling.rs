@@ -17,11 +17,12 @@ fn horizontal(version: &'static str) -> Resource {
     Resource::new("autoscaling", version, "HorizontalPodAutoscaler", "horizontalpodautoscalers", true)
         .short(&["hpa"])
         .in_all()
-        .status_only()
+        // Upstream: HPAGeneration, on since 1.37.
+        .status()
         .rules(|rules| {
             rules.default = default;
             // v1 is judged in the form that is stored.
-            rules.validate = |object, old| autoscaling_rules::validate(&as_v2(object), old.map(as_v2).as_ref());
+            rules.validate = |object, _| autoscaling_rules::validate(&as_v2(object));
             rules.validate_status = autoscaling_rules::validate_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"desiredReplicas": 0, "currentMetrics": null}));
         })

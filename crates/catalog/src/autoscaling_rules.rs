@@ -6,6 +6,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
+use crate::core::pod::resources::container_resource_name;
 use crate::{check, walk};
 
 const LONGEST_PERIOD: i64 = 1800;
@@ -13,13 +14,13 @@ const LONGEST_WINDOW: i64 = 3600;
 const KINDS: [&str; 5] = ["ContainerResource", "External", "Object", "Pods", "Resource"];
 const POPULATE: &str = "must populate information for the given metric source";
 
-pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
+pub fn validate(object: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
     let (least, most) = (walk::at(spec, "minReplicas").as_i64(), walk::int(spec, "maxReplicas"));
-    let lowest = i64::from(old.is_none_or(|old| walk::at(old, "spec.minReplicas").as_i64() != Some(0)));
-    if let Some(least) = least.filter(|n| *n < lowest) {
-        errors.push(FieldError::invalid(&path.child("minReplicas"), least, format!("must be greater than or equal to {lowest}")));
+    // Upstream: none at all is allowed by HPAScaleToZero, on since 1.37.
+    if let Some(least) = least.filter(|n| *n < 0) {
+        errors.push(FieldError::invalid(&path.child("minReplicas"), least, check::NEGATIVE));
     }
     if most < 1 {
         errors.push(FieldError::invalid(&path.child("maxReplicas"), most, "must be greater than 0"));
@@ -132,7 +133,10 @@ fn source(errors: &mut FieldErrors, kind: &str, source: &Value, path: &Path) {
         reference(errors, walk::at(source, "describedObject"), &path.child("describedObject"));
     }
     if kind == "resource" || kind == "containerResource" {
-        check::required(errors, source, "name", path, "must specify a resource name");
+        match walk::text(source, "name") {
+            "" => errors.push(FieldError::required(&path.child("name"), "must specify a resource name")),
+            name => container_resource_name(errors, name, &path.child("name")),
+        }
     } else {
         let (name, path) = (walk::text(source, "metric.name"), path.child("metric").child("name"));
         match name {

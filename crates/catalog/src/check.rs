@@ -143,30 +143,6 @@ pub fn is_zero(value: &Value) -> bool {
     value.is_null() || value.as_i64() == Some(0) || percent(value) == Some(0)
 }
 
-pub fn ip(errors: &mut FieldErrors, path: &Path, value: &str) {
-    if value.parse::<std::net::IpAddr>().is_err() {
-        errors.push(FieldError::invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
-    }
-}
-
-/// Whether a text is a range of addresses.
-pub fn is_cidr(value: &str) -> bool {
-    value.split_once('/').is_some_and(|(ip, bits)| {
-        let most = match ip.parse::<std::net::IpAddr>() {
-            Ok(std::net::IpAddr::V4(_)) => 32,
-            Ok(std::net::IpAddr::V6(_)) => 128,
-            Err(_) => return false,
-        };
-        bits.parse::<u8>().is_ok_and(|bits| bits <= most)
-    })
-}
-
-pub fn cidr(errors: &mut FieldErrors, path: &Path, value: &str) {
-    if !is_cidr(value) {
-        errors.push(FieldError::invalid(path, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
-    }
-}
-
 /// Upstream: `field.NewPath("")` prints so.
 pub fn nameless() -> Path {
     Path::new("[]")
@@ -176,30 +152,6 @@ pub fn nameless() -> Path {
 pub fn required(errors: &mut FieldErrors, object: &Value, key: &str, path: &Path, detail: &str) {
     if walk::text(object, key).is_empty() {
         errors.push(FieldError::required(&path.child(key), detail));
-    }
-}
-
-/// An address that pods can stand behind: not loopback, not link-local, not everybody's. Upstream: `ValidateNonSpecialIP`.
-pub fn ordinary_ip(errors: &mut FieldErrors, path: &Path, value: &str) {
-    use std::net::{IpAddr, Ipv4Addr};
-    // As in Go, an IPv4 address dressed as IPv6 is judged by what it is.
-    let Ok(ip) = value.parse::<IpAddr>().map(|ip| ip.to_canonical()) else { return };
-    let mut say = |fault: &str| errors.push(FieldError::invalid(path, value, fault));
-    if ip.is_unspecified() {
-        say(&format!("may not be unspecified ({value})"));
-    }
-    if ip.is_loopback() {
-        say("may not be in the loopback range (127.0.0.0/8, ::1/128)");
-    }
-    let (local, group) = match ip {
-        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == Ipv4Addr::new(224, 0, 0, 0).octets()[..3]),
-        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
-    };
-    if local {
-        say("may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-    }
-    if group {
-        say("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
     }
 }
 

@@ -1,7 +1,6 @@
 //! The `discovery.k8s.io` group: endpoint slices.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use crate::check;
 use crate::columns::{age, columns, name, or_none};
+use crate::ip;
 use crate::resource::Resource;
 use crate::walk;
 
@@ -93,9 +93,15 @@ fn endpoints(errors: &mut FieldErrors, all: &[Value], family: &str, list: &Path)
 
 fn one_address(errors: &mut FieldErrors, address: &str, family: &str, path: &Path) {
     match family {
-        "IPv4" if address.parse::<Ipv4Addr>().is_err() => errors.push(FieldError::invalid(path, address, "must be an IPv4 address")),
-        "IPv6" if address.parse::<Ipv6Addr>().is_err() => errors.push(FieldError::invalid(path, address, "must be an IPv6 address")),
-        "IPv4" | "IPv6" => check::ordinary_ip(errors, path, address),
+        "IPv4" if ip::parse(address).is_some_and(|ip| ip.to_canonical().is_ipv6()) => errors.push(FieldError::invalid(path, address, "must be an IPv4 address")),
+        "IPv6" if ip::parse(address).is_some_and(|ip| ip.to_canonical().is_ipv4()) => errors.push(FieldError::invalid(path, address, "must be an IPv6 address")),
+        "IPv4" | "IPv6" => {
+            let before = errors.len();
+            ip::legacy(errors, path, address, &[]);
+            if errors.len() == before {
+                ip::endpoint(errors, path, address);
+            }
+        }
         "FQDN" => {
             let name = address.strip_suffix('.').unwrap_or(address);
             let faults = names::dns1123_subdomain(name);

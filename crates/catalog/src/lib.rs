@@ -27,6 +27,7 @@ pub mod events;
 pub mod extension;
 pub mod flowcontrol;
 pub mod flowcontrol_rules;
+pub mod ip;
 pub mod migration;
 pub mod networking;
 pub mod node;

@@ -105,10 +105,10 @@ fn objects_come_and_go_as_cbor() {
     assert_eq!(get(&server, pandas).0, 406);
     let admin = ["--cert", &server.pki("admin.crt"), "--key", &server.pki("admin.key")].map(str::to_owned);
     let metrics = server.curl("/metrics", &admin.each_ref().map(String::as_str), "").1;
-    for line in ["kubernetes_feature_enabled{name=\"CBORServingAndStorage\",stage=\"ALPHA\"} 0", "kubernetes_feature_enabled{name=\"SidecarContainers\",stage=\"\"} 1"] {
+    for line in ["kubernetes_feature_enabled{name=\"CBORServingAndStorage\",stage=\"ALPHA\"} 0", "kubernetes_feature_enabled{name=\"ImageVolume\",stage=\"\"} 1"] {
         assert!(metrics.contains(line), "{line}");
     }
-    for (flag, why) in [("Unheard=true", "unrecognized feature gate: Unheard"), ("SidecarContainers=false", "cannot set feature gate SidecarContainers to false, feature is locked to true")] {
+    for (flag, why) in [("Unheard=true", "unrecognized feature gate: Unheard"), ("ImageVolume=false", "cannot set feature gate ImageVolume to false, feature is locked to true")] {
         let told = ApiServer::refuses(folder.path(), &[&format!("--feature-gates={flag}")]);
         assert!(told.contains(why), "{told}");
     }

@@ -2,7 +2,11 @@
 
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gotemplate::Kind;
 use serde_json::Value;
+use sprig::json::decode_as;
 
 use crate::{check, walk};
 
@@ -58,25 +62,37 @@ pub fn secret(object: &Value, old: Option<&Value>) -> FieldErrors {
     if keys(&mut errors, object, "data", true) > MAX {
         errors.push(FieldError::too_long(&data, MAX));
     }
-    let has = |key: &str| walk::at(object, "data").get(key).is_some();
-    let mut needs = |key: &str| {
-        if !has(key) {
+    kind(&mut errors, object, &data);
+    errors
+}
+
+/// What each type of secret must hold.
+fn kind(errors: &mut FieldErrors, object: &Value, data: &Path) {
+    let value = |key: &str| walk::at(object, "data").get(key);
+    let mut needs = |keys: &[&str], has: &dyn Fn(&str) -> bool| {
+        for key in keys.iter().filter(|key| !has(key)) {
             errors.push(FieldError::required(&data.key(key), ""));
         }
     };
+    let has = |key: &str| value(key).is_some();
     match walk::text(object, "type") {
-        "kubernetes.io/tls" => {
-            needs("tls.crt");
-            needs("tls.key");
-        }
-        "kubernetes.io/dockercfg" => needs(".dockercfg"),
-        "kubernetes.io/dockerconfigjson" => needs(".dockerconfigjson"),
-        "kubernetes.io/ssh-auth" => needs("ssh-privatekey"),
-        "kubernetes.io/basic-auth" if !has("username") => needs("password"),
+        "kubernetes.io/tls" => needs(&["tls.crt", "tls.key"], &has),
+        "kubernetes.io/dockercfg" => registries(errors, value(".dockercfg"), &data.key(".dockercfg")),
+        "kubernetes.io/dockerconfigjson" => registries(errors, value(".dockerconfigjson"), &data.key(".dockerconfigjson")),
+        "kubernetes.io/ssh-auth" => needs(&["ssh-privatekey"], &|key| value(key).is_some_and(|v| v != "" && !v.is_null())),
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => needs(&["username", "password"], &has),
         "kubernetes.io/service-account-token" if api::meta::annotation(object, "kubernetes.io/service-account.name").is_none_or(str::is_empty) => {
             errors.push(FieldError::required(&Path::new("metadata.annotations").key("kubernetes.io/service-account.name"), ""));
         }
         _ => {}
     }
-    errors
+}
+
+/// Credentials for registries are an object of JSON.
+fn registries(errors: &mut FieldErrors, value: Option<&Value>, path: &Path) {
+    let Some(text) = value.and_then(Value::as_str) else { return errors.push(FieldError::required(path, "")) };
+    let bytes = STANDARD.decode(text).unwrap_or_default();
+    if let Some(fault) = decode_as(&bytes, Kind::Map).error {
+        errors.push(FieldError::invalid(path, "<secret contents redacted>", fault));
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::check;
 use crate::columns::{age, columns, name, or_none};
+use crate::ip;
 use crate::resource::Resource;
 use crate::walk;
 
@@ -46,7 +47,7 @@ fn addresses(object: &Value) -> Value {
 }
 
 /// Upstream: `ValidateEndpoints` in `pkg/apis/core/validation/validation.go`.
-fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for (i, subset) in walk::list(object, "subsets").iter().enumerate() {
         let path = Path::new("subsets").index(i);
@@ -63,17 +64,21 @@ fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
             one_port(&mut errors, port, ports.len() > 1, &path.child("ports").index(j));
         }
     }
+    // Upstream: what older rules let in stays.
+    if !errors.is_empty() && old.is_some_and(|old| old.get("subsets") == object.get("subsets")) {
+        errors.clear();
+    }
     errors
 }
 
 fn one_address(errors: &mut FieldErrors, address: &Value, path: &Path) {
-    let ip = walk::text(address, "ip");
-    check::ip(errors, &path.child("ip"), ip);
+    let text = walk::text(address, "ip");
+    ip::legacy(errors, &path.child("ip"), text, &[]);
     check::optional_name(errors, &path.child("hostname"), walk::text(address, "hostname"), names::dns1123_label);
     if let Some(node) = walk::at(address, "nodeName").as_str() {
         check::syntax(errors, &path.child("nodeName"), node, names::dns1123_subdomain(node));
     }
-    check::ordinary_ip(errors, &path.child("ip"), ip);
+    ip::endpoint(errors, &path.child("ip"), text);
 }
 
 fn one_port(errors: &mut FieldErrors, port: &Value, named: bool, path: &Path) {

@@ -20,6 +20,7 @@ pub mod resource_quota;
 pub mod secret;
 pub mod service;
 pub mod service_account;
+pub mod service_addresses;
 pub mod service_rules;
 
 use crate::resource::Resource;

@@ -2,25 +2,28 @@
 //!
 //! Upstream: `ValidateNode` and `ValidateNodeUpdate` in `pkg/apis/core/validation/validation.go`.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
 use super::pod::resources::resource_amount;
+use crate::ip::{self, Range};
 use crate::{check, walk};
+
+const LONGEST_FEATURE: usize = 253;
 
 pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    match old {
-        None => {
-            taints(&mut errors, object);
-            amounts(&mut errors, object);
-            pod_ranges(&mut errors, object);
-        }
-        Some(old) => update(&mut errors, object, old),
+    taints(&mut errors, object);
+    amounts(&mut errors, object);
+    swap(&mut errors, object);
+    features(&mut errors, object);
+    pod_ranges(&mut errors, object);
+    if let Some(old) = old {
+        update(&mut errors, object, old);
     }
     errors
 }
@@ -28,8 +31,16 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
 pub fn validate_status(object: &Value, _: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
     amounts(&mut errors, object);
+    features(&mut errors, object);
     addresses(&mut errors, object);
     errors
+}
+
+fn swap(errors: &mut FieldErrors, object: &Value) {
+    if let Some(capacity) = walk::at(object, "status.nodeInfo.swap.capacity").as_i64().filter(|n| *n <= 0) {
+        // Upstream: the path begins at the metadata here too.
+        errors.push(FieldError::invalid(&Path::new("metadata.nodeSwapStatus.capacity"), capacity, "must be greater than 0"));
+    }
 }
 
 fn taints(errors: &mut FieldErrors, object: &Value) {
@@ -73,26 +84,18 @@ fn addresses(errors: &mut FieldErrors, object: &Value) {
 }
 
 fn pod_ranges(errors: &mut FieldErrors, object: &Value) {
-    let (all, path) = (walk::at(object, "spec.podCIDRs"), Path::new("spec.podCIDRs"));
+    let path = Path::new("spec.podCIDRs");
     let ranges: Vec<&str> = walk::list(object, "spec.podCIDRs").iter().filter_map(Value::as_str).collect();
-    let address = |range: &str| range.split_once('/').and_then(|(ip, _)| ip.parse::<IpAddr>().ok());
     for (i, range) in ranges.iter().enumerate() {
-        if !check::is_cidr(range) {
-            errors.push(FieldError::invalid(&path.index(i), all.clone(), "must be valid CIDR"));
-        }
+        ip::legacy_range(errors, &path.index(i), range, |_| false);
     }
-    if ranges.len() < 2 {
-        return;
+    let of = |is_v4: bool| ranges.iter().any(|range| Range::parse(range).is_some_and(|range| range.address.is_ipv4() == is_v4));
+    if ranges.len() > 2 || (ranges.len() == 2 && !(of(true) && of(false))) {
+        errors.push(FieldError::invalid(&path, walk::at(object, "spec.podCIDRs").clone(), "may specify no more than one CIDR for each IP family"));
     }
-    let dual = [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6].iter().all(|of| ranges.iter().any(|r| address(r).as_ref().is_some_and(of)));
-    if !dual || ranges.len() > 2 {
-        errors.push(FieldError::invalid(&path, all.clone(), "may specify no more than one CIDR for each IP family"));
-    }
-    check::unique(errors, ranges.iter().enumerate().map(|(i, range)| (path.index(i), *range)));
 }
 
 fn update(errors: &mut FieldErrors, object: &Value, old: &Value) {
-    amounts(errors, object);
     addresses(errors, object);
     let (new, old) = (walk::at(object, "spec"), walk::at(old, "spec"));
     let (ranges, before) = (walk::list(new, "podCIDRs"), walk::list(old, "podCIDRs"));
@@ -107,13 +110,33 @@ fn update(errors: &mut FieldErrors, object: &Value, old: &Value) {
     if !provider.is_empty() && provider != walk::text(new, "providerID") {
         errors.push(FieldError::forbidden(&path.child("providerID"), "node updates may not change providerID except from \"\" to valid"));
     }
-    taints(errors, object);
-    // The rest of a spec is fixed; ranges and the provider's name may be given once.
-    let rest = |spec: &Value| {
-        let free = ["taints", "unschedulable", "providerID", "podCIDRs", "podCIDR", "configSource"];
-        spec.as_object().into_iter().flatten().filter(|(key, value)| !free.contains(&key.as_str()) && !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>()
-    };
-    if rest(new) != rest(old) {
-        errors.push(FieldError::forbidden(&check::nameless(), "node updates may only change labels, taints, or capacity"));
+    if walk::text(new, "externalID") != walk::text(old, "externalID") {
+        errors.push(FieldError::forbidden(&path.child("externalID"), "may not be updated"));
     }
+}
+
+/// Upstream: `validateNodeDeclaredFeatures`: such as `MyFeature/myPart`, in order, each once.
+fn features(errors: &mut FieldErrors, object: &Value) {
+    let (all, path) = (walk::list(object, "status.declaredFeatures"), Path::new("status.declaredFeatures"));
+    let text = |i: usize| all[i].as_str().unwrap_or_default();
+    for i in 0..all.len() {
+        let name = text(i);
+        if name.len() > LONGEST_FEATURE {
+            errors.push(FieldError::invalid(&path.index(i), name, format!("invalid feature name {name:?}: must be no more than {LONGEST_FEATURE} characters")));
+        } else if !is_feature(name) {
+            let rule = "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+            errors.push(FieldError::invalid(&path.index(i), name, format!("invalid feature name {name:?}: {rule}")));
+        }
+        if i + 1 < all.len() {
+            match name.cmp(text(i + 1)) {
+                Ordering::Equal => errors.push(FieldError::duplicate(&path.index(i + 1), name)),
+                Ordering::Greater => errors.push(FieldError::invalid(&path.index(i + 1), text(i + 1), "list must be sorted alphabetically")),
+                Ordering::Less => {}
+            }
+        }
+    }
+}
+
+fn is_feature(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && name.split('/').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }

@@ -1,6 +1,6 @@
 //! Services.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::columns::{age, columns, labels, name, or_none};
 use crate::resource::{Resource, Subresource, Verbs};
@@ -18,6 +18,7 @@ pub fn resource() -> Resource {
     service.table = "/registry/services/specs".into();
     service.rules.default = default;
     service.rules.validate = super::service_rules::validate;
+    service.rules.validate_status = super::service_rules::validate_status;
     service.rules.prepare = prepare;
     // Upstream: services are names of DNS, by RFC 1123 since RelaxedServiceNameValidation.
     service.rules.name = api::names::dns1123_label;
@@ -92,25 +93,52 @@ fn default(object: &mut Value) {
     }
 }
 
-/// Upstream: `dropTypeDependentFields`: what only the old type had a use for goes with it, unless the writer says otherwise.
+/// Upstream: `normalizeClusterIPs` and `dropTypeDependentFields` of `pkg/registry/core/service`.
 fn prepare(object: &mut Value, old: Option<&Value>) {
     walk::own_status(object, old, json!({"loadBalancer": {}}));
-    let Some(old) = old else { return };
-    let (kind, before) = (walk::text(object, "spec.type").to_owned(), walk::text(old, "spec.type"));
-    let Some(spec) = walk::existing_mut(object, "spec").filter(|_| kind != before) else { return };
-    let outside = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
-    let mut keys: Vec<&str> = Vec::new();
-    if before == "LoadBalancer" {
-        keys.extend(["allocateLoadBalancerNodePorts", "loadBalancerSourceRanges", "loadBalancerClass", "healthCheckNodePort"]);
+    let before = old.map(|old| walk::at(old, "spec"));
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    first_in_step(spec, before);
+    if let Some(before) = before {
+        drop_what_the_old_type_used(spec, before);
+        if walk::text(object, "spec.type") != "LoadBalancer" {
+            object["status"]["loadBalancer"] = json!({});
+        }
     }
-    if outside(before) && !outside(&kind) {
+}
+
+/// Who says `clusterIP` alone says `clusterIPs`.
+fn first_in_step(spec: &mut Map<String, Value>, old: Option<&Value>) {
+    let one = spec.get("clusterIP").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let all = spec.get("clusterIPs").and_then(Value::as_array).filter(|all| !all.is_empty());
+    match old {
+        None if !one.is_empty() && all.is_none() => drop(spec.insert("clusterIPs".into(), json!([one]))),
+        Some(old) if all.map(Vec::as_slice).unwrap_or_default() == walk::list(old, "clusterIPs") && one != walk::text(old, "clusterIP") => {
+            if one.is_empty() {
+                spec.remove("clusterIPs");
+            } else {
+                spec.insert("clusterIPs".into(), json!([one]));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What only the old type had a use for goes with it, unless the writer says otherwise.
+fn drop_what_the_old_type_used(spec: &mut Map<String, Value>, old: &Value) {
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default();
+    let was = |kind: &str| walk::text(old, "type") == kind;
+    let addressed = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|ips| !ips.is_empty());
+    let outside = matches!(kind, "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && addressed);
+    let mut keys: Vec<&str> = Vec::new();
+    if was("LoadBalancer") && kind != "LoadBalancer" {
+        keys.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"]);
+    }
+    if !outside {
         keys.push("externalTrafficPolicy");
     }
-    if before == "ExternalName" {
-        keys.push("externalName");
-    }
     for key in keys {
-        if spec.get(key) == old["spec"].get(key) {
+        if spec.get(key) == old.get(key) {
             spec.remove(key);
         }
     }

@@ -1,7 +1,5 @@
 //! IPAddresses and ServiceCIDRs.
 
-use std::net::IpAddr;
-
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::{Value, json};
@@ -9,6 +7,7 @@ use serde_json::{Value, json};
 use super::resource as of_group;
 use crate::check;
 use crate::columns::{age, columns, name};
+use crate::ip::{self, Range};
 use crate::resource::Resource;
 use crate::walk;
 
@@ -40,11 +39,7 @@ pub fn service_cidr() -> Resource {
 
 /// The name is the address as everybody writes it.
 fn address_name(name: &str) -> names::Faults {
-    match name.parse::<IpAddr>() {
-        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()],
-        Ok(ip) if ip.to_string() != name => vec![format!("must be in canonical form ({:?})", ip.to_string())],
-        Ok(_) => names::Faults::new(),
-    }
+    ip::canonical_fault(name).map(Into::into).into_iter().collect()
 }
 
 /// Upstream: `ValidateIPAddress` in `pkg/apis/networking/validation/validation.go`.
@@ -67,25 +62,45 @@ fn validate_address(object: &Value, old: Option<&Value>) -> FieldErrors {
     errors
 }
 
-/// Upstream: `ValidateServiceCIDR`.
+/// Upstream: `ValidateServiceCIDR` and its update: a second family may be added, nothing else.
 fn validate_range(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (walk::at(object, "spec"), Path::new("spec.cidrs"));
-    if let Some(old) = old {
-        check::immutable(&mut errors, &path, walk::at(spec, "cidrs"), walk::at(old, "spec.cidrs"));
+    let Some(old) = old else {
+        ranges(&mut errors, spec, &path);
+        return errors;
+    };
+    let (new, was) = (walk::list(spec, "cidrs"), walk::list(old, "spec.cidrs"));
+    let grows = was.len() == 1 && new.len() == 2;
+    if new.len() != was.len() && !grows {
+        errors.push(FieldError::invalid(&path, walk::at(spec, "cidrs").clone(), check::IMMUTABLE));
         return errors;
     }
-    let ranges: Vec<&str> = walk::list(spec, "cidrs").iter().filter_map(Value::as_str).collect();
-    let is_v6 = |range: &str| range.contains(':');
-    match ranges.as_slice() {
-        [] => errors.push(FieldError::required(&path, "at least one CIDR required")),
-        [_] => {}
-        [a, b] if is_v6(a) != is_v6(b) => {}
-        [_, _] => errors.push(FieldError::invalid(&path, spec.clone(), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64")),
-        _ => errors.push(FieldError::invalid(&path, spec.clone(), "may only hold up to 2 values")),
+    for (i, (new, _)) in new.iter().zip(was).enumerate().filter(|(_, (new, was))| new != was) {
+        errors.push(FieldError::invalid(&path.index(i), new.clone(), check::IMMUTABLE));
     }
-    if errors.is_empty() {
-        ranges.iter().enumerate().for_each(|(i, range)| check::cidr(&mut errors, &path.index(i), range));
+    if grows {
+        ranges(&mut errors, spec, &path);
     }
     errors
+}
+
+fn ranges(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    let ranges: Vec<&str> = walk::list(spec, "cidrs").iter().filter_map(Value::as_str).collect();
+    if ranges.is_empty() {
+        return errors.push(FieldError::required(path, "at least one CIDR required"));
+    }
+    if ranges.len() > 2 {
+        return errors.push(FieldError::invalid(path, spec.clone(), "may only hold up to 2 values"));
+    }
+    for (i, range) in ranges.iter().enumerate() {
+        ip::canonical_range(errors, &path.index(i), range);
+    }
+    let family = |range: &str| Range::parse(range).map(|range| range.address.is_ipv4());
+    if let [a, b] = ranges.as_slice()
+        && family(a).is_some()
+        && family(a) == family(b)
+    {
+        errors.push(FieldError::invalid(path, walk::at(spec, "cidrs").clone(), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"));
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod ingress;
+mod ingress_rules;
 pub mod network_policy;
 
 use crate::resource::Resource;

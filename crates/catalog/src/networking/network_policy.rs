@@ -1,15 +1,16 @@
 //! NetworkPolicies.
 
-use std::net::IpAddr;
-
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
 use super::resource as of_group;
 use crate::check;
 use crate::columns::{age, columns, name, selector};
+use crate::ip::{self, Range};
 use crate::resource::Resource;
 use crate::walk;
+
+const DIRECTIONS: [(&str, &str); 2] = [("ingress", "from"), ("egress", "to")];
 
 pub fn network_policy() -> Resource {
     of_group("NetworkPolicy", "networkpolicies", true)
@@ -39,18 +40,19 @@ fn default(object: &mut Value) {
 }
 
 /// Upstream: `ValidateNetworkPolicySpec` in `pkg/apis/networking/validation/validation.go`.
-fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    let known = old.map(ranges).unwrap_or_default();
     check::label_selector(&mut errors, walk::at(spec, "podSelector"), &path.child("podSelector"));
-    for (direction, side) in [("ingress", "from"), ("egress", "to")] {
+    for (direction, side) in DIRECTIONS {
         for (i, rule) in walk::list(spec, direction).iter().enumerate() {
             let path = path.child(direction).index(i);
             for (j, port) in walk::list(rule, "ports").iter().enumerate() {
                 one_port(&mut errors, port, &path.child("ports").index(j));
             }
             for (j, other) in walk::list(rule, side).iter().enumerate() {
-                peer(&mut errors, other, &path.child(side).index(j));
+                peer(&mut errors, other, &known, &path.child(side).index(j));
             }
         }
     }
@@ -72,33 +74,32 @@ fn one_port(errors: &mut FieldErrors, rule: &Value, path: &Path) {
     if !matches!(protocol, "" | "TCP" | "UDP" | "SCTP") {
         errors.push(FieldError::not_supported(&path.child("protocol"), protocol, &["TCP", "UDP", "SCTP"]));
     }
-    let (port, end) = (walk::at(rule, "port"), walk::at(rule, "endPort"));
-    if port.is_null() {
-        if !end.is_null() {
-            errors.push(FieldError::required(&path.child("port"), "must be specified when `endPort` is specified"));
+    let (port, end, at) = (walk::at(rule, "port"), walk::at(rule, "endPort").as_i64(), path.child("endPort"));
+    let say = |errors: &mut FieldErrors, fault: &str| errors.extend(end.map(|end| FieldError::invalid(&at, end, fault)));
+    match port {
+        Value::Null => say(errors, "may not be specified when `port` is not specified"),
+        Value::String(_) => {
+            say(errors, "may not be specified when `port` is non-numeric");
+            check::port(errors, &path.child("port"), port);
         }
-        return;
-    }
-    check::port(errors, &path.child("port"), port);
-    let Some(end) = end.as_i64() else { return };
-    match port.as_i64() {
-        Some(first) => {
-            if end < first {
-                errors.push(FieldError::invalid(&path.child("endPort"), end, "must be greater than or equal to `port`"));
+        number => {
+            check::port(errors, &path.child("port"), number);
+            let Some(end) = end else { return };
+            if number.as_i64().is_some_and(|first| end < first) {
+                say(errors, "must be greater than or equal to `port`");
             }
-            errors.extend(api::names::port_number(end).into_iter().map(|fault| FieldError::invalid(&path.child("endPort"), end, fault)));
+            api::names::port_number(end).iter().for_each(|fault| say(errors, fault));
         }
-        None => errors.push(FieldError::invalid(&path.child("endPort"), end, "may not be specified when `port` is non-numeric")),
     }
 }
 
-fn peer(errors: &mut FieldErrors, peer: &Value, path: &Path) {
+fn peer(errors: &mut FieldErrors, peer: &Value, known: &[&str], path: &Path) {
     let given = |key: &str| walk::at(peer, key).is_object();
     for key in ["podSelector", "namespaceSelector"] {
         check::label_selector(errors, walk::at(peer, key), &path.child(key));
     }
     if given("ipBlock") {
-        ip_block(errors, walk::at(peer, "ipBlock"), &path.child("ipBlock"));
+        ip_block(errors, walk::at(peer, "ipBlock"), known, &path.child("ipBlock"));
     }
     match (given("podSelector") || given("namespaceSelector"), given("ipBlock")) {
         (false, false) => errors.push(FieldError::required(path, "must specify a peer")),
@@ -107,36 +108,25 @@ fn peer(errors: &mut FieldErrors, peer: &Value, path: &Path) {
     }
 }
 
-fn ip_block(errors: &mut FieldErrors, block: &Value, path: &Path) {
-    let range = walk::text(block, "cidr");
-    if range.is_empty() {
+/// Ranges that the policy had before are not judged anew.
+fn ip_block(errors: &mut FieldErrors, block: &Value, known: &[&str], path: &Path) {
+    let (text, is_known) = (walk::text(block, "cidr"), |range: &str| known.contains(&range));
+    if text.is_empty() {
         return errors.push(FieldError::required(&path.child("cidr"), ""));
     }
-    if !check::is_cidr(range) {
-        return check::cidr(errors, &path.child("cidr"), range);
-    }
+    ip::legacy_range(errors, &path.child("cidr"), text, is_known);
+    let Some(range) = Range::parse(text) else { return };
     for (i, inner) in walk::list(block, "except").iter().filter_map(Value::as_str).enumerate() {
         let path = path.child("except").index(i);
-        if !check::is_cidr(inner) {
-            return check::cidr(errors, &path, inner);
-        }
-        if !is_within(inner, range) {
+        ip::legacy_range(errors, &path, inner, is_known);
+        if Range::parse(inner).is_some_and(|inner| !range.holds(inner)) {
             errors.push(FieldError::invalid(&path, inner, "must be a strict subset of `cidr`"));
         }
     }
 }
 
-/// Whether one range lies in another and is smaller.
-fn is_within(inner: &str, outer: &str) -> bool {
-    let parts = |range: &str| -> Option<(u128, u32, u32)> {
-        let (ip, bits) = range.split_once('/')?;
-        let (number, width) = match ip.parse().ok()? {
-            IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
-            IpAddr::V6(v6) => (u128::from(v6), 128),
-        };
-        Some((number, width, bits.parse().ok()?))
-    };
-    let (Some((a, width_a, bits_a)), Some((b, width_b, bits_b))) = (parts(inner), parts(outer)) else { return false };
-    let cut = |n: u128| n.checked_shr(width_b - bits_b).unwrap_or(0);
-    width_a == width_b && bits_a > bits_b && cut(a) == cut(b)
+/// Every range that a policy names.
+fn ranges(object: &Value) -> Vec<&str> {
+    let rules = DIRECTIONS.iter().flat_map(|(direction, side)| walk::list(walk::at(object, "spec"), direction).iter().flat_map(|rule| walk::list(rule, side)));
+    rules.flat_map(|peer| walk::list(peer, "ipBlock.except").iter().chain([walk::at(peer, "ipBlock.cidr")])).filter_map(Value::as_str).collect()
 }

@@ -141,13 +141,13 @@ mod tests {
     fn every_line_is_a_gate() {
         let lines = include_str!("gates.txt").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(known().len(), lines);
-        assert_eq!(known()["SidecarContainers"], Gate { stage: Stage::General, default: true, locked: true });
+        assert_eq!(known()["ImageVolume"], Gate { stage: Stage::General, default: true, locked: true });
     }
 
     #[test]
     fn groups_move_what_nobody_names() {
         let all = features(&["AllAlpha=true", "EventedPLEG=false"]).unwrap();
-        assert!(all.is_on("CBORServingAndStorage") && !all.is_on("EventedPLEG") && !all.is_on("SELinuxMount") && all.is_on("SidecarContainers"));
+        assert!(all.is_on("CBORServingAndStorage") && !all.is_on("EventedPLEG") && !all.is_on("StorageVersionMigrator") && all.is_on("ImageVolume"));
         let beta = features(&["AllBeta=false", "kube:WatchList=1"]).unwrap();
         assert!(!beta.is_on("OpenAPIEnums") && beta.is_on("WatchList") && beta.all().contains(&("AllBeta", Stage::Beta, false)));
     }
@@ -156,7 +156,7 @@ mod tests {
     fn faults_are_told_as_upstream_tells_them() {
         for (word, why) in [
             ("Nothing=true", "invalid argument \"Nothing=true\" for \"--feature-gates\" flag: unrecognized feature gate: Nothing"),
-            ("SidecarContainers=false", "cannot set feature gate SidecarContainers to false, feature is locked to true"),
+            ("ImageVolume=false", "cannot set feature gate ImageVolume to false, feature is locked to true"),
             ("WatchList", "missing bool value for WatchList"),
             ("WatchList=yes", "invalid value of WatchList=yes, err: strconv.ParseBool: parsing \"yes\": invalid syntax"),
             ("other:WatchList=true", "component not registered: other"),
@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_is_told() {
-        let told = features(&["SidecarContainers=true", "KMSv1=true", "EventedPLEG=true", "CBORServingAndStorage=true", "WatchList=true"]).unwrap().warnings();
+        let told = features(&["ImageVolume=true", "KMSv1=true", "EventedPLEG=true", "CBORServingAndStorage=true", "WatchList=true"]).unwrap().warnings();
         assert_eq!(told, [
             "feature gate EventedPLEG=true changes nothing here: leave it out",
             "Setting deprecated feature gate KMSv1=true. It will be removed in a future release.",
             "feature gate KMSv1=true changes nothing here: leave it out",
-            "Setting GA feature gate SidecarContainers=true. It will be removed in a future release.",
+            "Setting GA feature gate ImageVolume=true. It will be removed in a future release.",
         ]);
     }
 }

@@ -62,7 +62,7 @@ pub fn resource_name(errors: &mut FieldErrors, name: &str, path: &Path) -> bool 
     true
 }
 
-fn container_resource_name(errors: &mut FieldErrors, name: &str, path: &Path) {
+pub fn container_resource_name(errors: &mut FieldErrors, name: &str, path: &Path) {
     resource_name(errors, name, path);
     if !name.contains('/') {
         if !is_standard_for_containers(name) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{containers, placement, pod_level_rules, security, spreading, systems, volumes};
 use crate::check::{self, optional_name};
-use crate::{metadata, walk};
+use crate::{ip, metadata, walk};
 
 pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
@@ -98,7 +98,7 @@ fn host_name(errors: &mut FieldErrors, spec: &Value, path: &Path) {
 
 fn host_aliases(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     for alias in walk::list(spec, "hostAliases") {
-        check::ip(errors, &path.child("ip"), walk::text(alias, "ip"));
+        ip::legacy(errors, &path.child("ip"), walk::text(alias, "ip"), &[]);
         for name in walk::list(alias, "hostnames").iter().filter_map(Value::as_str) {
             check::syntax(errors, &path.child("hostnames"), name, names::dns1123_subdomain(name));
         }
@@ -120,7 +120,7 @@ fn dns(errors: &mut FieldErrors, spec: &Value, path: &Path) {
         errors.push(FieldError::invalid(&path.child("nameservers"), walk::at(config, "nameservers").clone(), "must not have more than 3 nameservers"));
     }
     for (i, server) in servers.iter().filter_map(Value::as_str).enumerate() {
-        check::ip(errors, &path.child("nameservers").index(i), server);
+        ip::legacy(errors, &path.child("nameservers").index(i), server, &[]);
     }
     let searches = walk::list(config, "searches");
     if searches.len() > 32 {
