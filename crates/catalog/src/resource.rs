@@ -102,6 +102,8 @@ pub struct Rules {
     pub validate: fn(&Value, Option<&Value>) -> FieldErrors,
     /// Faults of a write to `status`.
     pub validate_status: fn(&Value, &Value) -> FieldErrors,
+    /// Faults of a write to another part of the object, by the part's name; without it the part is judged as the whole.
+    pub validate_part: Option<fn(&str, &Value, &Value) -> FieldErrors>,
     /// Syntax of names.
     pub name: fn(&str) -> names::Faults,
     pub columns: Vec<Column>,
@@ -133,6 +135,7 @@ impl Default for Rules {
             prepare: no_prepare,
             validate: no_fault,
             validate_status: no_status_fault,
+            validate_part: None,
             name: names::dns1123_subdomain,
             columns: crate::columns::name_and_age(),
             cells: crate::columns::name_and_age_cells,
@@ -205,6 +208,15 @@ impl Resource {
         match &self.custom {
             None => (self.rules.validate_status)(object, old),
             Some(custom) => custom.validate_status(object, old),
+        }
+    }
+
+    /// Faults of an update of the whole (`part` empty), of `status`, or of another part.
+    pub fn validate_update(&self, part: &str, object: &Value, old: &Value) -> FieldErrors {
+        match (part, self.rules.validate_part) {
+            ("status", _) => self.validate_status(object, old),
+            ("", _) | (_, None) => self.validate(object, Some(old)),
+            (part, Some(validate)) => validate(part, object, old),
         }
     }
 

@@ -106,17 +106,20 @@ fn keep_all_but(resource: &Resource, object: &mut Value, old: &Value, parts: &[&
     *object = kept;
 }
 
-/// A resize changes resources and resize policies of containers, nothing else.
+/// A resize changes amounts, of the pod and of its containers, and what they do to a container; nothing else.
+/// Upstream: `dropNonResizeUpdates`.
 fn resize(object: &mut Value, old: &Value) {
     let mut kept = old.clone();
+    let take = |into: &mut Value, from: &Value, key: &str| walk::keep(into, Some(from), key);
+    if let Some(spec) = kept.get_mut("spec") {
+        take(spec, walk::at(object, "spec"), "resources");
+    }
     for list in ["spec.containers", "spec.initContainers"] {
-        let wanted = walk::list(object, list).to_vec();
+        let wanted = walk::list(object, list);
         for container in walk::list_mut(&mut kept, list) {
-            let new = wanted.iter().find(|c| c["name"] == container["name"]);
-            for key in ["resources", "resizePolicy"] {
-                if let (Some(value), Some(map)) = (new.and_then(|c| c.get(key)), container.as_object_mut()) {
-                    map.insert(key.into(), value.clone());
-                }
+            if let Some(new) = wanted.iter().find(|c| c["name"] == container["name"]) {
+                take(container, new, "resources");
+                take(container, new, "resizePolicy");
             }
         }
     }

@@ -152,11 +152,7 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
 fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate_update(object, old);
-    if call.info.subresource == "status" {
-        errors.extend(resource.validate_status(object, old));
-    } else {
-        errors.extend(resource.validate(object, Some(old)));
-    }
+    errors.extend(resource.validate_update(&call.info.subresource, object, old));
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors));
     }

@@ -30,6 +30,7 @@ pub fn resource() -> Resource {
             rules.prepare = prepare;
             rules.validate = validate;
             rules.validate_status = validate_status;
+            rules.validate_part = Some(validate_part);
         })
         .columns(columns(&["Name", "Status", "Age"]), |object, now| vec![name(object), walk::text(object, "status.phase").into(), age(object, now)])
 }
@@ -57,6 +58,15 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for name in walk::list(object, "spec.finalizers").iter().filter_map(Value::as_str).filter(|_| old.is_none()) {
         finalizer(&mut errors, name, &Path::new("spec.finalizers"));
+    }
+    errors
+}
+
+/// Upstream: `ValidateNamespaceFinalizeUpdate`.
+fn validate_part(_: &str, object: &Value, _: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    for (i, name) in walk::list(object, "spec.finalizers").iter().filter_map(Value::as_str).enumerate() {
+        finalizer(&mut errors, name, &Path::new("spec.finalizers").index(i));
     }
     errors
 }

@@ -5,6 +5,7 @@
 
 mod books;
 mod claims;
+mod families;
 mod ledger;
 mod ports;
 mod range;
@@ -72,7 +73,12 @@ fn plan(service: &mut Value, old: Option<&Value>, draft: &mut Draft) -> Result<(
     let mut errors = Vec::new();
     let kind = walk::text(service, "spec.type").to_owned();
     carry_over(service, old, &kind);
-    errors.extend(cluster_address(service, old, &kind, draft));
+    if kind != "ExternalName" {
+        errors.extend(families::settle(service, old));
+        if errors.is_empty() {
+            errors.extend(cluster_address(service, old, draft));
+        }
+    }
     ports::node_ports(service, old, &kind, draft, &mut errors);
     errors.extend(ports::health_port(service, old, draft));
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("", "Service", meta::name(service), &errors)) }
@@ -114,11 +120,8 @@ fn carry_over(service: &mut Value, old: Option<&Value>, kind: &str) {
     }
 }
 
-fn cluster_address(service: &mut Value, old: Option<&Value>, kind: &str, draft: &mut Draft) -> Option<FieldError> {
-    if kind == "ExternalName" {
-        return None;
-    }
-    let path = Path::new("spec.clusterIPs").index(0);
+fn cluster_address(service: &mut Value, old: Option<&Value>, draft: &mut Draft) -> Option<FieldError> {
+    let path = Path::new("spec.clusterIPs");
     let asked = walk::text(service, "spec.clusterIP").to_owned();
     let before = old.map(|o| walk::text(o, "spec.clusterIP")).unwrap_or_default();
     let ip = match asked.as_str() {
@@ -147,7 +150,5 @@ fn cluster_address(service: &mut Value, old: Option<&Value>, kind: &str, draft: 
     if spec.get("clusterIPs").and_then(Value::as_array).is_none_or(|ips| ips.first().and_then(Value::as_str) != Some(&ip)) {
         spec.insert("clusterIPs".into(), json!([ip]));
     }
-    walk::fill(spec, "ipFamilies", json!(["IPv4"]));
-    walk::fill(spec, "ipFamilyPolicy", "SingleStack");
     None
 }

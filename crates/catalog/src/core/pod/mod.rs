@@ -4,8 +4,10 @@ mod columns;
 mod containers;
 pub mod defaults;
 mod environment;
+mod gated;
 mod handlers;
 mod label_keys;
+mod parts;
 pub mod placement;
 pub mod pod_level;
 mod pod_level_rules;
@@ -58,6 +60,7 @@ pub fn resource() -> Resource {
     pod.rules.prepare = prepare;
     pod.rules.validate = validate::pod;
     pod.rules.validate_status = validate::status;
+    pod.rules.validate_part = Some(parts::validate);
     pod
 }
 
@@ -72,7 +75,9 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
 
 /// Upstream: `pkg/apis/core/v1/helper/qos`: only cpu and memory count.
 pub fn qos_class(spec: &Value) -> &'static str {
-    let all = || ["initContainers", "containers"].into_iter().flat_map(|key| walk::list(spec, key));
+    // Upstream: what is said of the whole pod goes before what its containers say.
+    let whole = ["requests", "limits"].iter().any(|list| walk::map(walk::at(spec, "resources"), list).is_some_and(|amounts| !amounts.is_empty()));
+    let all = || ["initContainers", "containers"].into_iter().flat_map(|key| walk::list(spec, key)).filter(|_| !whole).chain(Some(spec).filter(|_| whole));
     let amount = |container: &Value, list: &str, resource: &str| {
         let text = match walk::at(container, list).get(resource) {
             Some(Value::String(text)) => text.clone(),

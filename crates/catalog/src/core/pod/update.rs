@@ -5,11 +5,12 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
+use super::gated;
 use crate::walk;
 
 const ONLY: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
-/// `new` and `old` are specs. Parts of their own (ephemeral containers, resizes, bindings) have been kept apart before.
+/// `new` and `old` are specs. Ephemeral containers and amounts are written by way of their own parts only.
 pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
     if new == old {
         return;
@@ -21,39 +22,25 @@ pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
     }
     deadline(errors, new, old, path);
     tolerations(errors, new, old, path);
-    let (mut munged, gated) = (new.clone(), !walk::list(old, "schedulingGates").is_empty());
+    let mut munged = new.clone();
     for list in ["containers", "initContainers"] {
         let before = walk::list(old, list);
         for (container, before) in walk::list_mut(&mut munged, list).iter_mut().zip(before) {
-            // Resources change by the resize subresource, which lets nothing else through.
-            for key in ["image", "resources", "resizePolicy"] {
-                walk::keep(container, Some(before), key);
-            }
+            walk::keep(container, Some(before), "image");
         }
     }
-    let mut keys = vec!["activeDeadlineSeconds", "tolerations", "ephemeralContainers"];
-    if walk::text(old, "nodeName").is_empty() {
-        keys.push("nodeName");
-    }
+    let mut keys = vec!["activeDeadlineSeconds", "tolerations"];
     if walk::int(old, "terminationGracePeriodSeconds") < 0 && walk::int(new, "terminationGracePeriodSeconds") == 1 {
         keys.push("terminationGracePeriodSeconds");
     }
-    if gated {
-        keys.extend(["schedulingGates", "nodeSelector", "affinity"]);
-        gates(errors, new, old, path);
+    if !walk::list(old, "schedulingGates").is_empty() {
+        gated::check(errors, &mut munged, new, old, path);
     }
     for key in keys {
         walk::keep(&mut munged, Some(old), key);
     }
     if munged != *old {
         errors.push(FieldError::forbidden(path, format!("{ONLY}\n{}", difference(&munged, old))));
-    }
-}
-
-fn gates(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
-    let before = walk::list(old, "schedulingGates");
-    for gate in walk::list(new, "schedulingGates").iter().filter(|g| !before.contains(g)) {
-        errors.push(FieldError::forbidden(&path.child("schedulingGates"), format!("only deletion is allowed, but found new scheduling gate '{}'", walk::text(gate, "name"))));
     }
 }
 
@@ -80,7 +67,7 @@ fn tolerations(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) 
 }
 
 /// The keys that differ, old and new, one a line.
-fn difference(new: &Value, old: &Value) -> String {
+pub fn difference(new: &Value, old: &Value) -> String {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return String::new() };
     let keys: std::collections::BTreeSet<_> = new.keys().chain(old.keys()).collect();
     let shown = |value: Option<&Value>| value.map_or_else(|| "<none>".to_owned(), Value::to_string);

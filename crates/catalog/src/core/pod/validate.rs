@@ -11,17 +11,22 @@ use crate::check::{self, optional_name};
 use crate::{ip, metadata, walk};
 
 pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
-    let mut errors = FieldErrors::new();
     let path = Path::new("spec");
-    // What an older server let in may go on; only what changes is judged anew.
-    if old.is_none_or(|old| old.get("spec") != object.get("spec")) {
-        spec(&mut errors, walk::at(object, "spec"), &path);
-    }
+    let mut errors = changed_spec(object, old.unwrap_or(&Value::Null));
     containers::images(&mut errors, walk::at(object, "spec"), &path);
     match old {
         None if !walk::list(object, "spec.ephemeralContainers").is_empty() => errors.push(FieldError::forbidden(&path.child("ephemeralContainers"), "cannot be set on create")),
         None => {}
         Some(old) => super::update::check(&mut errors, walk::at(object, "spec"), walk::at(old, "spec"), &path),
+    }
+    errors
+}
+
+/// The spec as it is meant. What an older server let in may go on: only what changes is judged anew.
+pub fn changed_spec(object: &Value, old: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    if old.get("spec") != object.get("spec") {
+        spec(&mut errors, walk::at(object, "spec"), &Path::new("spec"));
     }
     errors
 }
