@@ -12,6 +12,7 @@ pub mod node;
 pub mod node_rules;
 pub mod persistent_volume;
 pub mod persistent_volume_claim;
+pub mod persistent_volume_claim_rules;
 pub mod persistent_volume_rules;
 pub mod pod;
 pub mod quota_rules;

@@ -31,7 +31,8 @@ fn value_from(errors: &mut FieldErrors, source: &Value, has_value: bool, path: &
     for kind in ["configMapKeyRef", "secretKeyRef"] {
         let reference = walk::at(source, kind);
         if reference.is_object() {
-            required_name(errors, &path.child(kind).child("name"), walk::text(reference, "name"), names::dns1123_subdomain);
+            let name = walk::text(reference, "name");
+            check::syntax(errors, &path.child(kind).child("name"), name, names::dns1123_subdomain(name));
             required_name(errors, &path.child(kind).child("key"), walk::text(reference, "key"), names::config_map_key);
         }
     }
@@ -41,12 +42,26 @@ fn value_from(errors: &mut FieldErrors, source: &Value, has_value: bool, path: &
     if walk::at(source, "resourceFieldRef").is_object() {
         resource_reference(errors, walk::at(source, "resourceFieldRef"), false, &path.child("resourceFieldRef"));
     }
+    if walk::at(source, "fileKeyRef").is_object() {
+        file_key(errors, walk::at(source, "fileKeyRef"), &path.child("fileKeyRef"));
+    }
     match SOURCES.iter().filter(|kind| walk::at(source, kind).is_object()).count() {
         0 => errors.push(FieldError::invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")),
         _ if has_value => errors.push(FieldError::invalid(path, "", "may not be specified when `value` is not empty")),
         1 => {}
         _ => errors.push(FieldError::invalid(path, "", "may not have more than one field specified at a time")),
     }
+}
+
+/// A variable of a file that another container wrote. Upstream: `validateFileKeySelector`.
+fn file_key(errors: &mut FieldErrors, reference: &Value, path: &Path) {
+    required_name(errors, &path.child("key"), walk::text(reference, "key"), names::env_var_name);
+    required_name(errors, &path.child("volumeName"), walk::text(reference, "volumeName"), names::dns1123_label);
+    let file = walk::text(reference, "path");
+    if file.is_empty() {
+        errors.push(FieldError::required(&path.child("path"), ""));
+    }
+    super::volumes::no_backsteps(errors, file, &path.child("path"));
 }
 
 /// A field of the pod; volumes may also name whole maps.

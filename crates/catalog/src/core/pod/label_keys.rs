@@ -1,6 +1,6 @@
-//! Labels of a pod itself that its affinities to other pods ask for.
+//! Labels of a pod itself that its affinities to other pods, and its spreading, ask for.
 //!
-//! Upstream: `applyMatchLabelKeysAndMismatchLabelKeys` in `pkg/registry/core/pod/strategy.go`.
+//! Upstream: `mutatePodAffinity` and `mutateTopologySpreadConstraints` in `pkg/registry/core/pod/strategy.go`.
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,9 @@ pub fn fold(pod: &mut Value) {
                 fold_term(term, &labels);
             }
         }
+    }
+    for constraint in walk::list_mut(pod, "spec.topologySpreadConstraints") {
+        fold_term(constraint, &labels);
     }
 }
 

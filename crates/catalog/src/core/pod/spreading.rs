@@ -38,7 +38,8 @@ pub fn validate(errors: &mut FieldErrors, spec: &Value, list: &Path) {
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             check::maybe_one_of(errors, &path.child(policy), walk::text(constraint, policy), &["Honor", "Ignore"]);
         }
-        own_labels(errors, constraint, &path.child("matchLabelKeys"));
+        // The server has put these into the selector too: MatchLabelKeysInPodTopologySpreadSelectorMerge, on since 1.34.
+        label_keys(errors, constraint, &path);
         check::label_selector(errors, walk::at(constraint, "labelSelector"), &path.child("labelSelector"));
     }
 }
@@ -55,21 +56,6 @@ fn domains(errors: &mut FieldErrors, constraint: &Value, action: &str, path: &Pa
 
 fn texts<'a>(object: &'a Value, key: &str) -> Vec<&'a str> {
     walk::list(object, key).iter().filter_map(Value::as_str).collect()
-}
-
-fn own_labels(errors: &mut FieldErrors, constraint: &Value, path: &Path) {
-    let (keys, selector) = (texts(constraint, "matchLabelKeys"), walk::at(constraint, "labelSelector"));
-    if !keys.is_empty() && !selector.is_object() {
-        errors.push(FieldError::forbidden(path, NO_SELECTOR));
-    }
-    let mut selected: HashSet<&str> = walk::map(selector, "matchLabels").into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-    selected.extend(walk::list(selector, "matchExpressions").iter().map(|e| walk::text(e, "key")));
-    for (i, key) in keys.into_iter().enumerate() {
-        syntax(errors, &path.index(i), key, names::qualified_name(key));
-        if selected.contains(key) {
-            errors.push(FieldError::invalid(&path.index(i), key, IN_SELECTOR));
-        }
-    }
 }
 
 /// `matchLabelKeys` and `mismatchLabelKeys` of an affinity to pods. The server has already put the former into the

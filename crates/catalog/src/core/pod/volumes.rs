@@ -92,7 +92,7 @@ pub fn one_source(errors: &mut FieldErrors, kind: &str, source: &Value, path: &P
             check::maybe_one_of(errors, &path.child("pullPolicy"), walk::text(source, "pullPolicy"), &["Always", "IfNotPresent", "Never"]);
         }
         "ephemeral" => match walk::at(source, "volumeClaimTemplate") {
-            template if template.is_object() => crate::core::persistent_volume_claim::spec(errors, walk::at(template, "spec"), &path.child("volumeClaimTemplate").child("spec")),
+            template if template.is_object() => crate::core::persistent_volume_claim_rules::spec(errors, walk::at(template, "spec"), &path.child("volumeClaimTemplate").child("spec")),
             _ => errors.push(FieldError::required(&path.child("volumeClaimTemplate"), "")),
         },
         _ => {}
