@@ -277,3 +277,37 @@ fn owners_are_judged(server: &ApiServer) {
     assert!(cannot.contains("cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>"), "{cannot}");
     eva(false).ok();
 }
+
+/// What kinds ask of a write, on the wire: what is filled in, what is refused and in which words.
+#[test]
+fn kinds_judge_their_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &["--disable-admission-plugins=ServiceAccount"]) else { return };
+    let create = |kind: &str, name: &str, spec: Value| server.kubectl_with("create -f -", &json!({"apiVersion": kind.split_once(' ').map_or("v1", |(version, _)| version), "kind": kind.rsplit(' ').next(), "metadata": {"name": name}, "spec": spec}).to_string());
+    let port = json!([{"port": 80}]);
+    // Services: families by the cluster's, and both where others write the endpoints.
+    create("Service", "plain", json!({"ports": port})).ok();
+    create("Service", "bare", json!({"clusterIP": "None", "ports": port})).ok();
+    let families = |name: &str| server.kubectl(&format!("get service {name} -o jsonpath={{.spec.ipFamilyPolicy}}{{.spec.ipFamilies}}")).ok();
+    assert_eq!((families("plain").as_str(), families("bare").as_str()), ("SingleStack[\"IPv4\"]", "RequireDualStack[\"IPv4\",\"IPv6\"]"));
+    server.kubectl("patch service bare -p {\"spec\":{\"ipFamilyPolicy\":\"SingleStack\"}}").ok();
+    assert_eq!(families("bare"), "SingleStack[\"IPv4\"]");
+    for (kind, spec, told) in [
+        ("Service", json!({"ports": port, "ipFamilies": ["IPv6"]}), "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"),
+        ("Service", json!({"ports": port, "ipFamilyPolicy": "RequireDualStack"}), "this cluster is not configured for dual-stack services"),
+        ("Service", json!({"ports": port, "externalIPs": ["010.0.0.1"]}), "spec.externalIPs[0]: Invalid value: \"010.0.0.1\": must not have leading 0s"),
+        ("networking.k8s.io/v1 Ingress", json!({"rules": [{"http": {"paths": [{"path": "/a/../b", "pathType": "Prefix", "backend": {"service": {"name": "s", "port": {"number": 80}}}}]}}]}), "must not contain '/../'"),
+        ("PersistentVolumeClaim", json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "dataSourceRef": {"kind": "Volume", "name": "x"}}), "must be 'PersistentVolumeClaim' when referencing the default apiGroup"),
+        ("ResourceQuota", json!({"hard": {"services": "1"}, "scopes": ["BestEffort"]}), "unsupported scope applied to resource"),
+    ] {
+        let refused = create(kind, "wrong", spec).fails();
+        assert!(refused.contains(told), "{kind}: {refused}");
+    }
+    // Pods: amounts change by way of resize, and only so far.
+    create("Pod", "sized", json!({"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}]})).ok();
+    let sized = |part: &str, requests: &str| server.kubectl(&format!("patch pod sized{part} -p {{\"spec\":{{\"containers\":[{{\"name\":\"c\",\"resources\":{requests}}}]}}}}"));
+    assert!(sized("", "{\"requests\":{\"cpu\":\"2\"}}").fails().contains("pod updates may not change fields other than"));
+    sized(" --subresource=resize", "{\"requests\":{\"cpu\":\"2\"}}").ok();
+    let refused = sized(" --subresource=resize", "{\"limits\":{\"cpu\":\"2\",\"memory\":\"1Mi\"},\"requests\":{\"memory\":\"1Mi\"}}").fails();
+    assert!(refused.contains("Pod QOS Class may not change as a result of resizing"), "{refused}");
+}
