@@ -4,7 +4,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{job_rules, job_update};
+use super::{job_rules, job_status, job_update};
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
@@ -19,6 +19,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.validate_status = job_status::validate;
             rules.prepare = prepare;
         })
         .columns(columns(&["Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {

@@ -4,6 +4,7 @@ pub mod cron_job;
 mod failure_policy;
 pub mod job;
 mod job_rules;
+mod job_status;
 mod job_update;
 mod success_policy;
 mod time_zone;

@@ -53,18 +53,22 @@ fn rule(errors: &mut FieldErrors, completions: i64, rule: &Value, path: &Path) {
     }
 }
 
-/// How many indexes a list such as `1,3-5` names. Upstream: `validateIndexesFormat`.
+/// How many indexes a list such as `1,3-5` names.
 fn count(indexes: &str, completions: i64) -> Result<i64, String> {
-    let (mut last, mut total) = (None, 0);
+    Ok(self::indexes(indexes, completions)?.iter().map(|(first, end)| end - first + 1).sum())
+}
+
+/// The intervals of a list such as `1,3-5`, first and last of each. Upstream: `validateIndexesFormat`.
+pub(super) fn indexes(indexes: &str, completions: i64) -> Result<Vec<(i64, i64)>, String> {
+    let mut all: Vec<(i64, i64)> = Vec::new();
     for part in indexes.split(',').filter(|_| !indexes.is_empty()) {
         let (first, end) = interval(part, completions)?;
-        if let Some(last) = last.filter(|last| *last >= first) {
+        if let Some((_, last)) = all.last().filter(|(_, last)| *last >= first) {
             return Err(format!("non-increasing order, previous: {last}, current: {first}"));
         }
-        total += end - first + 1;
-        last = Some(end);
+        all.push((first, end));
     }
-    Ok(total)
+    Ok(all)
 }
 
 fn interval(part: &str, completions: i64) -> Result<(i64, i64), String> {
