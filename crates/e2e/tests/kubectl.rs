@@ -158,3 +158,31 @@ fn empties(cluster: &Cluster, namespace: &str, node: &str, pod: &str) {
     waiting.ok();
     cluster.kubectl(&format!("rollout status deployment/web -n {namespace} --timeout=60s")).ok();
 }
+
+#[test]
+fn what_runs_shortly_is_heard_whole() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let cluster = cluster.with_own_kubectl();
+    shell(&cluster);
+    let space = cluster.namespace("e2e-kubectl-run");
+    let run_pod = |line: &str, input: &str| cluster.kubectl_with(&format!("-n {} run --image={SHELL} --image-pull-policy=Never --restart=Never --rm {line}", space.name), input);
+    for name in ["short-a", "short-b", "short-c"] {
+        let said = run_pod(&format!("{name} --attach --command -- sh -c 'seq 3'"), "");
+        // Where the process ends between the log and the attaching, the log is told once more, as upstream tells it.
+        assert!(said.code == Some(0) && said.out.starts_with("1\n2\n3\n") && said.out.ends_with(&format!("1\n2\n3\npod \"{name}\" deleted from {} namespace\n", space.name)), "{said:?}");
+    }
+    let said = run_pod("reads -i -q --command -- sh -c 'cat; exit 4'", "through\n");
+    assert!(said.code == Some(4) && said.out == "through\n" && said.err.ends_with("pod e2e-kubectl-run/reads terminated (Error)\n"), "{said:?}");
+    // A log that is followed is waited for.
+    let waits = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "waits"}, "spec": {"nodeSelector": {"no": "where"}, "containers": [{"name": "c", "image": SHELL}]}});
+    cluster.kubectl_with(&format!("-n {} create -f -", space.name), &waits.to_string()).ok();
+    let mut command = cluster.kubectl_command(&format!("-n {} logs -f waits", space.name));
+    let mut follows = command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("kubectl starts");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(follows.stderr.take().expect("piped")));
+    for _ in 0..2 {
+        assert_eq!(lines.next().and_then(Result::ok).as_deref(), Some("pod waits does not have a host assigned"));
+    }
+    follows.kill().expect("it goes on");
+    let _ = follows.wait();
+    fails_with(cluster.kubectl(&format!("-n {} logs waits", space.name)), "Error from server (BadRequest): pod waits does not have a host assigned");
+}

@@ -1,7 +1,7 @@
 //! knarr's kubectl beside upstream's: the same command lines against the same cluster, standard output, standard error and exit codes compared.
 //!
-//! Each file of `cases/kubectl` is run twice from its first line to its last, by each program in a namespace of its own. A line
-//! that begins with `~` gives the reason why the next one differs on purpose; `~ since 1.37: why` compares the next one with
+//! Each file of `cases/kubectl` is run twice from its first line to its last, by each program in a namespace of its own. A line may
+//! begin with variables of the environment in capitals, `NAME=value`. A line that begins with `~` gives the reason why the next one differs on purpose; `~ since 1.37: why` compares the next one with
 //! kubectl 1.37 and newer only, as ours follows the newer one. What both say at different times (ages, uids,
 //! revisions) and what upstream's program of the machine says for its own version is made the same before it is compared.
 
@@ -43,6 +43,10 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+fn is_variable(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+}
+
 /// One program with a kubeconfig whose namespace is its own.
 struct Side {
     program: Vec<String>,
@@ -65,7 +69,9 @@ impl Side {
 
     fn run(&self, line: &str) -> Ran {
         let mut command = Command::new(&self.program[0]);
-        command.args(&self.program[1..]).args(words(&line.replace("$NS", self.namespace)));
+        let words = words(&line.replace("$NS", self.namespace));
+        let (variables, args) = words.split_at(words.iter().position(|w| !is_variable(w)).unwrap_or(words.len()));
+        command.args(&self.program[1..]).args(args).envs(variables.iter().filter_map(|v| v.split_once('=')));
         command.env("KUBECONFIG", &self.kubeconfig).env("HOME", self.home.path()).env_remove("KUBECACHEDIR").current_dir(cases().join("manifests"));
         run(&mut command, "")
     }
@@ -278,4 +284,14 @@ fn describing() {
 #[test]
 fn newcomers() {
     compare("newcomer.lines", Namespaces::One);
+}
+
+#[test]
+fn sets() {
+    compare("applyset.lines", Namespaces::Two);
+}
+
+#[test]
+fn notes_of_what_goes_away() {
+    compare("deprecated.lines", Namespaces::Two);
 }

@@ -146,6 +146,11 @@ fn write(mut to: impl std::io::Write, text: &str) {
     }
 }
 
+/// A line of upstream's log: `I`, `W` or `E`, and the place that writes it there.
+pub fn log(letter: char, place: &str, text: &str) {
+    err(&format!("{letter}{} {:>7} {place}] {text}\n", jiff::Zoned::now().strftime("%m%d %H:%M:%S%.6f"), std::process::id()));
+}
+
 #[macro_export]
 macro_rules! say {
     ($($arg:tt)*) => { $crate::call::out(&format!("{}\n", format_args!($($arg)*))) };

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::call::Call;
-use crate::client::with_query;
+use crate::client::{MERGE_PATCH, with_query};
 use crate::failure::{Failure, Outcome, fail};
 use crate::print::{DryRun, dry_run};
 use crate::select::Info;
@@ -17,7 +17,11 @@ pub struct Change {
     pub dry: DryRun,
     manager: String,
     validation: &'static str,
+    /// The command line, where `--record` wants it kept.
+    cause: Option<String>,
 }
+
+const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 /// `--validate`: what the server does about unknown and repeated fields.
 pub fn validation(call: &Call) -> Outcome<&'static str> {
@@ -32,7 +36,17 @@ pub fn validation(call: &Call) -> Outcome<&'static str> {
 
 impl Change {
     pub fn of(call: &Call) -> Outcome<Self> {
-        Ok(Self { dry: dry_run(call)?, manager: call.flags.text("field-manager").to_owned(), validation: validation(call)? })
+        let cause = call.flags.yes("record").then(|| crate::notes::change_cause(&call.path, &call.flags));
+        Ok(Self { dry: dry_run(call)?, manager: call.flags.text("field-manager").to_owned(), validation: validation(call)?, cause })
+    }
+
+    /// The object or the merge into it, with its cause where that is wanted.
+    pub fn caused(&self, object: &Value) -> Value {
+        let mut object = object.clone();
+        if let Some(cause) = self.cause.as_ref().filter(|_| object.is_object()) {
+            object["metadata"]["annotations"][CHANGE_CAUSE] = cause.clone().into();
+        }
+        object
     }
 
     pub fn query(&self, path: &str) -> String {
@@ -62,8 +76,16 @@ impl Change {
     }
 
     pub async fn create(&self, call: &Call, info: &Info) -> Outcome<Value> {
-        let made = call.api().await?.post(&self.query(&info.resource.collection(&info.namespace)), &info.object).await;
+        let made = call.api().await?.post(&self.query(&info.resource.collection(&info.namespace)), &self.caused(&info.object)).await;
         hinted(call, info, made).await
+    }
+
+    /// Keeps the cause in an object that was changed by another way than its own.
+    pub async fn record(&self, call: &Call, info: &Info) -> Outcome {
+        if self.cause.is_some() {
+            call.api().await?.patch(&self.plain_query(&info.path()), MERGE_PATCH, &self.caused(&json!({}))).await?;
+        }
+        Ok(())
     }
 
     /// Writes the whole object over what is there, whatever its revision.
@@ -83,12 +105,12 @@ impl Change {
 
     /// The same, with the server's validation of fields.
     pub async fn patch_checked(&self, call: &Call, info: &Info, kind: &str, patch: &Value) -> Outcome<Value> {
-        let patched = call.api().await?.patch(&self.query(&sub_path(call, info)), kind, patch).await;
+        let patched = call.api().await?.patch(&self.query(&sub_path(call, info)), kind, &self.caused(patch)).await;
         hinted(call, info, patched).await
     }
 
     pub async fn patch(&self, call: &Call, info: &Info, kind: &str, patch: &Value) -> Outcome<Value> {
-        call.api().await?.patch(&self.plain_query(&sub_path(call, info)), kind, patch).await
+        call.api().await?.patch(&self.plain_query(&sub_path(call, info)), kind, &self.caused(patch)).await
     }
 }
 

@@ -161,7 +161,7 @@ impl Named {
             }
             out.push('\n');
         }
-        let mut own: Vec<&Flag> = command.flags.iter().flat_map(|g| g.iter()).collect();
+        let mut own: Vec<&Flag> = command.flags.iter().flat_map(|g| g.iter()).filter(|f| f.is_there()).collect();
         own.sort_by_key(|f| f.name);
         if !own.is_empty() {
             out.push_str("Options:\n");

@@ -26,11 +26,15 @@ pub struct Flag {
     pub default: &'static str,
     /// What the flag means when it stands without a value.
     pub bare: Option<&'static str>,
+    /// The variable of the environment that must be true for the flag to be there.
+    pub gate: Option<&'static str>,
+    /// What to do instead.
+    pub deprecated: Option<&'static str>,
     pub help: &'static str,
 }
 
 const fn flag(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
-    Flag { name, short: None, kind, default, bare: None, help }
+    Flag { name, short: None, kind, default, bare: None, gate: None, deprecated: None, help }
 }
 
 pub const fn yes_no(name: &'static str, help: &'static str) -> Flag {
@@ -64,6 +68,19 @@ impl Flag {
 
     pub const fn bare(self, bare: &'static str) -> Self {
         Self { bare: Some(bare), ..self }
+    }
+
+    pub const fn gate(self, gate: &'static str) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    pub const fn deprecated(self, why: &'static str) -> Self {
+        Self { deprecated: Some(why), ..self }
+    }
+
+    // Upstream: kubectl pkg/cmd/util/helpers.go (FeatureGate).
+    pub fn is_there(&self) -> bool {
+        self.gate.is_none_or(|gate| std::env::var(gate).is_ok_and(|value| value.eq_ignore_ascii_case("true")))
     }
 
     pub const fn default(self, default: &'static str) -> Self {
@@ -111,6 +128,8 @@ pub fn parse_duration(text: &str) -> Result<f64, String> {
 pub struct Flags {
     known: HashMap<&'static str, Flag>,
     given: HashMap<&'static str, Vec<String>>,
+    /// The same in the order of the command line.
+    pub said: Vec<(&'static str, String)>,
     pub args: Vec<String>,
     /// How many arguments stood before `--`.
     pub dash: Option<usize>,
@@ -120,7 +139,7 @@ pub struct Flags {
 impl Flags {
     pub fn new(known: impl Iterator<Item = Flag>) -> Self {
         let mut flags = Self::default();
-        for flag in known {
+        for flag in known.filter(Flag::is_there) {
             flags.known.entry(flag.name).or_insert(flag);
         }
         flags
@@ -200,6 +219,7 @@ impl Flags {
 
     fn put(&mut self, flag: &Flag, value: String) -> Result<(), String> {
         flag.check(&value)?;
+        self.said.push((flag.name, value.clone()));
         let values = self.given.entry(flag.name).or_default();
         match flag.kind {
             Kind::Slice => values.extend(split_csv(&value)),

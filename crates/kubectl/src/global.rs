@@ -54,6 +54,7 @@ pub const CHUNK: Flag = int("chunk-size", "500", "Ask for long lists in pieces o
 pub const ALL_NAMESPACES: Flag = yes_no("all-namespaces", "Look into every namespace, whatever the context says.").short('A');
 pub const VALIDATE: Flag = text("validate", "strict", "strict (or true), warn, ignore (or false): what to do about unknown and repeated fields.").bare("strict");
 pub const SAVE_CONFIG: Flag = yes_no("save-config", "Keep what was sent in the object's annotation, for a later apply.");
+pub const RECORD: Flag = yes_no("record", "Keep the command line in the object's annotation kubernetes.io/change-cause.").deprecated("--record will be removed in the future");
 pub const LOCAL: Flag = yes_no("local", "Do not ask the server; work on the given files only.");
 
 pub const fn field_manager(default: &'static str) -> Flag {

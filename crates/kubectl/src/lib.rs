@@ -18,6 +18,7 @@ mod hints;
 mod kubeconfig;
 mod kuberc;
 mod kustomize;
+mod notes;
 mod openapi;
 mod pods;
 mod print;
@@ -86,6 +87,7 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::FAILURE);
     };
+    notes::tell(&flags);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Failure::Text(format!("the asynchronous runtime did not start: {e}")))?;
     let call = Call::new(flags, named.path).with_plugins(preferred.plugins);
     let outcome = runtime.block_on(run(&call));

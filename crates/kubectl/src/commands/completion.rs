@@ -87,7 +87,7 @@ pub fn candidates(words: &[String]) -> Vec<String> {
     let (before, current) = words.split_last().map_or((&[][..], ""), |(last, before)| (before, last.as_str()));
     let Ok(named) = command::find(&super::ROOT, before) else { return Vec::new() };
     if current.starts_with('-') {
-        let own = named.command.flags.iter().flat_map(|g| g.iter()).chain(crate::global::FLAGS);
+        let own = named.command.flags.iter().flat_map(|g| g.iter()).filter(|f| f.is_there()).chain(crate::global::FLAGS);
         let mut flags: Vec<String> = own.map(|f| format!("--{}\t{}", f.name, f.help)).filter(|f| f.starts_with(current)).collect();
         flags.sort();
         flags.dedup();

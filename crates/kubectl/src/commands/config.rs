@@ -488,6 +488,9 @@ async fn view(call: &Call) -> Outcome {
     if !call.args().is_empty() {
         return Err(call.usage(&format!("unexpected arguments: [{}]", call.args().join(" "))));
     }
+    if !flags.yes("merge") && flags.text("kubeconfig").is_empty() {
+        return fail("if merge==false a precise file must be specified");
+    }
     let mut config = (*call.config()?).clone();
     if flags.yes("minify") {
         minify(&mut config, flags.text("context"))?;

@@ -12,7 +12,7 @@ use crate::failure::{Outcome, fail};
 use crate::flags::{Flag, array, slice, text, yes_no};
 use crate::print::{BASIC, Printer};
 use crate::select::{Info, Select};
-use crate::{complain, global, pods, run, say, session};
+use crate::{complain, global, pods, run, say};
 
 const FLAGS: &[Flag] = &[
     yes_no("arguments-only", "What stands behind -- are arguments, not the command."),
@@ -271,6 +271,5 @@ async fn attach(call: &Call, pod: &Info, container: &str) -> Outcome {
         let response = call.api().await?.send(crate::client::request(http::Method::GET, &path, crate::client::JSON, None)).await?;
         return crate::watch::copy(response, crate::call::out_bytes).await;
     }
-    let tty = call.flags.yes("tty") && session::stdin_is_terminal();
-    exec::to(call, &object, container, call.flags.yes("stdin"), tty, call.flags.yes("quiet")).await
+    exec::to(call, &object, container).await.map(drop)
 }

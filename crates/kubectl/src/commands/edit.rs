@@ -16,6 +16,7 @@ use crate::select::{Info, Select};
 use crate::{complain, global, openapi, run, say};
 
 pub const FLAGS: &[Flag] = &[
+    global::RECORD,
     yes_no("output-patch", "Show the patch that was sent."),
     text("subresource", "", "The subresource to edit: status, scale, resize."),
     yes_no("windows-line-endings", "Lines that end as Windows ends them."),

@@ -31,7 +31,16 @@ pub const EXEC: Command = Command {
 };
 
 pub const ATTACH: Command =
-    Command { name: "attach", usage: "(POD | TYPE/NAME) -c CONTAINER", about: "Attach to the process of a container.", examples: "kubectl attach mypod -c ruby-container -i -t", flags: &[FLAGS], run: run!(attach), ..EMPTY };
+    Command { name: "attach", usage: "(POD | TYPE/NAME) -c CONTAINER", about: "Attach to the process of a container.", examples: "kubectl attach mypod -c ruby-container -i -t", flags: &[FLAGS, &[DETACH_KEYS]], run: run!(attach), ..EMPTY };
+
+pub const DETACH_KEYS: Flag = text("detach-keys", session::detach::DEFAULT, "The keys that leave the session and let the process go on.");
+
+/// How a session with a process ended.
+#[derive(PartialEq)]
+pub enum Left {
+    Ended,
+    Detached,
+}
 
 /// A terminal is only had where this end has one.
 fn with_tty(call: &Call) -> bool {
@@ -86,7 +95,7 @@ async fn exec(call: &Call) -> Outcome {
         tty: with_tty(call),
         stderr: true,
     };
-    session::ended(session::on_terminal(call, &target).await?)
+    session::ended(session::on_terminal(call, &target, None).await?.unwrap_or_default())
 }
 
 async fn attach(call: &Call) -> Outcome {
@@ -102,33 +111,46 @@ async fn attach(call: &Call) -> Outcome {
         return fail(format!("cannot attach a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }
     let container = pods::container(&pod, flags.text("container"), flags.yes("quiet")).map_err(|e| Failure::Text(format!("cannot attach to the container: {}", e.message())))?;
-    to(call, &pod, &container, flags.yes("stdin"), with_tty(call), flags.yes("quiet")).await
+    to(call, &pod, &container).await.map(drop)
 }
 
-/// Attaches to a container of a pod; the container's own terminal decides.
-pub async fn to(call: &Call, pod: &Value, container: &str, stdin: bool, mut tty: bool, quiet: bool) -> Outcome {
-    let found = ["containers", "ephemeralContainers", "initContainers"].iter().flat_map(|list| pod["spec"][*list].as_array().into_iter().flatten()).find(|c| c["name"] == container);
-    if tty && found.is_some_and(|c| c["tty"] != true) {
-        tty = false;
-        if !quiet {
-            complain!("error: Unable to use a TTY - container {container} did not allocate one");
-        }
-    } else if !tty && found.is_some_and(|c| c["tty"] == true) && stdin && session::stdin_is_terminal() {
-        tty = true;
+/// What upstream says of a session that has ended.
+fn resume(pod: &Value, container: &str) -> String {
+    let command = format!("kubectl attach {} -c {container} -n {} -i -t", api::meta::name(pod), api::meta::namespace(pod));
+    if pod["spec"]["ephemeralContainers"].as_array().is_some_and(|all| all.iter().any(|c| c["name"] == container)) {
+        return format!("Session ended, the ephemeral container will not be restarted but may be reattached using '{command}' if it is still running");
     }
+    format!("Session ended, resume using '{command}' command")
+}
+
+/// Attaches to a container of a pod, as the flags say; the container's own terminal decides.
+pub async fn to(call: &Call, pod: &Value, container: &str) -> Outcome<Left> {
+    let (stdin, mut tty, quiet) = (call.flags.yes("stdin"), call.flags.yes("tty"), call.flags.yes("quiet"));
+    let found = ["containers", "ephemeralContainers", "initContainers"].iter().flat_map(|list| pod["spec"][*list].as_array().into_iter().flatten()).find(|c| c["name"] == container);
+    let has_terminal = found.is_some_and(|c| c["tty"] == true);
+    if tty && found.is_some() && !has_terminal && !quiet {
+        complain!("error: Unable to use a TTY - container {container} did not allocate one");
+    }
+    if found.is_some() {
+        tty = has_terminal;
+    }
+    if tty && stdin && !session::stdin_is_terminal() && !quiet {
+        complain!("Unable to use a TTY - input is not a terminal or the right kind of file");
+    }
+    tty &= stdin && session::stdin_is_terminal();
     if !quiet {
-        if tty {
-            complain!("All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt.");
-        }
+        complain!("All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt.");
         complain!("If you don't see a command prompt, try pressing enter.");
     }
+    let keys = if tty { Some(session::detach::parse(call.flags.text("detach-keys")).map_err(|why| Failure::Text(format!("could not bind detach keys: {why}")))?) } else { None };
     let target = Target { namespace: api::meta::namespace(pod).to_owned(), pod: api::meta::name(pod).to_owned(), container: container.to_owned(), verb: "attach", command: Vec::new(), stdin, tty, stderr: true };
-    let code = session::on_terminal(call, &target).await?;
-    if !quiet && stdin && tty && pod["spec"]["restartPolicy"] == "Always" {
-        complain!("Session ended, resume using 'kubectl attach {} -c {container} -i -t' command when the pod is running", api::meta::name(pod));
+    let code = session::on_terminal(call, &target, keys).await?;
+    if !quiet && tty {
+        complain!("{}", resume(pod, container));
     }
     match code {
-        0 => Ok(()),
-        code => Err(Failure::Exit(code)),
+        None => Ok(Left::Detached),
+        Some(0) => Ok(Left::Ended),
+        Some(code) => Err(Failure::Exit(code)),
     }
 }

@@ -14,6 +14,7 @@ use crate::workload;
 use crate::{global, run};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     text("protocol", "", "TCP, UDP or SCTP."),
     text("port", "", "The service's port; the object's unless said."),
     text("target-port", "", "The containers' port, by name or number."),

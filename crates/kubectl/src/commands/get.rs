@@ -71,7 +71,8 @@ fn check(call: &Call) -> Outcome {
     let flags = &call.flags;
     let watching = flags.yes("watch") || flags.yes("watch-only");
     if watching && !flags.text("sort-by").is_empty() {
-        complain!("warning: --watch requested, --sort-by will be ignored");
+        let flag = if flags.yes("watch") { "watch" } else { "watch-only" };
+        complain!("warning: --{flag} requested, --sort-by will be ignored");
     }
     if !watching && call.args().is_empty() && flags.list("filename").is_empty() && flags.text("kustomize").is_empty() {
         complain!("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n");

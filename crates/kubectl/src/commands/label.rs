@@ -14,6 +14,7 @@ use crate::select::{Info, Select};
 use crate::{global, run, say};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     yes_no("overwrite", "Change values that are there already."),
     yes_no("list", "Show what there is."),
     yes_no("all", "All objects of the type, in the namespace."),

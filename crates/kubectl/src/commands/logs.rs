@@ -1,7 +1,10 @@
 //! `kubectl logs`.
 // Upstream: kubectl pkg/cmd/logs/logs.go, pkg/polymorphichelpers/logsforobject.go.
 
-use http::Method;
+use std::time::Duration;
+
+use http::{Method, Response};
+use kube::client::Body;
 use serde_json::Value;
 
 use crate::call::{Call, out_bytes};
@@ -11,7 +14,7 @@ use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, duration, int, text, yes_no};
 use crate::select::Info;
 use crate::watch::{self, Lines};
-use crate::{complain, global, pods, run, workload};
+use crate::{complain, global, pods, run, say, workload};
 
 const FLAGS: &[Flag] = &[
     yes_no("all-containers", "Of all containers of the pods."),
@@ -101,18 +104,36 @@ async fn run(call: &Call) -> Outcome {
         if sources.len() as i64 > max {
             return fail(format!("you are attempting to follow {} log streams, but maximum allowed concurrency is {max}, use --max-log-requests to increase the limit", sources.len()));
         }
-        let results = futures::future::join_all(sources.iter().map(|s| stream(call, s))).await;
+        let results = futures::future::join_all(sources.iter().map(|s| forgiven(call, s))).await;
         return Failure::many(results.into_iter().filter_map(Result::err).collect());
     }
     for source in &sources {
-        if let Err(e) = stream(call, source).await {
-            if !flags.yes("ignore-errors") {
-                return Err(e);
-            }
-            complain!("error: {}", e.message());
-        }
+        forgiven(call, source).await?;
     }
     Ok(())
+}
+
+/// One stream; with `--ignore-errors` its fault is told and forgotten.
+async fn forgiven(call: &Call, source: &Source) -> Outcome {
+    match stream(call, source).await {
+        Err(e) if call.flags.yes("ignore-errors") => {
+            say!("error: {}", e.message());
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Opens a stream. One that is followed is asked for until it is there, each second, whatever the fault.
+async fn open(call: &Call, source: &Source) -> Outcome<Response<Body>> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    loop {
+        match call.api().await?.send(request(Method::GET, &path(call, source), JSON, None)).await {
+            Err(e) if call.flags.yes("follow") && !call.flags.yes("ignore-errors") => complain!("{}", e.message()),
+            other => return other,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn sources(call: &Call) -> Outcome<Vec<Source>> {
@@ -200,7 +221,7 @@ fn path(call: &Call, source: &Source) -> String {
 }
 
 async fn stream(call: &Call, source: &Source) -> Outcome {
-    let response = call.api().await?.send(request(Method::GET, &path(call, source), JSON, None)).await?;
+    let response = open(call, source).await?;
     if !call.flags.yes("prefix") && !call.flags.yes("all-pods") {
         return watch::copy(response, out_bytes).await;
     }

@@ -14,6 +14,7 @@ use crate::select::{Info, Select};
 use crate::{global, run};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     text("patch", "", "The patch, as JSON or YAML.").short('p'),
     text("patch-file", "", "A file that holds the patch."),
     text("type", "strategic", "json, merge or strategic."),

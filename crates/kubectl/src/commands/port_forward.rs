@@ -182,8 +182,7 @@ async fn serve(to: Arc<Forwarding>, listener: TcpListener, ports: Ports) {
         let to = to.clone();
         tokio::spawn(async move {
             if let Err((what, why)) = forward(&to, socket, ports.remote).await {
-                let now = jiff::Zoned::now().strftime("%m%d %H:%M:%S%.6f").to_string();
-                complain!("E{now} {:>7} portforward.go:549] \"{what}\" err=\"{}\" localPort={} remotePort={}", std::process::id(), why.escape_default(), ports.local, ports.remote);
+                crate::call::log('E', "portforward.go:549", &format!("\"{what}\" err=\"{}\" localPort={} remotePort={}", why.escape_default(), ports.local, ports.remote));
             }
         });
     }

@@ -15,8 +15,10 @@ use crate::select::Info;
 use crate::{complain, global, run};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     array("annotations", "Annotations, as key=value."),
     yes_no("attach", "Attach to the pod once it runs."),
+    exec::DETACH_KEYS,
     yes_no("command", "What stands behind -- is the command, not its arguments."),
     array("env", "Environment variables, as key=value."),
     yes_no("expose", "Also create a service for --port."),
@@ -200,7 +202,8 @@ async fn run(call: &Call) -> Outcome {
     let resource = call.resource("pods").await?;
     let info = Info { resource, namespace: namespace.name.clone(), name: api::meta::name(&created).to_owned(), object: created, source: String::new() };
     let ended = attached(call, &info).await;
-    if flags.yes("rm") {
+    // Who has left lets the pod go on.
+    if flags.yes("rm") && !matches!(ended, Ok(Ended::Left)) {
         let mut deletion = Deletion::of(call)?;
         deletion.wait = false;
         deletion.ignore_not_found = true;
@@ -208,7 +211,13 @@ async fn run(call: &Call) -> Outcome {
         deletion.quiet = flags.yes("quiet");
         deletion.delete(call, vec![Ok(info)], false).await?;
     }
-    ended
+    match ended? {
+        Ended::Left | Ended::Well => Ok(()),
+        Ended::Badly { how, code } => {
+            complain!("{how}");
+            Err(Failure::Exit(code))
+        }
+    }
 }
 
 async fn expose(call: &Call, name: &str, change: &Change, namespace: &str) -> Outcome<Value> {
@@ -224,8 +233,16 @@ async fn expose(call: &Call, name: &str, change: &Change, namespace: &str) -> Ou
     Ok(service)
 }
 
-/// Waits until the pod runs, attaches, and ends as the pod's container ends.
-async fn attached(call: &Call, info: &Info) -> Outcome {
+/// How the pod that was attached to ended.
+enum Ended {
+    Well,
+    Badly { how: String, code: u8 },
+    /// It goes on.
+    Left,
+}
+
+/// Waits until the pod runs, shows what it said until then, attaches, and ends as the pod's container ends.
+async fn attached(call: &Call, info: &Info) -> Outcome<Ended> {
     let flags = &call.flags;
     let started = |object: &Value| matches!(object["status"]["phase"].as_str(), Some("Running" | "Succeeded" | "Failed"));
     let waiting = wait::follow(call, info, |object| match object {
@@ -238,31 +255,33 @@ async fn attached(call: &Call, info: &Info) -> Outcome {
     };
     let container = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default().to_owned();
     if pod["status"]["phase"] == "Running" {
-        let tty = flags.yes("tty") && crate::session::stdin_is_terminal();
-        match exec::to(call, &pod, &container, flags.yes("stdin"), tty, flags.yes("quiet")).await {
+        // A short process would else have told before anyone listened.
+        logs(call, info, &container).await?;
+        match exec::to(call, &pod, &container).await {
             // A short process has ended before anyone could attach.
             Err(why @ (Failure::Text(_) | Failure::Status(_))) => {
                 complain!("warning: couldn't attach to pod/{}, falling back to streaming logs: {}", info.name, why.message());
                 logs(call, info, &container).await?;
             }
-            other => other?,
+            Ok(exec::Left::Detached) => return Ok(Ended::Left),
+            other => drop(other?),
         }
     } else {
         logs(call, info, &container).await?;
     }
     if flags.text("restart") == "Always" {
-        return Ok(());
+        return Ok(Ended::Well);
     }
     let done = wait::follow(call, info, |object| Ok(object.is_none_or(|o| matches!(o["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))))).await?;
     let statuses = done["status"]["containerStatuses"].as_array().into_iter().flatten();
     let code = statuses.filter_map(|s| s["state"]["terminated"]["exitCode"].as_i64()).find(|c| *c != 0);
-    match code {
-        Some(code) => {
-            complain!("pod {}/{} terminated ({})", info.namespace, info.name, done["status"]["reason"].as_str().unwrap_or("Error"));
-            Err(Failure::Exit(u8::try_from(code.rem_euclid(256)).unwrap_or(1)))
-        }
-        None => Ok(()),
-    }
+    Ok(match code {
+        Some(code) => Ended::Badly {
+            how: format!("pod {}/{} terminated ({})", info.namespace, info.name, done["status"]["reason"].as_str().unwrap_or("Error")),
+            code: u8::try_from(code.rem_euclid(256)).unwrap_or(1),
+        },
+        None => Ended::Well,
+    })
 }
 
 async fn logs(call: &Call, info: &Info, container: &str) -> Outcome {

@@ -11,9 +11,10 @@ use crate::failure::{Failure, Outcome, fail};
 use crate::flags::{Flag, Flags, duration, int, text, yes_no};
 use crate::print::{DryRun, Printer};
 use crate::select::{Info, Select};
-use crate::{complain, global, run};
+use crate::{global, run};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     yes_no("all", "All objects of the type, in the namespace."),
     int("current-replicas", "-1", "Only scale an object of this size."),
     int("replicas", "0", "The new size."),
@@ -69,6 +70,7 @@ async fn scale(call: &Call) -> Outcome {
             info.object["spec"]["replicas"] = replicas.into();
         } else {
             one(call, &change, &info, replicas).await?;
+            change.record(call, &info).await?;
         }
         if flags.seconds("timeout") > 0.0 && change.dry == DryRun::None {
             until_sized(call, &info, replicas).await?;
@@ -112,11 +114,12 @@ async fn until_sized(call: &Call, info: &Info, replicas: i64) -> Outcome {
 const AUTO_FLAGS: &[Flag] = &[
     int("min", "-1", "The least size."),
     int("max", "-1", "The greatest size."),
-    int("cpu-percent", "-1", "CPU use to aim at, in percent of what pods request."),
+    int("cpu-percent", "-1", "CPU use to aim at, in percent of what pods request.").deprecated("Use --cpu with percentage or resource quantity format (e.g., '70%' for utilization or '500m' for milliCPU)."),
     text("cpu", "", "CPU use to aim at: an amount (500m) or a percentage (80%)."),
     text("memory", "", "Memory use to aim at: an amount (200Mi) or a percentage (80%)."),
     text("name", "", "The autoscaler's name; the object's unless said."),
     global::SAVE_CONFIG,
+    global::RECORD,
     global::DRY_RUN,
     global::field_manager("kubectl-autoscale"),
 ];
@@ -176,9 +179,6 @@ fn refused(flags: &Flags, failure: Failure) -> Failure {
 
 async fn autoscale(call: &Call) -> Outcome {
     let flags = &call.flags;
-    if flags.given("cpu-percent") {
-        complain!("Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity format (e.g., '70%' for utilization or '500m' for milliCPU).");
-    }
     let (min, max) = (flags.int("min"), flags.int("max"));
     if max < 1 {
         return fail(format!("--max=MAXPODS is required and must be at least 1, max: {max}"));

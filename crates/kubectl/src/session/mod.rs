@@ -3,6 +3,7 @@
 //! The terminal is put back however the session ends.
 // Upstream: client-go tools/remotecommand (the outcome's words: v4.go).
 
+pub mod detach;
 mod spdy;
 mod upgrade;
 mod websocket;
@@ -12,11 +13,13 @@ use std::io::IsTerminal as _;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::call::Call;
 use crate::client::escape;
 use crate::failure::{Failure, Outcome, fail};
 
+use detach::Detachable;
 pub use upgrade::ports;
 use upgrade::Session;
 
@@ -91,13 +94,21 @@ pub fn stdin_is_terminal() -> bool {
     std::io::stdin().is_terminal()
 }
 
-/// Runs a session on this process's own streams; gives the process's exit code.
-pub async fn on_terminal(call: &Call, target: &Target) -> Outcome<u8> {
+/// Runs a session on this process's own streams; gives the process's exit code, none where the keys were typed that leave it.
+pub async fn on_terminal(call: &Call, target: &Target, keys: Option<Vec<u8>>) -> Outcome<Option<u8>> {
     let session = upgrade::session(&*call.api().await?, &target.path()).await?;
     let _raw = target.tty.then(RawTerminal::enter);
-    let sizes = target.tty.then(sizes);
-    let input: Option<Input> = if target.stdin { Some(Box::new(tokio::io::stdin())) } else { None };
-    run(session, target, input, tokio::io::stdout(), tokio::io::stderr(), sizes).await
+    let sizes = target.tty.then(|| sizes(target.verb == "attach"));
+    let detached = CancellationToken::new();
+    let input: Option<Input> = match (target.stdin, keys) {
+        (false, _) => None,
+        (true, None) => Some(Box::new(tokio::io::stdin())),
+        (true, Some(keys)) => Some(Box::new(Detachable::new(Box::new(tokio::io::stdin()), keys, detached.clone()))),
+    };
+    tokio::select! {
+        code = run(session, target, input, tokio::io::stdout(), tokio::io::stderr(), sizes) => code.map(Some),
+        () = detached.cancelled() => Ok(None),
+    }
 }
 
 /// Runs a session on the given streams.
@@ -113,10 +124,13 @@ async fn run(session: Session, target: &Target, input: Option<Input>, output: im
     }
 }
 
-/// The terminal's size now and whenever it changes.
-fn sizes() -> Sizes {
+/// The terminal's size now and whenever it changes; another one before makes what runs already draw anew.
+fn sizes(draws_anew: bool) -> Sizes {
     let (send, receive) = mpsc::channel(4);
     tokio::spawn(async move {
+        if draws_anew && let Some((columns, rows)) = terminal_size() {
+            let _ = send.send((columns.saturating_add(1), rows.saturating_add(1))).await;
+        }
         let Ok(mut changes) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()) else { return };
         loop {
             if let Some(size) = terminal_size()

@@ -21,7 +21,6 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
 use crate::client::Api;
-use crate::complain;
 use crate::failure::{Failure, Outcome, fail};
 
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -54,7 +53,7 @@ pub async fn session(api: &Api, path: &str) -> Outcome<Session> {
     if !is_disabled("KUBECTL_REMOTE_COMMAND_WEBSOCKETS") {
         match websocket(api, path, V5).await {
             Ok(socket) => return Ok(Session::WebSocket(Box::new(socket))),
-            Err(refused) => falls_back(api, "fallback.go:56] \"RemoteCommand fallback\"", refused)?,
+            Err(refused) => falls_back(api, ("fallback.go:56", "\"RemoteCommand fallback\""), refused)?,
         }
     }
     by_spdy(api, path, &[V5, V4]).await.map(Session::Spdy)
@@ -65,20 +64,20 @@ pub async fn ports(api: &Api, path: &str) -> Outcome<spdy::Connection> {
     if !is_disabled("KUBECTL_PORT_FORWARD_WEBSOCKETS") {
         match websocket(api, path, TUNNEL).await {
             Ok(socket) => return Ok(tunnel(socket)),
-            Err(refused) => falls_back(api, "fallback_dialer.go:86] fallback to secondary dialer from primary dialer", refused)?,
+            Err(refused) => falls_back(api, ("fallback_dialer.go:86", "\"fallback to secondary dialer from primary dialer\""), refused)?,
         }
     }
     by_spdy(api, path, &[PORTS]).await
 }
 
 /// Whether SPDY may be tried; `-v=4` tells why.
-fn falls_back(api: &Api, place: &str, refused: Refused) -> Outcome {
+fn falls_back(api: &Api, (place, what): (&str, &str), refused: Refused) -> Outcome {
     let why = match refused {
         Refused::Upgrade(why) => why,
         Refused::Other(failure) => return Err(failure),
     };
     if api.tells(4) {
-        complain!("I{} {:>7} {place} err=\"unable to upgrade streaming request: {}\"", jiff::Zoned::now().strftime("%m%d %H:%M:%S%.6f"), std::process::id(), why.message().escape_default());
+        crate::call::log('I', place, &format!("{what} err=\"unable to upgrade streaming request: {}\"", why.message().escape_default()));
     }
     Ok(())
 }
@@ -115,7 +114,11 @@ async fn by_spdy(api: &Api, path: &str, protocols: &[&'static str]) -> Outcome<s
     let request = protocols.iter().fold(request.header(header::CONTENT_LENGTH, "0"), |request, protocol| request.header(VERSION, *protocol));
     let response = api.send_any(build(request)?).await?;
     if response.status().as_u16() != 101 || !says(&response, header::CONNECTION, "upgrade") || !says(&response, header::UPGRADE, "spdy/3.1") {
-        return Err(refusal(response, "unable to upgrade connection").await);
+        // Upstream: the words alone, without the Status.
+        return Err(match refusal(response, "unable to upgrade connection").await {
+            status @ Failure::Status(_) => Failure::Text(format!("unable to upgrade connection: {}", status.message())),
+            other => other,
+        });
     }
     let chosen = response.headers().get(VERSION).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     if !protocols.contains(&chosen.as_str()) {

@@ -1,6 +1,7 @@
 //! `kubectl apply`: objects from files made so on the server, by three-way patches or by the server itself.
 // Upstream: kubectl pkg/cmd/apply/apply.go, patcher.go.
 
+mod applyset;
 mod last_applied;
 mod patcher;
 mod prune;
@@ -8,6 +9,8 @@ mod prune;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+
+use applyset::ApplySet;
 
 use crate::call::{Call, out};
 use crate::change::{self, Change, with_source};
@@ -23,9 +26,9 @@ use crate::{complain, global, run};
 
 const FLAGS: &[Flag] = &[
     yes_no("all", "Prune among all objects."),
+    text("applyset", "", "The set that the objects belong to, as [RESOURCE][.GROUP]/NAME of the object that keeps it; with --prune, what is no longer given is deleted.").gate(applyset::GATE),
     yes_no("prune", "Delete objects that apply made and that are no longer given."),
     slice("prune-allowlist", "Types to prune, as <group/version/kind>."),
-    slice("prune-whitelist", "The old name of --prune-allowlist."),
     yes_no("overwrite", "Let what is given win over changes of others.").default("true"),
     yes_no("openapi-patch", "Take merge facts from the server's OpenAPI documents.").default("true"),
     yes_no("server-side", "Let the server merge and track fields."),
@@ -58,10 +61,15 @@ pub struct Apply {
     pub namespaces: BTreeSet<String>,
 }
 
-fn check(call: &Call, dry: DryRun) -> Outcome {
+async fn check(call: &Call, dry: DryRun) -> Outcome<Option<ApplySet>> {
     let flags = &call.flags;
     if !call.args().is_empty() {
         return Err(call.usage(&format!("Unexpected args: [{}]", call.args().join(" "))));
+    }
+    FileFlags::of(call).require()?;
+    let set = ApplySet::of(call).await?;
+    if flags.yes("prune") && !prune::allowed(call).is_empty() {
+        prune::types(call).await?;
     }
     let server_side = flags.yes("server-side");
     if flags.yes("force-conflicts") && !server_side {
@@ -70,7 +78,6 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
     if dry == DryRun::Client && server_side {
         return fail("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
     }
-    FileFlags::of(call).require()?;
     if server_side && flags.yes("force") {
         return fail("--force cannot be used with --server-side");
     }
@@ -80,10 +87,38 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
     if flags.yes("all") && !flags.text("selector").is_empty() {
         return fail("cannot set --all and --selector at the same time");
     }
-    if flags.yes("prune") && !flags.yes("all") && flags.text("selector").is_empty() {
+    if let Some(set) = &set {
+        if !flags.yes("prune") {
+            return fail("--applyset requires --prune");
+        }
+        set.check(call).await?;
+    }
+    if flags.yes("prune") {
+        check_pruning(call, set.is_some())?;
+    }
+    Ok(set)
+}
+
+fn check_pruning(call: &Call, with_set: bool) -> Outcome {
+    let flags = &call.flags;
+    if flags.yes("force") {
+        return fail("--force cannot be used with --prune");
+    }
+    if with_set {
+        for (flag, is_given) in [("all", flags.yes("all")), ("selector", !flags.text("selector").is_empty()), ("prune-allowlist", !prune::allowed(call).is_empty())] {
+            if is_given {
+                return fail(format!("--{flag} is incompatible with --applyset"));
+            }
+        }
+        return Ok(());
+    }
+    if !flags.yes("all") && flags.text("selector").is_empty() {
         return fail(
             "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
         );
+    }
+    if flags.yes("server-side") {
+        return fail("--prune is in alpha and doesn't currently work on objects created by server-side apply");
     }
     Ok(())
 }
@@ -91,7 +126,7 @@ fn check(call: &Call, dry: DryRun) -> Outcome {
 async fn run(call: &Call) -> Outcome {
     let flags = &call.flags;
     let dry = print::dry_run(call)?;
-    check(call, dry)?;
+    let mut set = check(call, dry).await?;
     let mut change = Change::of(call)?;
     let server_side = flags.yes("server-side");
     if server_side && !flags.given("field-manager") {
@@ -113,9 +148,13 @@ async fn run(call: &Call) -> Outcome {
     if select.namespace.explicit {
         apply.namespaces.insert(select.namespace.name.clone());
     }
-    let items = select.by(call, &[]).await?.items;
+    let mut items = select.by(call, &[]).await?.items;
     if items.is_empty() {
         return fail("no objects passed to apply");
+    }
+    if let Some(set) = &mut set {
+        set.label(&mut items);
+        set.before(call, &apply, &items).await?;
     }
     let (mut faults, mut applied) = (Vec::new(), Vec::new());
     for item in items {
@@ -132,13 +171,17 @@ async fn run(call: &Call) -> Outcome {
     if apply.whole {
         let mut printer = Printer::of_change(call, "")?;
         let mut objects: Vec<Value> = applied.iter().map(|i| i.object.clone()).collect();
-        let object = if objects.len() == 1 { objects.remove(0) } else { print::list(objects) };
+        let mut object = if objects.len() == 1 { objects.remove(0) } else { print::list(objects) };
+        if object["kind"] == "List" {
+            object["metadata"] = json!({});
+        }
         out(&printer.print(&object)?);
     }
-    if flags.yes("prune") {
-        prune::run(call, &apply).await?;
+    match set {
+        Some(set) => set.prune(call, &apply).await,
+        None if flags.yes("prune") => prune::run(call, &apply).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl Apply {
@@ -146,6 +189,11 @@ impl Apply {
         if self.whole {
             return Ok(());
         }
+        self.print(call, done, object)
+    }
+
+    /// Says what was done, or shows the object where `-o` asks for it.
+    fn print(&self, call: &Call, done: &str, object: &Value) -> Outcome {
         let operation = format!("{done}{}", dry_run_suffix(self.change.dry));
         let mut printer = Printer::of_flags(call, print::BASIC)?.unwrap_or_else(|| Printer::named(&operation));
         out(&printer.print(object)?);

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Apply;
 use crate::call::Call;
@@ -33,9 +33,14 @@ const DEFAULT: [(&str, &str, &str); 16] = [
     ("apps", "v1", "StatefulSet"),
 ];
 
-async fn types(call: &Call) -> Outcome<Vec<Rc<Resource>>> {
-    let mut allowed = call.flags.list("prune-allowlist");
-    allowed.extend(call.flags.list("prune-whitelist"));
+/// The types named on the command line.
+pub fn allowed(call: &Call) -> Vec<String> {
+    call.flags.list("prune-allowlist")
+}
+
+/// The types that are pruned.
+pub async fn types(call: &Call) -> Outcome<Vec<Rc<Resource>>> {
+    let allowed = allowed(call);
     let mut out = Vec::new();
     if allowed.is_empty() {
         for (group, version, kind) in DEFAULT {
@@ -84,17 +89,22 @@ async fn one_type(call: &Call, apply: &Apply, resource: &Rc<Resource>, namespace
         }
         let mut object = object.clone();
         crate::select::with_type(&mut object, &resource.api_version(), &resource.kind);
-        if apply.change.dry != DryRun::Client {
-            let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": delete::cascade(call)?});
-            if apply.change.dry == DryRun::Server {
-                options["dryRun"] = json!(["All"]);
-            }
-            if call.flags.int("grace-period") >= 0 {
-                options["gracePeriodSeconds"] = call.flags.int("grace-period").into();
-            }
-            api.delete(&resource.path(namespace, api::meta::name(&object)), &options).await?;
-        }
-        apply.say(call, "pruned", &object)?;
+        delete(call, apply, resource, &object).await?;
     }
     Ok(())
+}
+
+/// Deletes an object and says so; on a dry run it only says so.
+pub async fn delete(call: &Call, apply: &Apply, resource: &Resource, object: &Value) -> Outcome {
+    if apply.change.dry != DryRun::Client {
+        let mut options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": delete::cascade(call)?});
+        if apply.change.dry == DryRun::Server {
+            options["dryRun"] = json!(["All"]);
+        }
+        if call.flags.int("grace-period") >= 0 {
+            options["gracePeriodSeconds"] = call.flags.int("grace-period").into();
+        }
+        call.api().await?.delete(&resource.path(api::meta::namespace(object), api::meta::name(object)), &options).await?;
+    }
+    apply.print(call, "pruned", object)
 }

@@ -29,6 +29,7 @@ use crate::select::Select;
 use crate::{global, run};
 
 const FLAGS: &[Flag] = &[
+    global::RECORD,
     yes_no("edit", "Edit the object before it is created."),
     yes_no("windows-line-endings", "Lines that end as Windows ends them; with --edit."),
     text("raw", "", "A path to POST to as it is."),

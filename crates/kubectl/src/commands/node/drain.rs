@@ -19,7 +19,6 @@ const FLAGS: &[Flag] = &[
     yes_no("force", "Also pods that nothing would make anew."),
     yes_no("ignore-daemonsets", "Leave pods of daemon sets."),
     yes_no("delete-emptydir-data", "Also pods whose emptyDir volumes are lost."),
-    yes_no("delete-local-data", "The old name of --delete-emptydir-data."),
     yes_no("disable-eviction", "Delete instead of evicting: budgets are not asked."),
     int("grace-period", "-1", "Seconds that pods have to end; negative is their own choice."),
     int("skip-wait-for-delete-timeout", "0", "Do not wait for pods that are ending for longer than these seconds."),
@@ -103,7 +102,7 @@ fn judge(call: &Call, pod: &Value) -> Verdict {
     let local = pod["spec"]["volumes"].as_array().is_some_and(|v| v.iter().any(|v| v["emptyDir"].is_object()));
     let mut warning = None;
     if local && !finished {
-        if !flags.yes("delete-emptydir-data") && !flags.yes("delete-local-data") {
+        if !flags.yes("delete-emptydir-data") {
             return Verdict::Refuse(LOCAL);
         }
         warning = Some(LOCAL_WARNING);

@@ -28,7 +28,7 @@ pub const COMMAND: Command = Command {
 };
 
 /// Flags of all that change pod templates.
-pub const COMMON: &[Flag] = &[yes_no("all", "All objects of the type, in the namespace."), global::SELECTOR, global::LOCAL, global::DRY_RUN, global::field_manager("kubectl-set")];
+pub const COMMON: &[Flag] = &[yes_no("all", "All objects of the type, in the namespace."), global::RECORD, global::SELECTOR, global::LOCAL, global::DRY_RUN, global::field_manager("kubectl-set")];
 
 pub fn check_local(call: &Call, change: &Change) -> Outcome {
     if call.flags.yes("local") && change.dry == DryRun::Server {
