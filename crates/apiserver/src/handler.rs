@@ -42,7 +42,8 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
         return filters::try_later();
     }
     let cors = Cors::of(&server.config.serving.origins, request.headers());
-    if let Some(preflight) = cors.as_ref().and_then(|cors| cors.preflight(request.method())) {
+    if let Some(mut preflight) = cors.as_ref().and_then(|cors| cors.preflight(request.method())) {
+        put_usual(&server, preflight.headers_mut());
         return preflight;
     }
     let audit_id = request.headers().get("audit-id").cloned();
@@ -73,11 +74,16 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(cors) = cors {
         cors.put(headers);
     }
+    put_usual(&server, headers);
+    response
+}
+
+/// Headers of every answer.
+fn put_usual(server: &Server, headers: &mut HeaderMap) {
     if let Some(directives) = &server.config.limits.transport_security {
         headers.insert(http::header::STRICT_TRANSPORT_SECURITY, directives.clone());
     }
     headers.entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
-    response
 }
 
 async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, accept: Result<Accept, ApiError>, seen: &mut Seen) -> Result<Response<Body>, ApiError> {

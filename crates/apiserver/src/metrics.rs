@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::admission::extension::ConditionCounts;
 use crate::auth::counts::Judged;
 use crate::config::Features;
 use crate::health;
@@ -32,6 +33,7 @@ pub struct Metrics {
     seats: IntGaugeVec,
     queued: IntGaugeVec,
     pub judged: Judged,
+    pub conditions: ConditionCounts,
     pub reloads: Reloads,
     process: Process,
 }
@@ -131,6 +133,7 @@ impl Metrics {
             seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
             queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
             judged: Judged::new(&registry)?,
+            conditions: ConditionCounts::new(&registry)?,
             reloads: Reloads::new(&registry)?,
             process: Process::new(&registry)?,
             registry,

@@ -106,7 +106,7 @@ impl Server {
             budgets: Budgets::new(&store),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
-            hooks: Hooks::new(&store),
+            hooks: Hooks::new(&store).showing(&plugins.webhook_kubeconfigs).map_err(StartError::Config)?,
             encryption,
             configured: Configured::derived(&store),
             aggregator,

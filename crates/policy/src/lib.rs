@@ -18,6 +18,7 @@ pub mod plugins;
 pub mod pod_options;
 pub mod pod_security;
 pub mod quota;
+pub mod quota_limits;
 pub mod rbac;
 pub mod review;
 pub mod scope;

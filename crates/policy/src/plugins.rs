@@ -3,6 +3,7 @@
 //! Upstream: `pkg/kubeapiserver/options/plugins.go`; apiserver `pkg/server/options/admission.go`, `pkg/admission/config.go`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::event_rate::{self, Limit};
 use crate::image_policy::ImagePolicy;
 use crate::node_selector::NodeSelectors;
 use crate::pod_security::Settings;
+use crate::quota_limits::{self, Limited};
 use crate::toleration_restriction::TolerationSettings;
 
 /// Off unless asked for.
@@ -37,6 +39,15 @@ pub struct Plugins {
     pub image_policy: Option<ImagePolicy>,
     pub node_selectors: NodeSelectors,
     pub tolerations: TolerationSettings,
+    pub quota_limits: Vec<Limited>,
+    pub webhook_kubeconfigs: WebhookKubeconfigs,
+}
+
+/// Kubeconfigs that hold what is shown to webhooks.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookKubeconfigs {
+    pub mutating: Option<PathBuf>,
+    pub validating: Option<PathBuf>,
 }
 
 impl Plugins {
@@ -72,6 +83,9 @@ impl Plugins {
             "PodNodeSelector" => self.node_selectors = NodeSelectors::read(configuration)?,
             "PodTolerationRestriction" => self.tolerations = TolerationSettings::read(configuration)?,
             "PodSecurity" => self.pod_security = Settings::read(configuration)?,
+            "ResourceQuota" => self.quota_limits = quota_limits::read(configuration)?,
+            "MutatingAdmissionWebhook" => self.webhook_kubeconfigs.mutating = Some(webhook_kubeconfig(configuration)?),
+            "ValidatingAdmissionWebhook" => self.webhook_kubeconfigs.validating = Some(webhook_kubeconfig(configuration)?),
             _ => return Err("it takes no configuration: leave it out".into()),
         }
         Ok(())
@@ -81,6 +95,19 @@ impl Plugins {
     pub fn has(&self, name: &str) -> bool {
         ON.contains(&name) != self.changed.contains(name)
     }
+}
+
+/// Upstream: apiserver `pkg/admission/plugin/webhook/config/kubeconfig.go`.
+fn webhook_kubeconfig(configuration: &Value) -> Result<PathBuf, String> {
+    let of = (configuration["apiVersion"].as_str().unwrap_or_default(), configuration["kind"].as_str().unwrap_or_default());
+    if !matches!(of, ("apiserver.config.k8s.io/v1", "WebhookAdmissionConfiguration") | ("apiserver.config.k8s.io/v1alpha1", "WebhookAdmission")) {
+        return Err("wanted a WebhookAdmissionConfiguration of apiserver.config.k8s.io/v1".into());
+    }
+    let file = configuration["kubeConfigFile"].as_str().unwrap_or_default();
+    if !file.starts_with('/') {
+        return Err(api::FieldError::invalid(&api::Path::new("kubeConfigFile"), file, "must be an absolute file path").to_string());
+    }
+    Ok(file.into())
 }
 
 /// The plug-in of a name; none for one that has nothing to do here.
@@ -148,6 +175,9 @@ mod tests {
         }
         let limits = json!({"apiVersion": "eventratelimit.admission.k8s.io/v1alpha1", "kind": "Configuration", "limits": [{"type": "Namespace", "qps": 1, "burst": 2}]});
         assert_eq!(made(&["EventRateLimit"], &[], &[("EventRateLimit".into(), limits)]).unwrap().event_limits.len(), 1);
+        let webhook = |file: &str| made(&[], &[], &[("ValidatingAdmissionWebhook".into(), json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "WebhookAdmissionConfiguration", "kubeConfigFile": file}))]);
+        assert_eq!(webhook("/etc/hooks").unwrap().webhook_kubeconfigs.validating, Some("/etc/hooks".into()));
+        assert!(webhook("hooks").unwrap_err().contains("kubeConfigFile: Invalid value: \"hooks\": must be an absolute file path"));
         assert!(made(&[], &[], &[("Priority".into(), json!({}))]).unwrap_err().contains("takes no configuration"));
     }
 }

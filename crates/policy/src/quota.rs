@@ -73,14 +73,18 @@ fn pod_usage(pod: &Value, used: &mut Amounts) {
     }
 }
 
-/// Whether a quota's scopes take in the object; only pods and claims have any.
-pub fn counts(quota: &Value, plural: &str, object: &Value) -> bool {
+/// A quota's scopes, in the form of selectors.
+pub fn scopes(quota: &Value) -> Vec<Value> {
     let listed = walk::list(quota, "spec.scopes").iter().filter_map(Value::as_str).map(|scope| json!({"scopeName": scope, "operator": "Exists"}));
-    let selected = walk::list(quota, "spec.scopeSelector.matchExpressions").iter().cloned();
-    listed.chain(selected).all(|term| plural == "pods" && in_scope(&term, object))
+    listed.chain(walk::list(quota, "spec.scopeSelector.matchExpressions").iter().cloned()).collect()
 }
 
-fn in_scope(term: &Value, pod: &Value) -> bool {
+/// Whether a quota's scopes take in the object; only pods and claims have any.
+pub fn counts(quota: &Value, plural: &str, object: &Value) -> bool {
+    scopes(quota).into_iter().all(|term| plural == "pods" && in_scope(&term, object))
+}
+
+pub(crate) fn in_scope(term: &Value, pod: &Value) -> bool {
     let spec = walk::at(pod, "spec");
     match walk::text(term, "scopeName") {
         "Terminating" => !walk::at(spec, "activeDeadlineSeconds").is_null(),

@@ -119,9 +119,9 @@ impl Policy {
         Self { rules: walk::list(spec, "validations").iter().map(rule).collect(), annotations: walk::list(spec, "auditAnnotations").iter().map(annotation).collect(), common, variables, plain }
     }
 
-    /// Judges a request with one set of parameters.
-    pub fn judge(&self, inputs: Inputs<'_>) -> Verdict {
-        match self.common.conditions.hold(inputs) {
+    /// Judges a request with one set of parameters, where its match conditions hold.
+    pub fn judge(&self, inputs: Inputs<'_>, holds: Result<bool, String>) -> Verdict {
+        match holds {
             Ok(true) => {}
             Ok(false) => return Verdict::default(),
             Err(why) => return self.failed(why),
@@ -225,7 +225,7 @@ mod tests {
             let inputs = Inputs {
                 object: &given["object"], old: &given["oldObject"], request: &given["request"], namespace: &given["namespace"], params: &given["params"], authorizer: &Rights, resource: &question,
             };
-            let verdict = policy.judge(inputs);
+            let verdict = policy.judge(inputs, policy.common.conditions.hold(inputs));
             let refusals = verdict.refusals.iter().map(|r| format!("{} {}: {}\n", r.index, r.reason, r.message));
             let annotations = verdict.annotations.iter().map(|(k, v)| format!("note {k}={v}\n"));
             refusals.chain(annotations).chain(verdict.failed_annotations.iter().map(|f| format!("failed note: {f}\n"))).collect::<String>()

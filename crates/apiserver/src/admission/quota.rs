@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use api::{ApiError, meta};
 use policy::quota;
+use policy::quota_limits::{self, Uncovered};
 use serde_json::Value;
 
 use super::Operation;
@@ -23,7 +24,16 @@ pub async fn check(call: &Call, operation: Operation, new: &Value, old: Option<&
     }
     let table = call.server.store.table("/registry/resourcequotas");
     let prefix = format!("{}/", call.namespace());
-    let quotas: Vec<Value> = call.server.store.view().table(table).scan(&prefix, "").map(|r| object::parse(&r.value)).filter(|q| quota::counts(q, plural, new)).collect();
+    let all: Vec<Value> = call.server.store.view().table(table).scan(&prefix, "").map(|r| object::parse(&r.value)).collect();
+    let quotas: Vec<&Value> = all.iter().filter(|q| quota::counts(q, plural, new)).collect();
+    let limited = &call.server.plugins.quota_limits;
+    if !limited.is_empty() {
+        match quota_limits::uncovered(limited, (group, plural), new, &quota::usage(group, plural, new), &all, &quotas) {
+            Some(Uncovered::Amounts(why)) => return Err(ApiError::forbidden(&call.resource(), meta::name(new), why)),
+            Some(Uncovered::Scopes(why)) => return Err(without_reason(why)),
+            None => {}
+        }
+    }
     if quotas.is_empty() {
         return Ok(());
     }
@@ -43,6 +53,11 @@ pub async fn check(call: &Call, operation: Operation, new: &Value, old: Option<&
         charge(call, meta::name(one), &delta, &refused).await?;
     }
     Ok(())
+}
+
+/// Upstream: an error that is no Status is told as it is, without a reason.
+fn without_reason(why: String) -> ApiError {
+    ApiError { message: why, reason: api::Reason::Unknown, details: Value::Null, ..ApiError::internal("") }
 }
 
 /// Boxed: a charge is itself an update.

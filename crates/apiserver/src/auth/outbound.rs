@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::remote::{Remote, Source};
+use access::remote::{Credentials, Remote, Source};
 use base64::Engine as _;
 
 use bytes::Bytes;
@@ -39,7 +39,7 @@ impl Outbound {
         let remote = Remote::read(text, folder)?;
         let ca = remote.ca.as_ref().map(bytes).transpose()?.unwrap_or_default();
         let builder = if remote.insecure { upstream::trusts_anybody().map_err(|e| e.message)? } else { webhook::client_config(&ca)? };
-        let shown = remote.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
+        let shown = remote.shown.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
         let outbound = Self::with(services.clone(), builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
         Ok(Reached { outbound, remote, pause: Reached::PAUSE, insists: false })
     }
@@ -154,10 +154,22 @@ impl Reached {
 
     /// Tokens in files are read anew: they are exchanged while the server runs.
     fn authorization(&self) -> Result<Option<String>, String> {
-        if let Some(token) = &self.remote.token {
-            let text = String::from_utf8(bytes(token)?).map_err(|_| "the token of the kubeconfig is no text")?;
-            return Ok(Some(format!("Bearer {}", text.trim())));
-        }
-        Ok(self.remote.basic.as_ref().map(|(name, password)| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{name}:{password}")))))
+        authorization(&self.remote.shown)
     }
+}
+
+/// What credentials say in a header, files read.
+pub fn authorization(shown: &Credentials) -> Result<Option<String>, String> {
+    if let Some(token) = &shown.token {
+        let text = String::from_utf8(bytes(token)?).map_err(|_| "the token of the kubeconfig is no text")?;
+        return Ok(Some(format!("Bearer {}", text.trim())));
+    }
+    Ok(shown.basic.as_ref().map(|(name, password)| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{name}:{password}")))))
+}
+
+/// TLS settings that show a certificate, where there is one.
+pub fn showing(builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, shown: &Credentials) -> Result<rustls::ClientConfig, String> {
+    let Some((certificate, key)) = &shown.certificate else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = pki::identity_of_pem(&bytes(certificate)?, &bytes(key)?).map_err(|e| e.to_string())?;
+    builder.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }

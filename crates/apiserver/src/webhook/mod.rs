@@ -1,7 +1,7 @@
 //! Calls to programs that extend the API: admission webhooks and conversion webhooks.
 //!
 //! Where a call goes is read from a `clientConfig`; a service is resolved to one of its endpoints when a connection is made.
-//! A call has an end in time and in bytes. Never follows a redirect, never sends credentials, and trusts only the bundle it
+//! A call has an end in time and in bytes. Never follows a redirect, sends no credentials but those of a kubeconfig to whom it names, and trusts only the bundle it
 //! is given (the machine's roots where there is none). Errors are worded as Go's HTTP client words them.
 
 mod answer;
@@ -15,7 +15,7 @@ mod trust;
 
 #[cfg(test)]
 pub use answer::CallError;
-pub use client::{Hooks, words as failure_words};
+pub use client::{Caller, Hooks, words as failure_words};
 pub use connect::Connector;
 pub use resolve::{Endpoint, Services};
 pub use target::{ServicePort, Target};

@@ -8,6 +8,7 @@ use policy::validating::Binding;
 use serde_json::Value;
 
 use super::attributes::Attributes;
+use super::counts::Owner;
 use super::inputs::Shown;
 use super::policies::{Bound, bound_params, is_excluded};
 use super::rounds::Rounds;
@@ -60,7 +61,7 @@ fn key(policy: &Policy, binding: &Binding, param: &Value) -> String {
 async fn invoke(policy: &Policy, attributes: &mut Attributes<'_>, (form, served): (&policy::matching::Form, &Served), param: &Value, uid: &str, rounds: &mut Rounds) -> Result<Result<bool, Vec<String>>, ApiError> {
     let namespace = attributes.namespace_object();
     let shown = Shown::of(attributes, form, served).await?;
-    match policy.common.conditions.hold(shown.inputs(&namespace, param)) {
+    match attributes.hold(&policy.common.conditions, Owner::policy(&policy.common.name), shown.inputs(&namespace, param)) {
         Err(why) => return Ok(Err(vec![why])),
         Ok(holds) if !holds || !rounds.calls(uid) || attributes.object.is_none() => return Ok(Ok(false)),
         Ok(_) => {}

@@ -13,13 +13,14 @@ use serde_json::Value;
 use store::{Range, Store};
 
 use super::attributes::Attributes;
+use super::counts::Owner;
 use super::inputs::Shown;
 use super::policies::Bound;
 use super::versions;
 use crate::derived::Derived;
 use crate::object;
 use crate::registry::Served;
-use crate::webhook::Target;
+use crate::webhook::{Caller, Target};
 
 /// One webhook of a configuration.
 pub struct Hook {
@@ -34,6 +35,8 @@ pub struct Hook {
     versions: Vec<String>,
     side_effects: String,
     conditions: Conditions,
+    /// Whether it may change objects.
+    changes: bool,
 }
 
 /// All that is configured.
@@ -49,8 +52,8 @@ impl Configured {
         let tables = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
         let tables = tables.iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
         Derived::new(tables, |tables| Self {
-            mutating: hooks_of(tables.first()),
-            validating: hooks_of(tables.get(1)),
+            mutating: hooks_of(tables.first(), true),
+            validating: hooks_of(tables.get(1), false),
             policies: bound(tables.get(2), tables.get(3), Policy::of, |p| &p.common.name),
             changing: bound(tables.get(4), tables.get(5), mutating::Policy::of, |p| &p.common.name),
         })
@@ -67,11 +70,11 @@ impl Configured {
 }
 
 /// Upstream: configurations by name, webhooks as they are listed.
-fn hooks_of(table: Option<&Range>) -> Vec<Hook> {
+fn hooks_of(table: Option<&Range>, changes: bool) -> Vec<Hook> {
     let configurations = table.into_iter().flat_map(|t| t.scan("", "")).map(|r| object::parse(&r.value));
     let of = |configuration: Value| {
         let owner = meta::name(&configuration).to_owned();
-        walk::list(&configuration, "webhooks").iter().enumerate().map(|(i, hook)| Hook::of(&owner, i, hook)).collect::<Vec<_>>()
+        walk::list(&configuration, "webhooks").iter().enumerate().map(|(i, hook)| Hook::of(&owner, i, hook, changes)).collect::<Vec<_>>()
     };
     configurations.flat_map(of).collect()
 }
@@ -96,7 +99,7 @@ pub enum Failure {
 }
 
 impl Hook {
-    fn of(owner: &str, index: usize, hook: &Value) -> Self {
+    fn of(owner: &str, index: usize, hook: &Value, changes: bool) -> Self {
         let name = walk::text(hook, "name").to_owned();
         let seconds = walk::at(hook, "timeoutSeconds").as_u64().unwrap_or(10).clamp(1, 30);
         Self {
@@ -109,6 +112,7 @@ impl Hook {
             versions: walk::list(hook, "admissionReviewVersions").iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
             side_effects: walk::text(hook, "sideEffects").to_owned(),
             conditions: Conditions::of(hook, false),
+            changes,
             name,
         }
     }
@@ -121,7 +125,8 @@ impl Hook {
         }
         let served = versions::served(attributes.call, &form)?;
         let shown = Shown::of(attributes, &form, &served).await?;
-        match self.conditions.hold(shown.inputs(&Value::Null, &Value::Null)) {
+        let owner = Owner { kind: "webhook", part: if self.changes { "admit" } else { "validating" }, name: &self.name };
+        match attributes.hold(&self.conditions, owner, shown.inputs(&Value::Null, &Value::Null)) {
             Ok(holds) => Ok(holds.then_some(form)),
             Err(_) if self.fails_open => Ok(None),
             Err(why) => Err(api::ApiError::forbidden(&attributes.call.resource(), &attributes.subject.name, why)),
@@ -140,7 +145,7 @@ impl Hook {
         let uid = uuid::Uuid::new_v4().to_string();
         let old = versions::convert_some(attributes.call, attributes.old.as_ref(), served).await.map_err(Failure::Refused)?;
         let question = object::to_bytes(&attributes.question(version, &uid, form, served, (object, &old)));
-        let body = attributes.call.server.hooks.post(target, question, self.timeout).await;
+        let body = attributes.call.server.hooks.post_as(if self.changes { Caller::Mutating } else { Caller::Validating }, target, question, self.timeout).await;
         let body = body.map_err(|e| Failure::Calling(format!("failed to call webhook: {e}")))?;
         let answer = review::answer(version, &uid, mutating, &body).map_err(|fault| match fault {
             Fault::Undecodable(why) => Failure::Calling(format!("failed to call webhook: {why}")),

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod changing;
+mod counts;
 mod hooks;
 mod inputs;
 mod mutating;
@@ -19,6 +20,7 @@ use api::ApiError;
 use serde_json::Value;
 
 pub use attributes::Attributes;
+pub use counts::ConditionCounts;
 pub use hooks::Configured;
 pub use rounds::Rounds;
 

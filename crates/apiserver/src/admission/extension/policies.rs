@@ -10,6 +10,7 @@ use policy::validating::{Binding, Policy, Refusal, Verdict};
 use serde_json::{Value, json};
 
 use super::attributes::Attributes;
+use super::counts::Owner;
 use super::inputs::Shown;
 use super::{params, versions};
 
@@ -77,7 +78,9 @@ async fn ask(bound: &Bound<Policy>, attributes: &Attributes<'_>, denials: &mut V
         };
         let namespace = attributes.namespace_object();
         for params in &found {
-            let verdict = bound.policy.judge(shown.inputs(&namespace, params));
+            let inputs = shown.inputs(&namespace, params);
+            let holds = attributes.hold(&common.conditions, Owner::policy(&common.name), inputs);
+            let verdict = bound.policy.judge(inputs, holds);
             enforce(attributes, &common.name, binding, verdict, denials, &mut notes);
         }
     }
