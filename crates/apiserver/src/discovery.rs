@@ -261,7 +261,7 @@ fn aggregated_resource(resource: &Resource) -> Value {
 }
 
 /// Answers 304 to a client that holds the document already.
-fn tagged(request: &Request<Incoming>, document: Document, media: &'static str) -> Response<Body> {
+pub fn tagged(request: &Request<Incoming>, document: Document, media: &'static str) -> Response<Body> {
     let tag = format!("\"{}\"", document.tag);
     let held = request.headers().get(http::header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|held| held == tag);
     let mut response = if held { respond::respond(StatusCode::NOT_MODIFIED, media, respond::full(Bytes::new())) } else { respond::respond(StatusCode::OK, media, respond::full(document.bytes)) };

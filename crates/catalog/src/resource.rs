@@ -316,6 +316,20 @@ impl Resource {
         api::resource::api_version(&self.group, &self.version)
     }
 
+    /// Whether who deletes an object is given it, not a Status. Upstream: the stores that say `ReturnDeletedObject`.
+    pub fn gives_deleted(&self) -> bool {
+        let core = ["pods", "persistentvolumeclaims", "persistentvolumes", "podtemplates", "resourcequotas", "serviceaccounts", "services"];
+        let storage = ["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"];
+        let plural = &*self.plural;
+        match &*self.group {
+            _ if self.custom.is_some() => false,
+            "" => core.contains(&plural),
+            "storage.k8s.io" => storage.contains(&plural),
+            "resource.k8s.io" => true,
+            _ => false,
+        }
+    }
+
     pub fn gvk(&self) -> GroupVersionKind {
         GroupVersionKind { group: self.group.to_string(), version: self.version.to_string(), kind: self.kind.to_string() }
     }

@@ -19,6 +19,8 @@ pub struct Webhook {
     pub ca_bundle: String,
     /// What was asked, in the order it came.
     pub asked: Receiver<(String, Value)>,
+    /// The heads of those requests.
+    pub heads: Receiver<String>,
 }
 
 impl Webhook {
@@ -30,14 +32,14 @@ impl Webhook {
         let config = Arc::new(builder.with_no_client_auth().with_single_cert(vec![issued.cert.der().clone()], key).expect("TLS settings"));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (told, asked) = channel();
+        let ((told, asked), (head, heads)) = (channel(), channel());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (config, answers, told) = (config.clone(), answers.clone(), told.clone());
-                std::thread::spawn(move || serve(stream, config, &answers, &told));
+                let (config, answers, told, head) = (config.clone(), answers.clone(), told.clone(), head.clone());
+                std::thread::spawn(move || serve(stream, config, &answers, &told, &head));
             }
         });
-        Self { port, ca_bundle: base64::prelude::BASE64_STANDARD.encode(issued.cert.pem()), asked }
+        Self { port, ca_bundle: base64::prelude::BASE64_STANDARD.encode(issued.cert.pem()), asked, heads }
     }
 
     /// A `clientConfig` for a path of this webhook.
@@ -47,7 +49,7 @@ impl Webhook {
 }
 
 /// One request a connection.
-fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, told: &Sender<(String, Value)>) -> Option<()> {
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, told: &Sender<(String, Value)>, heads: &Sender<String>) -> Option<()> {
     let mut stream = StreamOwned::new(ServerConnection::new(config).ok()?, stream);
     let mut bytes = Vec::new();
     let (head, body_at) = loop {
@@ -65,6 +67,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, told: 
         bytes.extend_from_slice(part.get(..count)?);
     }
     let body: Value = if length == 0 { Value::Null } else { serde_json::from_slice(bytes.get(body_at..body_at + length)?).ok()? };
+    let _ = heads.send(head.clone());
     let target = head.split_whitespace().nth(1)?.to_owned();
     let path = target.split('?').next()?.to_owned();
     let (code, answer) = answers(&path, &body);

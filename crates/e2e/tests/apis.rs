@@ -324,7 +324,24 @@ fn registered_servers_are_described_and_bad_documents_harm_nobody() {
     assert_eq!(ask(&["-H", &format!("If-None-Match: {tag}")]).0, 304);
     let (_, media, wire) = server.curl_bytes("/openapi/v2", &["-H", "Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf"], b"");
     assert!(media.contains("protobuf") && wire.windows(18).any(|w| w == b"com.example.Wonder"));
-    let explained = server.kubectl("explain wonder.age").ok();
+    // A server of the second version alone is described in the third here.
+    let old = Webhook::start(Arc::new(|path, _| match path {
+        "/openapi/v3" => (404, json!({})),
+        path => {
+            let (code, answer) = wonder_documents(&path.replace("relics", "wonders"));
+            (code, serde_json::from_str(&answer.to_string().replace("wonders.example.com", "relics.example.com")).expect("JSON"))
+        }
+    }));
+    register(&server, "relics.example.com", old.port);
+    let index = (0..500).map(|_| server.ask("/openapi/v3", &[]).1).find(|text| text.contains("apis/relics.example.com/v1")).expect("it is listed");
+    let index: Value = serde_json::from_str(&index).expect("JSON");
+    let third = server.ask(index["paths"]["apis/relics.example.com/v1"]["serverRelativeURL"].as_str().expect("an address"), &[]).1;
+    let third: Value = serde_json::from_str(&third).expect("JSON");
+    let schema = &third["paths"]["/apis/relics.example.com/v1/wonders"]["get"]["responses"]["200"]["content"]["*/*"]["schema"]["$ref"];
+    assert_eq!((schema, &third["components"]["schemas"]["com.example.Wonder"]["properties"]["age"]["maximum"]), (&json!("#/components/schemas/com.example.Wonder"), &json!(5000)));
+    let merged: Value = serde_json::from_str(&ask(&[]).1).expect("JSON");
+
+    let explained = server.kubectl("explain wonder.age --api-version=wonders.example.com/v1").ok();
     assert!(explained.contains("In years."), "{explained}");
 
     let (release, held) = std::sync::mpsc::channel::<()>();
@@ -402,4 +419,50 @@ fn what_is_served_and_how_follows_the_flags() {
     let connections = server.ask("/version?[1-1000]", &["--http2", "-o", "/dev/null", "-w", "\n%{num_connects}\n%{http_code}"]).1;
     let count = connections.lines().filter(|made| *made == "1").count();
     assert!((2..200).contains(&count), "a thousand requests over {count} connections");
+}
+
+/// The plug-ins of quotas and of webhooks, and what is counted of match conditions.
+#[test]
+fn admission_is_configured_by_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hook = Webhook::start(Arc::new(|_, review| (200, json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": review["request"]["uid"], "allowed": true}}))));
+    let users = folder.path().join("users.kubeconfig");
+    let of_hook = json!({"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": {"token": "for-anybody"}}, {"name": format!("localhost:{}", hook.port), "user": {"token": "for-the-hook"}}]});
+    std::fs::write(&users, of_hook.to_string()).expect("a file");
+    let version = "apiserver.config.k8s.io/v1";
+    let plugins = json!({"apiVersion": version, "kind": "AdmissionConfiguration", "plugins": [
+        {"name": "ValidatingAdmissionWebhook", "configuration": {"apiVersion": version, "kind": "WebhookAdmissionConfiguration", "kubeConfigFile": users}},
+        {"name": "ResourceQuota", "configuration": {"apiVersion": version, "kind": "ResourceQuotaConfiguration", "limitedResources": [{"resource": "persistentvolumeclaims", "matchContains": [".storageclass."]},
+            {"resource": "pods", "matchScopes": [{"scopeName": "PriorityClass", "operator": "In", "values": ["system-cluster-critical"]}]}]}}]});
+    let file = folder.path().join("admission.yaml");
+    std::fs::write(&file, plugins.to_string()).expect("a file");
+    let Some(server) = ApiServer::start(folder.path(), &[&format!("--admission-control-config-file={}", file.display())]) else { return };
+
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "hook"}, "webhooks": [{"name": "hook.example.com", "admissionReviewVersions": ["v1"],
+        "sideEffects": "None", "clientConfig": hook.client_config("/"), "matchConditions": [{"name": "not-b", "expression": "object.metadata.name != 'b'"}, {"name": "not-c", "expression": "object.metadata.name != 'c' || object.data.none == 'x'"}],
+        "failurePolicy": "Ignore", "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}]}]});
+    server.kubectl_with("create -f -", &configuration.to_string()).ok();
+    for name in ["a", "b", "c"] {
+        server.kubectl(&format!("create configmap {name} --from-literal=k=v")).ok();
+    }
+    let heads: Vec<String> = hook.heads.try_iter().collect();
+    assert!(heads.len() == 1 && heads[0].to_lowercase().contains("authorization: bearer for-the-hook"), "{heads:?}");
+    let metrics = server.kubectl("get --raw /metrics").ok();
+    for (name, count) in [("exclusions_total", 1), ("evaluation_errors_total", 1), ("evaluation_seconds_count", 3)] {
+        let line = format!("apiserver_admission_match_condition_{name}{{kind=\"webhook\",name=\"hook.example.com\",operation=\"CREATE\",type=\"validating\"}} {count}");
+        assert!(metrics.contains(&line), "{line}");
+    }
+
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "default"}, "spec": {"storageClassName": "gold", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}).to_string();
+    let refused = server.kubectl_with("create -f -", &claim).fails();
+    assert!(refused.contains("persistentvolumeclaims \"c\" is forbidden: insufficient quota to consume: gold.storageclass.storage.k8s.io/persistentvolumeclaims,gold.storageclass.storage.k8s.io/requests.storage"), "{refused}");
+    let (claims, storage) = ("gold.storageclass.storage.k8s.io/persistentvolumeclaims", "gold.storageclass.storage.k8s.io/requests.storage");
+    server.kubectl(&format!("create quota q --hard={claims}=1,{storage}=1Gi")).ok();
+    let status = json!({"status": {"hard": {claims: "1", storage: "1Gi"}, "used": {claims: "0", storage: "0"}}});
+    server.kubectl(&format!("patch resourcequota q --subresource=status --type=merge -p {status}")).ok();
+    server.kubectl_with("create -f -", &claim).ok();
+    server.kubectl("create serviceaccount default").ok();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "spec": {"priorityClassName": "system-cluster-critical", "containers": [{"name": "c", "image": "none"}]}}).to_string();
+    let refused = server.kubectl_with("create -f -", &pod).fails();
+    assert!(refused.contains("insufficient quota to match these scopes: [{PriorityClass In [system-cluster-critical]}]"), "{refused}");
 }

@@ -20,6 +20,7 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bo
         verbs: words("create delete deletecollection get list patch update watch"),
         subresources: vec![Subresource { name: "status".into(), group: group.into(), version: version.into(), kind: kind.into(), verbs: words("get patch update") }],
         list_kind: String::new(),
+        gives_deleted: plural == "pods",
         custom: None,
     }
 }
@@ -27,7 +28,10 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bo
 fn documents() -> Documents {
     let mut custom = resource("stable.example.com", "v1", "CronTab", "crontabs", true);
     custom.custom = Some(schema::openapi::Custom { schema: Some(json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "nullable": true}}}}}).into()), preserves: false });
-    let all = [resource("", "v1", "Pod", "pods", true), resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom];
+    let mut pods = resource("", "v1", "Pod", "pods", true);
+    let part = |name: &str, kind: &str, verbs: &str| Subresource { name: name.into(), group: String::new(), version: "v1".into(), kind: kind.into(), verbs: words(verbs) };
+    pods.subresources.extend([part("exec", "PodExecOptions", "create get"), part("proxy", "PodProxyOptions", "create delete get patch update"), part("log", "Pod", "get")]);
+    let all = [pods, resource("", "v1", "Node", "nodes", false), resource("apps", "v1", "Deployment", "deployments", true), custom];
     Documents::new(all.into_iter().map(|r| Arc::new(r.into())).collect())
 }
 
@@ -61,6 +65,20 @@ fn version_2_hangs_together() {
     assert_eq!(patch["operationId"], "patchAppsV1NamespacedDeployment");
     assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "apps", "version": "v1", "kind": "Deployment"}));
     assert!(patch["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "fieldValidation")));
+    let watch = &document["paths"]["/apis/apps/v1/watch/namespaces/{namespace}/deployments/{name}"];
+    assert_eq!((&watch["get"]["operationId"], &watch["get"]["x-kubernetes-action"]), (&json!("watchAppsV1NamespacedDeployment"), &json!("watch")));
+    assert_eq!(document["paths"]["/apis/apps/v1/watch/deployments"]["get"]["operationId"], "watchAppsV1DeploymentListForAllNamespaces");
+    assert!(document["paths"].as_object().is_some_and(|paths| !paths.keys().any(|path| path.starts_with("/apis/stable.example.com/v1/watch"))));
+    let all = &document["paths"]["/api/v1/namespaces/{namespace}/pods"]["delete"];
+    assert_eq!((&all["operationId"], &all["description"]), (&json!("deleteCoreV1CollectionNamespacedPod"), &json!("delete collection of Pod")));
+    assert!(all["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "propagationPolicy") && !p.iter().any(|p| p["name"] == "watch")));
+    let deleted = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["delete"]["responses"]["200"]["schema"]["$ref"];
+    assert_eq!(deleted, "#/definitions/io.k8s.api.core.v1.Pod");
+    let exec = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/exec"];
+    assert_eq!((&exec["post"]["operationId"], &exec["post"]["x-kubernetes-action"], &exec["post"]["responses"]["200"]["schema"]), (&json!("connectCoreV1PostNamespacedPodExec"), &json!("connect"), &json!({"type": "string"})));
+    assert!(exec["put"].is_null() && exec["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "stdin" && p["type"] == "boolean")));
+    assert_eq!(document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/proxy/{path}"]["head"]["operationId"], "connectCoreV1HeadNamespacedPodProxyWithPath");
+    assert!(document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/log"]["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "tailLines" && p["type"] == "integer")));
     let containers = &document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
     assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
     assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));

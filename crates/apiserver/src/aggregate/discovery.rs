@@ -9,6 +9,7 @@ use sha2::Digest;
 use std::sync::Arc;
 
 use super::merge::{self, Known};
+use super::registrations::Remote;
 use crate::handler::Incoming;
 use crate::object;
 use api::query::Query;
@@ -21,6 +22,12 @@ pub async fn serve(server: &Arc<Server>, mut request: Request<Incoming>, path: &
     if matches!(parts.as_slice(), ["livez" | "readyz" | "healthz", ..]) && matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
         return Ok(crate::health::check(server, path, query).await);
     }
+    if let ["openapi", "v3", "apis", group, version] = parts.as_slice()
+        && let Some(part) = registrations.remotes.iter().find(|r| r.group == *group && r.version == *version).and_then(|r| server.aggregator.legacy_part(r))
+    {
+        let bytes = part.v3().map_err(ApiError::internal)?;
+        return Ok(crate::discovery::tagged(&request, crate::discovery::Document { bytes: bytes.into(), tag: part.tag() }, respond::JSON));
+    }
     if registrations.remotes.is_empty() || !matches!(parts.as_slice(), ["apis"] | ["apis", _] | ["openapi", "v3"]) {
         return crate::discovery::serve(server, &request, path);
     }
@@ -31,11 +38,11 @@ pub async fn serve(server: &Arc<Server>, mut request: Request<Incoming>, path: &
         return group_of(server, request, group, &known).await;
     }
     let response = crate::discovery::serve(server, &request, path)?;
-    let change = match parts.as_slice() {
-        ["openapi", "v3"] => merge::openapi_index,
-        _ if is_aggregated(&response) => merge::aggregated,
-        _ => merge::group_list,
-    };
+    if parts.as_slice() == ["openapi", "v3"] {
+        let described_here = |remote: &Remote| server.aggregator.legacy_part(remote).map(|part| format!("/openapi/v3{}?hash={}", remote.path(), part.tag()));
+        return Ok(merged(response, held.as_ref(), |document| merge::openapi_index(document, &known, described_here)).await);
+    }
+    let change = if is_aggregated(&response) { merge::aggregated } else { merge::group_list };
     Ok(merged(response, held.as_ref(), |document| change(document, &known)).await)
 }
 

@@ -95,9 +95,10 @@ fn resources(list: &Value, remote: &Remote) -> Vec<Value> {
 }
 
 /// The index of OpenAPI v3.
-pub fn openapi_index(index: &mut Value, remotes: &[Known<'_>]) {
+pub fn openapi_index(index: &mut Value, remotes: &[Known<'_>], described_here: impl Fn(&Remote) -> Option<String>) {
     for (remote, found) in remotes {
-        if let (Some(url), Some(paths)) = (found.and_then(|f| f.openapi.as_ref()), index["paths"].as_object_mut()) {
+        let url = found.and_then(|f| f.openapi.clone()).or_else(|| described_here(remote));
+        if let (Some(url), Some(paths)) = (url, index["paths"].as_object_mut()) {
             paths.insert(remote.path().trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}));
         }
     }
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(list["items"][0]["versions"][0], json!({"version": "v1", "freshness": "Current", "resources": [{"resource": "pods", "scope": "Namespaced", "singularResource": "pod", "verbs": ["get"],
             "responseKind": {"group": "m", "version": "v1", "kind": "PodMetrics"}, "subresources": [{"subresource": "status", "verbs": ["get"], "responseKind": {"group": "m", "version": "v2", "kind": "X"}}]}]}));
         let mut index = json!({"paths": {}});
-        openapi_index(&mut index, &known);
+        openapi_index(&mut index, &known, |_| None);
         assert_eq!(index["paths"]["apis/m/v1"]["serverRelativeURL"], "/openapi/v3/apis/m/v1?hash=1");
     }
 }

@@ -50,10 +50,11 @@ impl Aggregator {
         if all.remotes.is_empty() {
             return None;
         }
-        let path = path.strip_prefix("/openapi/v3").unwrap_or(path);
+        let (path, describes) = path.strip_prefix("/openapi/v3").map_or((path, false), |rest| (rest, true));
         let mut parts = path.strip_prefix("/apis/")?.split('/');
         let (group, version) = (parts.next()?, parts.next().filter(|v| !v.is_empty())?);
-        all.remotes.iter().find(|r| r.group == group && r.version == version).cloned()
+        // Who publishes the second version alone is described here.
+        all.remotes.iter().find(|r| r.group == group && r.version == version).filter(|r| !(describes && self.legacy_part(r).is_some())).cloned()
     }
 
     pub fn found(&self, name: &str) -> Option<Arc<Found>> {

@@ -76,6 +76,12 @@ impl Published {
 }
 
 impl Aggregator {
+    /// What a server publishes that has the second version alone.
+    pub fn legacy_part(&self, remote: &Remote) -> Option<Arc<Part>> {
+        let part = self.published.kept.lock().get(&remote.name)?.part.clone()?;
+        self.found(&remote.name).is_some_and(|found| found.openapi.is_none()).then_some(part)
+    }
+
     /// What registered servers publish, those of the highest priority first, as much as there is room for.
     pub fn parts(&self, store: &Store) -> Vec<Arc<Part>> {
         let registered = self.remotes(store);

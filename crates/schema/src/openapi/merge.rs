@@ -39,10 +39,10 @@ struct Chosen<'a> {
 }
 
 #[derive(Deserialize)]
-struct Content {
-    paths: BTreeMap<String, Value>,
-    definitions: BTreeMap<String, Value>,
-    parameters: BTreeMap<String, Value>,
+pub(super) struct Content {
+    pub paths: BTreeMap<String, Value>,
+    pub definitions: BTreeMap<String, Value>,
+    pub parameters: BTreeMap<String, Value>,
 }
 
 /// What another server publishes of one group and version.
@@ -94,6 +94,16 @@ impl Part {
         self.size
     }
 
+    /// Changes with the content.
+    pub fn tag(&self) -> String {
+        format!("{:032X}", self.mark)
+    }
+
+    /// The same as a document of the third version.
+    pub fn v3(&self) -> std::io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&super::convert::document(self.content()?, super::TITLE, super::VERSION))?)
+    }
+
     fn content(&self) -> std::io::Result<Content> {
         let mut text = Vec::with_capacity(self.size);
         GzDecoder::new(&self.gzip[..]).read_to_end(&mut text)?;
@@ -136,7 +146,7 @@ fn reached<'a>(from: impl Iterator<Item = &'a RawValue>, definitions: &BTreeMap<
 }
 
 /// Shows every reference below a value; an answer takes its place. No deeper than the parser allows.
-fn references(value: &mut Value, see: &mut impl FnMut(&str) -> Option<String>) {
+pub(super) fn references(value: &mut Value, see: &mut impl FnMut(&str) -> Option<String>) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| references(item, see)),
         Value::Object(fields) => {
@@ -320,6 +330,20 @@ mod tests {
         assert_eq!(names(&three.definitions), ["Alone", "Meta_v2", "Meta_v3", "Thing", "Thing_v2"]);
         assert_eq!(three.paths["/apis/g/v1/more"]["get"]["responses"]["200"]["schema"]["$ref"], "#/definitions/Thing_v2");
         assert_eq!(three.definitions["Thing_v2"]["properties"]["metadata"]["$ref"], "#/definitions/Meta_v3");
+    }
+
+    #[test]
+    fn a_part_has_the_form_of_the_third_version_too() {
+        let mut document = document("/apis/g/v1/things", &json!({"type": "object"}));
+        document["paths"]["/apis/g/v1/things"]["post"] = json!({"consumes": ["a/a"], "produces": ["b/b"], "parameters": [{"in": "body", "name": "body", "required": true, "schema": {"$ref": "#/definitions/Thing"}},
+            {"in": "query", "name": "q", "type": "string", "uniqueItems": true, "description": "d"}], "responses": {"200": {"description": "OK", "schema": {"$ref": "#/definitions/Thing"}}}});
+        let third: Value = serde_json::from_slice(&part(&document).v3().expect("a document")).expect("JSON");
+        let thing = json!({"schema": {"$ref": "#/components/schemas/Thing"}});
+        assert_eq!(third["paths"]["/apis/g/v1/things"]["post"], json!({"parameters": [{"in": "query", "name": "q", "description": "d", "schema": {"type": "string", "uniqueItems": true}}],
+            "requestBody": {"required": true, "content": {"a/a": thing}}, "responses": {"200": {"description": "OK", "content": {"b/b": thing}}}}));
+        assert_eq!(third["paths"]["/apis/g/v1/things"]["get"]["parameters"], json!([{"$ref": "#/components/parameters/p"}]));
+        assert_eq!(third["components"]["schemas"]["Thing"]["properties"]["metadata"]["$ref"], "#/components/schemas/Meta");
+        assert_eq!(third["components"]["parameters"]["p"], json!({"name": "p", "in": "query", "schema": {"type": "string"}}));
     }
 
     #[test]

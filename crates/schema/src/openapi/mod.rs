@@ -3,6 +3,8 @@
 //! Never holds a rendered document: each is written straight into gzip, on demand, and kept packed until the list changes.
 //! Invariant: the same list of resources gives the same bytes and the same etag.
 
+mod connect;
+mod convert;
 mod custom;
 mod gnostic;
 mod merge;
@@ -37,6 +39,8 @@ pub struct Resource {
     /// `create`, `delete`, `deletecollection`, `get`, `list`, `patch`, `update`, `watch`
     pub verbs: Vec<String>,
     pub subresources: Vec<Subresource>,
+    /// Who deletes an object is given it, not a Status.
+    pub gives_deleted: bool,
     /// What a custom resource publishes; built-in kinds are looked up in the table.
     pub custom: Option<Custom>,
 }

@@ -23,21 +23,25 @@ const GRACE: Parameter = p("gracePeriodSeconds", "integer", "The duration in sec
 const ORPHAN: Parameter = p("orphanDependents", "boolean", "Deprecated: please use the PropagationPolicy, this field will be deprecated in 1.7. Should the dependent objects be orphaned.");
 const PROPAGATION: Parameter = p("propagationPolicy", "string", "Whether and how garbage collection will be performed. Acceptable values are: 'Orphan', 'Background', 'Foreground'.");
 
-pub(super) const LIST: [Parameter; 10] = [
-    p("allowWatchBookmarks", "boolean", "allowWatchBookmarks requests watch events with type \"BOOKMARK\"."),
-    p("continue", "string", "The continue option should be set when retrieving more results from the server."),
-    p("fieldSelector", "string", "A selector to restrict the list of returned objects by their fields. Defaults to everything."),
-    p("labelSelector", "string", "A selector to restrict the list of returned objects by their labels. Defaults to everything."),
-    p("limit", "integer", "limit is a maximum number of responses to return for a list call."),
-    p("resourceVersion", "string", "resourceVersion sets a constraint on what resource versions a request may be served from."),
-    p("resourceVersionMatch", "string", "resourceVersionMatch determines how resourceVersion is applied to list calls."),
-    p("sendInitialEvents", "boolean", "`sendInitialEvents=true` may be set together with `watch=true`."),
-    p("timeoutSeconds", "integer", "Timeout for the list/watch call. This limits the duration of the call, regardless of any activity or inactivity."),
-    p("watch", "boolean", "Watch for changes to the described resources and return them as a stream of add, update, and remove notifications."),
-];
+const UNREADABLE: Parameter = p("ignoreStoreReadErrorWithClusterBreakingPotential", "boolean", "Delete an object that can neither be decrypted nor decoded, without looking at its finalizers and preconditions. It can break a workload or the cluster.");
+const BOOKMARKS: Parameter = p("allowWatchBookmarks", "boolean", "allowWatchBookmarks requests watch events with type \"BOOKMARK\".");
+const CONTINUE: Parameter = p("continue", "string", "The continue option should be set when retrieving more results from the server.");
+const FIELDS: Parameter = p("fieldSelector", "string", "A selector to restrict the list of returned objects by their fields. Defaults to everything.");
+const LABELS: Parameter = p("labelSelector", "string", "A selector to restrict the list of returned objects by their labels. Defaults to everything.");
+const LIMIT: Parameter = p("limit", "integer", "limit is a maximum number of responses to return for a list call.");
+const REVISION: Parameter = p("resourceVersion", "string", "resourceVersion sets a constraint on what resource versions a request may be served from.");
+const REVISION_MATCH: Parameter = p("resourceVersionMatch", "string", "resourceVersionMatch determines how resourceVersion is applied to list calls.");
+const INITIAL: Parameter = p("sendInitialEvents", "boolean", "`sendInitialEvents=true` may be set together with `watch=true`.");
+const TIMEOUT: Parameter = p("timeoutSeconds", "integer", "Timeout for the list/watch call. This limits the duration of the call, regardless of any activity or inactivity.");
+const WATCH: Parameter = p("watch", "boolean", "Watch for changes to the described resources and return them as a stream of add, update, and remove notifications.");
+
+pub(super) const LIST: [Parameter; 10] = [BOOKMARKS, CONTINUE, FIELDS, LABELS, LIMIT, REVISION, REVISION_MATCH, INITIAL, TIMEOUT, WATCH];
 pub(super) const WRITE: [Parameter; 3] = [DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
 pub(super) const PATCH: [Parameter; 4] = [DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
-pub(super) const DELETE: [Parameter; 4] = [DRY_RUN, GRACE, ORPHAN, PROPAGATION];
+pub(super) const DELETE: [Parameter; 5] = [DRY_RUN, GRACE, UNREADABLE, ORPHAN, PROPAGATION];
+/// Upstream: a collection is chosen as a list is, and not watched.
+pub(super) const DELETE_COLLECTION: [Parameter; 13] =
+    [CONTINUE, DRY_RUN, FIELDS, GRACE, UNREADABLE, LABELS, LIMIT, ORPHAN, PROPAGATION, REVISION, REVISION_MATCH, INITIAL, TIMEOUT];
 
 impl Parameter {
     pub fn render(&self, dialect: Dialect) -> Value {
@@ -47,6 +51,10 @@ impl Parameter {
 
 pub(super) fn of_path(name: &str, text: &str, dialect: Dialect) -> Value {
     render(name, "path", "string", text, dialect)
+}
+
+pub(super) fn of_query(name: &str, kind: &str, text: &str, dialect: Dialect) -> Value {
+    render(name, "query", kind, text, dialect)
 }
 
 fn render(name: &str, place: &str, kind: &str, text: &str, dialect: Dialect) -> Value {

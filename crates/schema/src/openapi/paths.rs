@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parameters::{DELETE, LIST, PATCH, PRETTY, Parameter, WRITE, of_path};
+use super::connect;
+use super::parameters::{DELETE, DELETE_COLLECTION, LIST, PATCH, PRETTY, Parameter, WRITE, of_path};
 use super::schemas::{Definitions, gvk};
 use super::{Dialect, Resource, Subresource};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
-const MEDIA: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+pub(super) const MEDIA: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const STREAMS: [&str; 2] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
 /// Custom resources have neither a protobuf form nor merge keys.
 const CUSTOM_MEDIA: [&str; 2] = ["application/json", "application/yaml"];
@@ -28,10 +29,26 @@ pub(super) fn of_resource(resource: &Resource, dialect: Dialect, definitions: &m
     out.extend(at.item(&[("list", "get"), ("create", "post"), ("deletecollection", "delete")], resource.namespaced, false).map(|item| (scoped.clone(), item)));
     out.extend(at.item(&[("get", "get"), ("update", "put"), ("patch", "patch"), ("delete", "delete")], resource.namespaced, true).map(|item| (format!("{scoped}/{{name}}"), item)));
     for subresource in &resource.subresources {
-        out.extend(at.subresource(subresource).map(|item| (format!("{scoped}/{{name}}/{}", subresource.name), item)));
+        let place = format!("{scoped}/{{name}}/{}", subresource.name);
+        if let Some(items) = connect::items(resource, subresource, dialect, at.definitions) {
+            out.extend(items.into_iter().map(|(ending, item)| (format!("{place}{ending}"), item)));
+        } else if resource.plural == "pods" && subresource.name == "log" {
+            out.push((place, connect::log(resource, dialect, at.definitions)));
+        } else {
+            out.extend(at.subresource(subresource).map(|item| (place, item)));
+        }
     }
     if resource.namespaced && resource.verbs.iter().any(|v| v == "list") {
         out.extend(at.item(&[("list", "get")], false, false).map(|item| (format!("{base}/{}", resource.plural), item)));
+    }
+    // Upstream: the paths from before the parameter `watch`; custom resources never had any.
+    if resource.custom.is_none() && resource.verbs.iter().any(|v| v == "watch") {
+        let (before, after) = (format!("{base}/watch"), scoped.trim_start_matches(base.as_str()));
+        out.push((format!("{before}{after}"), at.watch(resource.namespaced, false)));
+        out.push((format!("{before}{after}/{{name}}"), at.watch(resource.namespaced, true)));
+        if resource.namespaced {
+            out.push((format!("{before}/{}", resource.plural), at.watch(false, false)));
+        }
     }
     out
 }
@@ -67,28 +84,48 @@ impl Writer<'_> {
         if item.is_empty() {
             return None;
         }
-        let mut parameters = Vec::new();
-        if one {
-            parameters.push(of_path("name", &format!("name of the {}", self.resource.kind), self.dialect));
-        }
-        if in_namespace {
-            parameters.push(of_path("namespace", "object name and auth scope, such as for teams and projects", self.dialect));
-        }
+        let mut parameters = of_place(self.resource, in_namespace, one, self.dialect);
         parameters.push(PRETTY.render(self.dialect));
         item.insert("parameters".into(), Value::Array(parameters));
         Some(Value::Object(item))
     }
 
+    /// The path item of a watch that its path asks for.
+    fn watch(&mut self, in_namespace: bool, one: bool) -> Value {
+        let resource = self.resource;
+        let scope = if in_namespace { "Namespaced" } else { "" };
+        let everywhere = if resource.namespaced && !in_namespace { "ForAllNamespaces" } else { "" };
+        let (action, list, text) = match one {
+            true => ("watch", "", format!("watch changes to an object of kind {}. deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.", resource.kind)),
+            false => ("watchlist", "List", format!("watch individual changes to a list of {}. deprecated: use the 'watch' parameter with a list operation instead.", resource.kind)),
+        };
+        let operation = Operation {
+            verb: action,
+            kind: gvk(&resource.group, &resource.version, &resource.kind),
+            takes: None,
+            gives: self.definitions.reference(&format!("{META}.WatchEvent")),
+            parameters: &[],
+            id: format!("watch{}{scope}{}{list}{everywhere}", api_word(resource), resource.kind),
+            text,
+        };
+        let mut item = json!({"get": self.render(&operation)});
+        let mut parameters: Vec<Value> = LIST.iter().chain([&PRETTY]).map(|p| p.render(self.dialect)).collect();
+        parameters.extend(of_place(resource, in_namespace, one, self.dialect));
+        parameters.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+        item["parameters"] = parameters.into();
+        item
+    }
+
     fn operation(&mut self, verb: &str, in_namespace: bool) -> Option<Operation<'static>> {
         let resource = self.resource;
         let name = Definitions::name_of(resource, verb == "list")?;
-        let status = format!("{META}.Status");
+        let status = if resource.gives_deleted { name.clone() } else { format!("{META}.Status") };
         let (takes, gives, parameters): (Option<String>, String, &'static [Parameter]) = match verb {
             "list" => (None, name, &LIST),
             "create" | "update" => (Some(name.clone()), name, &WRITE),
             "patch" => (Some(format!("{META}.Patch")), name, &PATCH),
             "delete" => (Some(format!("{META}.DeleteOptions")), status, &DELETE),
-            "deletecollection" => (Some(format!("{META}.DeleteOptions")), status, &LIST),
+            "deletecollection" => (Some(format!("{META}.DeleteOptions")), format!("{META}.Status"), &DELETE_COLLECTION),
             _ => (None, name, &[]),
         };
         let (word, action, text) = words(verb);
@@ -103,8 +140,11 @@ impl Writer<'_> {
             takes: takes.map(|name| self.definitions.reference(&name)),
             gives: self.definitions.reference(&gives),
             parameters,
-            id: format!("{word}{}{scope}{}{everywhere}", api_word(resource), resource.kind),
-            text: format!("{text} {}", resource.kind),
+            id: format!("{word}{}{}{scope}{}{everywhere}", api_word(resource), if verb == "deletecollection" { "Collection" } else { "" }, resource.kind),
+            text: match verb {
+                "create" | "delete" => format!("{text}{} {}", article(&resource.kind), resource.kind),
+                _ => format!("{text} {}", resource.kind),
+            },
         })
     }
 
@@ -136,7 +176,10 @@ impl Writer<'_> {
                 gives: body,
                 parameters,
                 id: format!("{word}{}{}{}{}", api_word(self.resource), if self.resource.namespaced { "Namespaced" } else { "" }, self.resource.kind, capital(&subresource.name)),
-                text: format!("{text} {} of the specified {}", subresource.name, self.resource.kind),
+                text: match verb.as_str() {
+                    "create" => format!("create {} of{} {}", subresource.name, article(&self.resource.kind), self.resource.kind),
+                    _ => format!("{} {} of the specified {}", text.trim_end_matches(" the specified"), subresource.name, self.resource.kind),
+                },
             };
             item.insert(method.to_owned(), self.render(&operation));
         }
@@ -152,7 +195,7 @@ impl Writer<'_> {
         });
         let is_custom = self.resource.custom.is_some();
         let mut gives: Vec<&str> = if is_custom { CUSTOM_MEDIA.to_vec() } else { MEDIA.to_vec() };
-        if operation.verb == "list" && !is_custom {
+        if matches!(operation.verb, "list" | "watch" | "watchlist") && !is_custom {
             gives.extend(STREAMS);
         }
         let takes: &[&str] = match (patch, is_custom) {
@@ -199,32 +242,49 @@ impl Writer<'_> {
     }
 }
 
+/// The parameters that stand in the path.
+pub(super) fn of_place(resource: &Resource, in_namespace: bool, one: bool, dialect: Dialect) -> Vec<Value> {
+    let name = one.then(|| of_path("name", &format!("name of the {}", resource.kind), dialect));
+    let namespace = in_namespace.then(|| of_path("namespace", "object name and auth scope, such as for teams and projects", dialect));
+    name.into_iter().chain(namespace).collect()
+}
+
 /// The operation's word, upstream's action, and how the description begins.
 fn words(verb: &str) -> (&'static str, &'static str, &'static str) {
     match verb {
         "list" => ("list", "list", "list or watch objects of kind"),
-        "create" => ("create", "post", "create a"),
+        "create" => ("create", "post", "create"),
         "update" => ("replace", "put", "replace the specified"),
         "patch" => ("patch", "patch", "partially update the specified"),
-        "delete" => ("delete", "delete", "delete a"),
-        "deletecollection" => ("deleteCollection", "deletecollection", "delete collection of"),
+        "delete" => ("delete", "delete", "delete"),
+        "deletecollection" => ("delete", "deletecollection", "delete collection of"),
         _ => ("read", "get", "read the specified"),
     }
 }
 
-fn capital(word: &str) -> String {
+/// Upstream: apiserver `pkg/endpoints/installer.go`, `GetArticleForNoun`.
+fn article(noun: &str) -> &'static str {
+    let lower = noun.to_lowercase();
+    match lower.as_str() {
+        plural if plural.ends_with('s') && !plural.ends_with("ss") => "",
+        vowel if vowel.starts_with(['a', 'e', 'i', 'o', 'u']) => " an",
+        _ => " a",
+    }
+}
+
+pub(super) fn capital(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// `AppsV1`, `RbacAuthorizationV1`, `CoreV1`.
-fn api_word(resource: &Resource) -> String {
+pub(super) fn api_word(resource: &Resource) -> String {
     let group = resource.group.trim_end_matches(".k8s.io");
     let group: String = if group.is_empty() { "Core".into() } else { group.split(['.', '-']).map(capital).collect() };
     group + &capital(&resource.version)
 }
 
-fn tag(resource: &Resource) -> String {
+pub(super) fn tag(resource: &Resource) -> String {
     let group = resource.group.trim_end_matches(".k8s.io");
     let mut parts = group.split(['.', '-']);
     let first = parts.next().filter(|p| !p.is_empty()).unwrap_or("core").to_owned();

@@ -77,7 +77,7 @@ impl Definitions {
         Some((name, schema))
     }
 
-    fn describe(&mut self, of: &Type, field: &str) -> Option<String> {
+    pub(super) fn describe(&mut self, of: &Type, field: &str) -> Option<String> {
         let (package, short) = of.name.rsplit_once('.')?;
         if !self.prose.contains_key(package) {
             self.prose.insert(package.to_owned(), descriptions(package));
