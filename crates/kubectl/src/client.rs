@@ -10,10 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt as _;
-use kube::client::{AuthError, Body};
+use kube::client::Body;
 use serde_json::Value;
 
 use crate::complain;
+use crate::credentials;
 use crate::failure::{Failure, Outcome, fail, status};
 use crate::flags::{Flags, parse_duration};
 use crate::kubeconfig::Kubeconfig;
@@ -68,16 +69,15 @@ fn impersonation(flags: &Flags) -> Outcome<Vec<(HeaderName, HeaderValue)>> {
 impl Api {
     pub async fn connect(config: &Kubeconfig, flags: &Flags, plugins: &PluginPolicy) -> Outcome<Self> {
         let timeout = request_timeout(flags.text("request-timeout"))?;
-        let (chosen, server) = config.chosen(flags)?;
-        let plugin = chosen["users"][0]["user"]["exec"]["command"].as_str().unwrap_or_default().to_owned();
-        if let Some(why) = Some(&plugin).filter(|p| !p.is_empty()).and_then(|p| plugins.refusal(p)) {
-            return Err(Failure::Connection(server, format!("getting credentials: {why}")));
-        }
+        let mut picked = config.chosen(flags)?;
+        let user = picked.single["users"][0]["user"].take();
+        picked.single["users"][0]["user"] = credentials::of(config, &picked, user, plugins).await?;
+        let server = picked.server;
         let nothing = config.is_empty() && flags.text("server").is_empty();
         let mut connect = match kube::Config::incluster() {
             Ok(inside) if nothing => inside,
             _ => {
-                let file: kube::config::Kubeconfig = serde_json::from_value(chosen).map_err(|e| Failure::Said(format!("Error in configuration: {e}")))?;
+                let file: kube::config::Kubeconfig = serde_json::from_value(picked.single).map_err(|e| Failure::Said(format!("Error in configuration: {e}")))?;
                 kube::Config::from_custom_kubeconfig(file, &Default::default()).await.map_err(|e| Failure::Said(format!("Error in configuration: {}", chain(&e))))?
             }
         };
@@ -86,10 +86,7 @@ impl Api {
         connect.write_timeout = None;
         connect.headers.extend(impersonation(flags)?);
         connect.headers.extend(header("user-agent", &format!("kubectl/{VERSION} ({}/{}) knarr", std::env::consts::OS, go_arch())));
-        let client = kube::Client::try_from(connect).map_err(|e| match credentials(&plugin, &e) {
-            Some(why) => Failure::Connection(server.clone(), format!("getting credentials: {why}")),
-            None => Failure::Text(chain(&e)),
-        })?;
+        let client = kube::Client::try_from(connect).map_err(|e| Failure::Text(chain(&e)))?;
         Ok(Self { client, server, timeout, verbosity: flags.int("v"), warned: RefCell::default(), warnings_as_errors: flags.yes("warnings-as-errors") })
     }
 
@@ -269,19 +266,6 @@ fn unreachable_server(server: &str, error: &kube::Error) -> Failure {
         text
     };
     Failure::Connection(server.to_owned(), why)
-}
-
-/// Why a credential plugin gave nothing.
-// Upstream: client-go plugin/pkg/client/auth/exec/exec.go (wrapCmdRunErrorLocked).
-fn credentials(plugin: &str, error: &kube::Error) -> Option<String> {
-    let kube::Error::Auth(error) = error else { return None };
-    match error {
-        AuthError::AuthExecStart(e) if e.kind() == std::io::ErrorKind::NotFound => Some(format!(
-            "exec: executable {plugin} not found\n\nIt looks like you are trying to use a client-go credential plugin that is not installed.\n\nTo learn more about this feature, consult the documentation available at:\n      https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins"
-        )),
-        AuthError::AuthExecRun { out, .. } => Some(format!("exec: executable {plugin} failed with exit code {}", out.status.code().unwrap_or(-1))),
-        _ => None,
-    }
 }
 
 /// A bare fault says which request it answers: `(get pods x)`.

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{Api, escape, request};
+use crate::client::{Api, escape, request, server_failure};
 use crate::failure::{Failure, Outcome};
 use crate::kubeconfig::home;
 
@@ -135,7 +135,8 @@ async fn ask_one(api: &Api, path: &str, etag: &str) -> Outcome<Answer> {
     if let (false, Ok(value)) = (etag.is_empty(), etag.parse()) {
         asked.headers_mut().insert("if-none-match", value);
     }
-    let response = api.send(asked).await?;
+    // Upstream: what answers discovery is no Status to its client, only a code.
+    let response = api.send(asked).await.map_err(|e| if e.code() == 401 { server_failure(401, b"") } else { e })?;
     if response.status().as_u16() == 304 {
         return Ok(Answer::Same);
     }

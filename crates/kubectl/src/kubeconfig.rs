@@ -27,6 +27,16 @@ pub struct Kubeconfig {
     pub files: Vec<PathBuf>,
 }
 
+/// The one cluster and user of a command.
+pub struct Picked {
+    /// A kubeconfig of them alone.
+    pub single: Value,
+    pub server: String,
+    /// Their names in the files.
+    pub user: String,
+    pub cluster: String,
+}
+
 pub const SECTIONS: [(&str, &str); 3] = [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 /// Keys whose values are paths, relative to their file.
 const PATHS: [&str; 4] = ["certificate-authority", "client-certificate", "client-key", "tokenFile"];
@@ -112,8 +122,8 @@ impl Kubeconfig {
         Ok(found.map(str::to_owned).or_else(in_cluster_namespace).unwrap_or_else(|| "default".into()))
     }
 
-    /// A kubeconfig of one cluster, user and context: what the flags and the files say together.
-    pub fn chosen(&self, flags: &Flags) -> Outcome<(Value, String)> {
+    /// What the flags and the files say together.
+    pub fn chosen(&self, flags: &Flags) -> Outcome<Picked> {
         let context = self.context(flags.text("context"))?;
         let pick = |flag: &str, key: &str| -> String {
             let given = flags.global(flag);
@@ -143,7 +153,7 @@ impl Kubeconfig {
         }
         let server = with_scheme(cluster["server"].as_str().unwrap_or_default());
         cluster["server"] = server.clone().into();
-        Ok((single(cluster, user), server))
+        Ok(Picked { single: single(cluster, user), server, user: user_name, cluster: cluster_name })
     }
 
     /// The file's shape: lists sorted by name, as upstream writes them.

@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod command;
 mod commands;
+mod credentials;
 mod describe;
 mod discovery;
 mod failure;
