@@ -172,7 +172,7 @@ fn storage_and_network_live() {
     let wide = |plural, manifest| Kind::new(&cluster, None, plural, manifest);
     let service = of("services", json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}));
     service.lives();
-    service.has_status(&json!({"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1", "ipMode": "VIP"}]}}}), "/status/loadBalancer");
+    service.has_status(&json!({"status": {"conditions": [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "set from e2e", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}), "/status/conditions");
     of("endpointslices", json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.2.3"]}], "ports": [{"port": 80}]})).lives();
     of("csistoragecapacities", json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "storageClassName": "x", "capacity": "1Gi"})).lives();
     wide("csidrivers", json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "spec": {"attachRequired": false}})).lives();

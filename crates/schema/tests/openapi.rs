@@ -69,6 +69,8 @@ fn version_2_hangs_together() {
     assert_eq!((&watch["get"]["operationId"], &watch["get"]["x-kubernetes-action"]), (&json!("watchAppsV1NamespacedDeployment"), &json!("watch")));
     assert_eq!(document["paths"]["/apis/apps/v1/watch/deployments"]["get"]["operationId"], "watchAppsV1DeploymentListForAllNamespaces");
     assert!(document["paths"].as_object().is_some_and(|paths| !paths.keys().any(|path| path.starts_with("/apis/stable.example.com/v1/watch"))));
+    assert_eq!(document["paths"]["/apis/apps/v1/"]["get"]["operationId"], "getAppsV1APIResources");
+    assert!(document["paths"]["/apis/stable.example.com/v1/"].is_null() && document["definitions"]["io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList"]["properties"].is_object());
     let all = &document["paths"]["/api/v1/namespaces/{namespace}/pods"]["delete"];
     assert_eq!((&all["operationId"], &all["description"]), (&json!("deleteCoreV1CollectionNamespacedPod"), &json!("delete collection of Pod")));
     assert!(all["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "propagationPolicy") && !p.iter().any(|p| p["name"] == "watch")));
@@ -89,7 +91,10 @@ fn version_2_hangs_together() {
 fn version_3_has_one_document_for_each_group_version() {
     let documents = documents();
     let index = documents.v3_index();
-    assert_eq!(index["paths"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()), Some(vec!["api/v1".into(), "apis/apps/v1".into(), "apis/stable.example.com/v1".into()]));
+    assert_eq!(index["paths"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()), Some([".well-known/openid-configuration", "api", "api/v1", "apis", "apis/apps", "apis/apps/v1", "apis/stable.example.com/v1", "openid/v1/jwks", "version"].map(str::to_owned).into()));
+    let packed = documents.v3("apis/apps").expect("renders").expect("exists");
+    let group: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");
+    assert_eq!((&group["paths"]["/apis/apps/"]["get"]["operationId"], group["paths"].as_object().map(serde_json::Map::len)), (&json!("getAppsAPIGroup"), Some(1)));
     let packed = documents.v3("apis/apps/v1").expect("renders").expect("exists");
     assert!(index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().is_some_and(|u| u.ends_with(&packed.etag)));
     let document: Value = serde_json::from_slice(&packed.plain().expect("gzip")).expect("JSON");

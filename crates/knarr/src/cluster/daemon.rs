@@ -15,8 +15,8 @@ use crate::cli::ClusterArgs;
 use crate::failure::failure;
 
 const LOG_MAX: u64 = 10 << 20;
-/// A killed process must give back its memory before it is gone.
-const ENDING: Duration = Duration::from_secs(10);
+/// A killed process must give back its memory before it is gone; one that was asked to end answers what it was asked.
+const ENDING: Duration = Duration::from_secs(90);
 
 pub fn log_path(layout: &Layout) -> PathBuf {
     layout.logs().join("knarr.log")

@@ -63,8 +63,8 @@ pub async fn run(layout: &Layout, args: &ServerArgs) -> anyhow::Result<()> {
         done = started => { done?; token.cancelled().await; }
         () = token.cancelled() => {}
     }
-    server.begin_shutdown();
     claim.ends();
+    server.begin_shutdown();
     watcher.abort();
     parts.end(END_TIME).await;
     server.shutdown().await;

@@ -10,6 +10,7 @@ mod gnostic;
 mod merge;
 mod parameters;
 mod paths;
+mod roots;
 mod schemas;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -144,7 +145,7 @@ impl Documents {
         self.keep("v2.pb", self.hash_with("v2.pb", parts), |out| {
             let mut additions = self.additions(parts)?;
             let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-            let mut paths = self.path_items(Dialect::V2, &self.all(), &mut definitions);
+            let mut paths = self.path_items(Dialect::V2, None, &mut definitions);
             paths.append(&mut additions.paths);
             let more = std::mem::take(&mut additions.definitions);
             let schemas = own(&mut definitions, &additions).chain(more);
@@ -174,7 +175,8 @@ impl Documents {
     }
 
     fn group_versions(&self) -> BTreeSet<String> {
-        self.resources.iter().map(|r| paths::group_version(r)).collect()
+        let of_resources = self.resources.iter().map(|r| paths::group_version(r));
+        of_resources.chain(roots::all(&self.all()).into_iter().map(|root| root.document)).collect()
     }
 
     fn keep(&self, key: &str, etag: String, write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> std::io::Result<()>) -> std::io::Result<Arc<Packed>> {
@@ -218,8 +220,13 @@ impl Documents {
         self.resources.iter().map(|r| &r.resource).collect()
     }
 
-    fn path_items(&self, dialect: Dialect, resources: &[&Resource], definitions: &mut Definitions) -> BTreeMap<String, Value> {
-        resources.iter().flat_map(|resource| paths::of_resource(resource, dialect, definitions)).collect()
+    /// The paths of all documents, or of one of the third version.
+    fn path_items(&self, dialect: Dialect, only: Option<&str>, definitions: &mut Definitions) -> BTreeMap<String, Value> {
+        let all = self.all();
+        let resources = all.iter().filter(|r| only.is_none_or(|only| paths::group_version(r) == only));
+        let mut items: BTreeMap<String, Value> = resources.flat_map(|resource| paths::of_resource(resource, dialect, definitions)).collect();
+        items.extend(roots::all(&all).iter().filter(|root| only.is_none_or(|only| root.document == only)).map(|root| root.item(dialect, definitions)));
+        items
     }
 
     /// What parts add. The document's own definitions are gone through for it, one at a time.
@@ -228,14 +235,14 @@ impl Documents {
             return Ok(Additions::default());
         }
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let paths = self.path_items(Dialect::V2, &self.all(), &mut definitions).into_keys().collect();
+        let paths = self.path_items(Dialect::V2, None, &mut definitions).into_keys().collect();
         Additions::of(parts, &paths, &mut std::iter::from_fn(|| definitions.take_next()))
     }
 
     fn write_v2(&self, out: &mut impl Write, parts: &[Arc<Part>]) -> std::io::Result<()> {
         let mut additions = self.additions(parts)?;
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let mut items = self.path_items(Dialect::V2, &self.all(), &mut definitions);
+        let mut items = self.path_items(Dialect::V2, None, &mut definitions);
         items.append(&mut additions.paths);
         write!(out, r#"{{"swagger":"2.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
         serde_json::to_writer(&mut *out, &items)?;
@@ -251,9 +258,8 @@ impl Documents {
     }
 
     fn write_v3(&self, path: &str, out: &mut impl Write) -> std::io::Result<()> {
-        let resources: Vec<&Resource> = self.all().into_iter().filter(|r| paths::group_version(r) == path).collect();
         let mut definitions = Definitions::new(Dialect::V3, &self.resources);
-        let items = self.path_items(Dialect::V3, &resources, &mut definitions);
+        let items = self.path_items(Dialect::V3, Some(path), &mut definitions);
         write!(out, r#"{{"openapi":"3.0.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
         serde_json::to_writer(&mut *out, &items)?;
         drop(items);
