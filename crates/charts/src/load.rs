@@ -22,6 +22,8 @@ pub enum LoadError {
     #[error("{0}")]
     Chart(String),
     #[error("{0}")]
+    Undetected(String),
+    #[error("{0}")]
     Ignore(String),
     #[error("{what}: {}", io_text(.error))]
     Io { what: String, error: std::io::Error },
@@ -34,6 +36,7 @@ pub fn io_text(error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         std::io::ErrorKind::AlreadyExists => "file exists".into(),
         std::io::ErrorKind::IsADirectory => "is a directory".into(),
+        std::io::ErrorKind::NotADirectory => "not a directory".into(),
         _ => error.to_string(),
     }
 }
@@ -43,18 +46,32 @@ pub fn load(path: &Path) -> Result<Chart, LoadError> {
     let io = |error: std::io::Error| LoadError::Io { what: format!("stat {}", path.display()), error };
     if std::fs::metadata(path).map_err(io)?.is_dir() {
         if !path.join("Chart.yaml").exists() {
-            let file = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).join("Chart.yaml");
-            return Err(LoadError::Chart(format!("unable to detect chart at {0}: open {0}: no such file or directory", file.display())));
+            return Err(undetected(path, "no such file or directory"));
         }
         return load_files(read_folder(path)?);
     }
     let bytes = std::fs::read(path).map_err(|error| LoadError::Io { what: format!("open {}", path.display()), error })?;
     load_archive(&bytes).map_err(|e| match e {
+        LoadError::Archive(_) if path.extension().is_some_and(|e| e == "yaml" || e == "yml") => {
+            LoadError::Archive(format!("file '{}' seems to be a YAML file, but expected a gzipped archive", path.display()))
+        }
         LoadError::Archive(_) if !bytes.starts_with(&[0x1f, 0x8b]) => {
             LoadError::Archive(format!("file '{}' does not appear to be a gzipped archive; got 'application/octet-stream'", path.display()))
         }
         e => e,
     })
+}
+
+/// The failure of a place that has no Chart.yaml, and why.
+pub fn undetected(path: &Path, why: &str) -> LoadError {
+    let file = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).join("Chart.yaml");
+    LoadError::Undetected(format!("unable to detect chart at {0}: open {0}: {why}", file.display()))
+}
+
+/// Loads a chart, where one that is not there is told in the older words.
+// Upstream: commands that call pkg/chart/v2/loader themselves.
+pub fn load_plain(path: &Path) -> Result<Chart, LoadError> {
+    load(path).map_err(|e| if matches!(e, LoadError::Undetected(_)) { LoadError::Chart("Chart.yaml file is missing".into()) } else { e })
 }
 
 /// Loads a chart from the bytes of a `.tgz`.

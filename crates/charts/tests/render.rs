@@ -119,10 +119,10 @@ fn reading_nothing_gives_something_empty_and_toml_can_fail() {
 #[test]
 fn an_argument_is_a_copy_without_its_pointers_methods() {
     let shown = |template: &str| one(template).expect(template);
-    assert_eq!(shown("{{ .Capabilities.KubeVersion }}"), "v1.35.0");
-    assert_eq!(shown("{{ required \"r\" .Capabilities.KubeVersion }}"), "{v1.35.0 v1.35.0 1 35}");
-    assert_eq!(shown("{{ include \"x\" .Capabilities.KubeVersion }}{{ define \"x\" }}{{ . }}{{ end }}"), "{v1.35.0 v1.35.0 1 35}");
-    assert_eq!(shown("{{ toToml .Capabilities.KubeVersion }}"), "Version = \"v1.35.0\"\nMajor = \"1\"\nMinor = \"35\"\n");
+    assert_eq!(shown("{{ .Capabilities.KubeVersion }}"), "v1.37.0");
+    assert_eq!(shown("{{ required \"r\" .Capabilities.KubeVersion }}"), "{v1.37.0 v1.37.0 1 37}");
+    assert_eq!(shown("{{ include \"x\" .Capabilities.KubeVersion }}{{ define \"x\" }}{{ . }}{{ end }}"), "{v1.37.0 v1.37.0 1 37}");
+    assert_eq!(shown("{{ toToml .Capabilities.KubeVersion }}"), "Version = \"v1.37.0\"\nMajor = \"1\"\nMinor = \"37\"\n");
 }
 
 #[test]

@@ -43,7 +43,9 @@ pub async fn run(arguments: Vec<OsString>) -> Outcome {
     let words = std::iter::once(OsString::from("helm")).chain(arguments.iter().cloned());
     match command().try_get_matches_from(words) {
         Ok(matches) => {
-            let settings = Settings::read(&leaf(&matches));
+            let leaf = leaf(&matches);
+            crate::checks::check(matches.subcommand_name().unwrap_or_default(), &leaf)?;
+            let settings = Settings::read(&leaf);
             commands::run(&matches, &settings).await
         }
         Err(e) => match e.kind() {
@@ -52,6 +54,11 @@ pub async fn run(arguments: Vec<OsString>) -> Outcome {
                 Ok(())
             }
             ErrorKind::InvalidSubcommand if crate::plugins::find(&arguments).is_some() => crate::plugins::run(&arguments),
+            ErrorKind::InvalidSubcommand if group(&arguments).is_some() => {
+                let help = group(&arguments).map(|mut g| g.render_help().to_string()).unwrap_or_default();
+                crate::output::out(&help);
+                Ok(())
+            }
             _ => Err(complaint(&e)),
         },
     }
@@ -66,17 +73,54 @@ fn leaf(matches: &ArgMatches) -> ArgMatches {
     at.clone()
 }
 
+/// The group of commands that a command line begins with. Upstream: one that names no command of it shows its help.
+fn group(arguments: &[OsString]) -> Option<Command> {
+    let root = command();
+    let word = arguments.iter().map(|a| a.to_string_lossy()).find(|a| root.find_subcommand(a.as_ref()).is_some())?;
+    let group = root.find_subcommand(word.as_ref())?.clone();
+    group.has_subcommands().then(|| group.bin_name(format!("helm {word}")))
+}
+
+/// Commands in the order of upstream's suggestions.
+const NAMES: [&str; 24] = [
+    "create", "dependency", "pull", "show", "lint", "package", "repo", "search", "verify", "get", "history", "install", "list", "test", "rollback", "status", "template", "uninstall", "upgrade", "completion", "env", "plugin",
+    "version", "registry",
+];
+
+/// The commands that a word may have meant.
+// Upstream: spf13/cobra SuggestionsFor.
+fn suggestions(word: &str) -> String {
+    let word = word.to_lowercase();
+    let near = |name: &&str| distance(&word, name) <= 2 || name.starts_with(&word);
+    let found: String = NAMES.iter().chain(&["push"]).filter(|n| near(n)).map(|n| format!("\t{n}\n")).collect();
+    if found.is_empty() { String::new() } else { format!("\n\nDid you mean this?\n{found}") }
+}
+
+/// How many letters differ between two words (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let best = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}
+
 // Upstream: spf13/cobra and pflag's texts.
 fn complaint(e: &clap::Error) -> Failure {
     let context = |kind: ContextKind| match e.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
     };
-    let bare = |text: String| text.split([' ', '=']).next().unwrap_or_default().to_string();
+    let bare = |text: String| text.split([' ', '=', '[']).next().unwrap_or_default().to_string();
     match e.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand);
-            Failure::new(format!("unknown command {word:?} for \"helm\"\nRun 'helm --help' for usage."))
+            Failure::new(format!("unknown command {word:?} for \"helm\"{}\nRun 'helm --help' for usage.", suggestions(&word)))
         }
         ErrorKind::UnknownArgument => {
             let flag = bare(context(ContextKind::InvalidArg));

@@ -137,7 +137,11 @@ pub enum DryRun {
     Server,
 }
 
+// Upstream: helm pkg/cmd/helpers.go cmdGetDryRunFlagStrategy.
 pub fn dry_run(m: &ArgMatches, default: DryRun) -> Outcome<DryRun> {
+    if m.value("dry-run") == Some("unset") {
+        crate::failure::warn("--dry-run is deprecated and should be replaced with '--dry-run=client'");
+    }
     match m.value("dry-run") {
         None => Ok(default),
         Some("none" | "false" | "") => Ok(DryRun::No),

@@ -3,6 +3,7 @@
 //! Knows a kubeconfig and nothing of the cluster behind it. Charts and records are `charts`' matter, rendering too; here are the
 //! commands, what they do to a cluster, and where charts come from. Texts of output and errors are upstream's, help texts our own.
 
+mod checks;
 mod cli;
 mod cluster;
 mod commands;

@@ -44,7 +44,12 @@ const ORDER: [&str; 40] = [
     "output_log_policies", "revision", "updated", "version", "app_version", "appVersion", "annotations", "labels", "dependencies", "namespace", "apply_method",
 ];
 /// What stands below these has keys of its own, which are sorted.
-const MAPS: [&str; 6] = ["config", "resources", "values", "annotations", "labels", "metadata"];
+const MAPS: [&str; 5] = ["config", "resources", "values", "annotations", "labels"];
+/// The fields of Chart.yaml and of what stands in it.
+const CHART: [&str; 23] = [
+    "name", "home", "email", "url", "sources", "version", "repository", "description", "keywords", "maintainers", "icon", "apiVersion", "condition", "tags", "enabled", "import-values", "alias", "appVersion", "deprecated",
+    "annotations", "kubeVersion", "dependencies", "type",
+];
 
 /// JSON with the fields of structures in upstream's order, `order` before it, and maps sorted.
 pub fn to_json_in_order(value: &Value, order: &[&str]) -> String {
@@ -70,7 +75,8 @@ fn write_in_order(value: &Value, order: &[&str], is_structure: bool, out: &mut S
                 out.push(if i == 0 { '{' } else { ',' });
                 goyaml::write_json_string(key, true, out);
                 out.push(':');
-                write_in_order(value, order, !MAPS.contains(&key.as_str()), out);
+                let inner: &[&str] = if key == "metadata" { &CHART } else { order };
+                write_in_order(value, inner, !MAPS.contains(&key.as_str()), out);
             }
             out.push_str(if map.is_empty() { "{}" } else { "}" });
         }

@@ -173,7 +173,7 @@ pub fn post_renderer(m: &ArgMatches, _: &Settings) -> Outcome<Option<PostRendere
     let args = m.listed("post-renderer-args").into_iter().map(OsString::from).collect();
     let plugin = all().into_iter().find(|p| p.name == name && p.kind.starts_with("postrenderer"));
     if plugin.is_none() && !name.contains('/') {
-        return Err(Failure::new(format!("plugin: {name:?} not found")));
+        return Err(Failure::new(format!("invalid argument {name:?} for \"--post-renderer\" flag: plugin: {{Name:{name} Type:postrenderer/v1}} not found")));
     }
     Ok(Some(PostRenderer { program: plugin.map(Box::new), path: name.to_string(), args }))
 }
@@ -237,6 +237,12 @@ fn through(this: &PostRenderer, input: &str) -> Outcome<String> {
     }
     let out = String::from_utf8_lossy(&done.stdout).into_owned();
     if out.trim().is_empty() { Err(Failure::new(format!("post-renderer {:?} produced empty output", this.path))) } else { Ok(out) }
+}
+
+/// Whether some plugin speaks a scheme.
+pub fn speaks(scheme: &str) -> bool {
+    let has = |list: &Value| list.as_array().is_some_and(|p| p.iter().any(|s| s.as_str() == Some(scheme)));
+    !scheme.is_empty() && all().iter().any(|p| has(&p.value["config"]["protocols"]) || p.value["downloaders"].as_array().into_iter().flatten().any(|d| has(&d["protocols"])))
 }
 
 /// Fetches a URL of a scheme that a plugin speaks.

@@ -67,5 +67,5 @@ async fn content(name: &str) -> Outcome<Vec<u8>> {
         return fetch::get(name, &fetch::Access::default()).await;
     }
     let path = Path::new(name);
-    std::fs::read(path).map_err(|e| io("open", path, &e))
+    std::fs::read(path).map_err(|e| io(if path.is_dir() { "read" } else { "open" }, path, &e))
 }

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use gotemplate::text::quote;
 use gotemplate::{Failure, Functions, Kind, Outcome, Scope, Signature, Str, Type, Value};
 use sprig::json::{Style, decode_as, encode};
 
 use super::json::{from_json, from_table, to_json, to_plain};
-use super::{Lookup, ROOT, Resolve, toml};
+use super::{ROOT, RenderInput, Say, toml};
+use crate::notice::{Level, Notice};
 use crate::values::json_kind;
 
 use Type::{Any, String as Text};
@@ -30,12 +30,21 @@ fn text(args: &[Value], at: usize) -> Str {
 }
 
 // Upstream: helm pkg/engine/funcs.go and engine.go initFunMap.
-pub fn register(f: &mut Functions, lint: bool, lookup: Option<Arc<Lookup>>, resolve: Option<Arc<Resolve>>) {
+pub fn register(f: &mut Functions, input: &RenderInput<'_>) {
+    let (lint, say, failing, lookup, resolve) = (input.lint, input.say.clone(), input.say.clone(), input.lookup.clone(), input.resolve.clone());
     let included: Rc<RefCell<HashMap<Str, usize>>> = Rc::default();
     f.add_host("include", TA, move |scope, a| include(scope, &included, text(a, 0), a[1].clone()));
     f.add_host("tpl", TA, |scope, a| tpl(scope, &text(a, 0), a[1].clone()));
-    f.add_host("required", TA, move |_, a| required(lint, &text(a, 0), a[1].clone()));
-    f.add_host("fail", T, move |_, a| if lint { Ok(Value::str("")) } else { Err(warning(&text(a, 0))) });
+    f.add_host("required", TA, move |_, a| required(lint, say.as_deref(), &text(a, 0), a[1].clone()));
+    f.add_host("fail", T, move |_, a| {
+        if !lint {
+            return Err(warning(&text(a, 0)));
+        }
+        if let Some(say) = &failing {
+            say(Notice::new(Level::Info, "funcMap fail").about("message", text(a, 0).text()));
+        }
+        Ok(Value::str(""))
+    });
     f.add_host("lookup", Signature::fixed(&[Text, Text, Text, Text]), move |_, a| match &lookup {
         Some(lookup) if !lint => {
             let found = lookup(&text(a, 0).text(), &text(a, 1).text(), &text(a, 2).text(), &text(a, 3).text())?;
@@ -108,7 +117,7 @@ fn warning(said: &Str) -> Failure {
     Failure::new(format!("{WARN_START}{}{WARN_END}", said.text()))
 }
 
-fn required(lint: bool, said: &Str, value: Value) -> Outcome {
+fn required(lint: bool, say: Option<&Say>, said: &Str, value: Value) -> Outcome {
     let missing = match &value {
         Value::Nil => true,
         Value::Str(text) => text.is_empty(),
@@ -116,7 +125,12 @@ fn required(lint: bool, said: &Str, value: Value) -> Outcome {
     };
     match (missing, lint) {
         (false, _) => Ok(value),
-        (true, true) => Ok(Value::str("")),
+        (true, true) => {
+            if let Some(say) = say {
+                say(Notice::new(Level::Warn, "missing required value").about("message", said.text()));
+            }
+            Ok(Value::str(""))
+        }
         (true, false) => Err(warning(said)),
     }
 }

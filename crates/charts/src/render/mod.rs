@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gotemplate::{Budget, Functions, MissingKey, Set, Value};
+use gotemplate::{Budget, Functions, Set, Value};
 use serde_json::Map;
 
 use crate::chart::Chart;
@@ -39,9 +39,14 @@ pub struct ReleaseInfo {
     pub is_upgrade: bool,
 }
 
+pub use gotemplate::MissingKey;
+
 /// Finds an object in the cluster by API version, kind, namespace and name, or a list when the name is empty; an empty map when
 /// there is none.
 pub type Lookup = dyn Fn(&str, &str, &str, &str) -> Result<Map<String, serde_json::Value>, String> + Send + Sync;
+
+/// Takes a line for the user.
+pub type Say = dyn Fn(crate::notice::Notice) + Send + Sync;
 
 /// Gives an address of a host.
 pub type Resolve = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -58,13 +63,15 @@ pub struct RenderInput<'a> {
     pub lint: bool,
     /// Without one, `lookup` finds nothing.
     pub lookup: Option<Arc<Lookup>>,
+    /// Takes what templates of a chart that is only looked at would have failed with.
+    pub say: Option<Arc<Say>>,
     /// Without one, `getHostByName` gives nothing, as upstream unless DNS is enabled.
     pub resolve: Option<Arc<Resolve>>,
 }
 
 impl<'a> RenderInput<'a> {
     pub fn new(chart: &'a Chart, values: &'a Map<String, serde_json::Value>, release: ReleaseInfo) -> RenderInput<'a> {
-        RenderInput { chart, values, release, capabilities: Capabilities::default(), strict: false, lint: false, lookup: None, resolve: None }
+        RenderInput { chart, values, release, capabilities: Capabilities::default(), strict: false, lint: false, lookup: None, say: None, resolve: None }
     }
 }
 
@@ -91,7 +98,7 @@ fn render_here(input: &RenderInput<'_>) -> Result<BTreeMap<String, String>, Rend
     let missing = if input.strict { MissingKey::Error } else { MissingKey::Zero };
     let mut functions = Functions::builtin();
     sprig::register(&mut functions);
-    functions::register(&mut functions, input.lint, input.lookup.clone(), input.resolve.clone());
+    functions::register(&mut functions, input);
     let mut set = Set::new(ROOT, Rc::new(functions), missing);
     for name in &names {
         set.parse(name, templates[*name].source).map_err(|fault| error::parsing(name, &fault.0))?;
@@ -106,6 +113,16 @@ fn render_here(input: &RenderInput<'_>) -> Result<BTreeMap<String, String>, Rend
         rendered.insert(name.clone(), gotemplate::text::lossy(&functions::without_no_value(&out)).into_owned());
     }
     Ok(rendered)
+}
+
+/// Renders one text with Go's and Sprig's functions alone; whether a key that `data` lacks is an error is `missing`'s matter. Errors are Go's, whole.
+pub fn line(name: &str, template: &str, data: &serde_json::Value, missing: MissingKey) -> Result<String, String> {
+    let mut functions = Functions::builtin();
+    sprig::register(&mut functions);
+    let mut set = Set::new(name, Rc::new(functions), missing);
+    set.parse(name, template.as_bytes()).map_err(|fault| fault.0)?;
+    let out = Rc::new(set).execute(name, json::from_json(data), &Budget::default()).map_err(|fault| fault.to_string())?;
+    Ok(gotemplate::text::lossy(&out).into_owned())
 }
 
 fn depth(name: &str) -> usize {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::discovery::Discovery;
 use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
+use crate::source::unreached;
 
 /// The name under which fields are owned.
 // Upstream: the base name of the program.
@@ -21,6 +22,7 @@ pub const FIELD_OWNER: &str = "helm";
 #[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
+    server: http::Uri,
     pub namespace: String,
     discovery: Arc<OnceCell<Discovery>>,
 }
@@ -79,29 +81,13 @@ impl Cluster {
     /// Reads the kubeconfig; speaks to nobody yet.
     pub async fn connect(settings: &Settings) -> Outcome<Cluster> {
         let unreachable = |text: String| Failure::new(format!("kubernetes cluster unreachable: {text}"));
-        let kubeconfig = match &settings.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path),
-            None => Kubeconfig::read(),
-        };
-        let options = KubeConfigOptions { context: settings.kube.context.clone(), ..Default::default() };
-        let mut config = match kubeconfig {
-            Ok(kubeconfig) => {
-                if let Some(context) = settings.kube.context.as_ref().filter(|c| !kubeconfig.contexts.iter().any(|k| k.name == **c)) {
-                    return Err(unreachable(format!("context {context:?} does not exist")));
-                }
-                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| unreachable(chain(&e)))?
-            }
-            Err(_) if settings.kube.api_server.is_some() => kube::Config::new(http::Uri::from_static("http://localhost:8080")),
-            Err(e) => match kube::Config::incluster() {
-                Ok(config) => config,
-                Err(_) => return Err(unreachable(chain(&e))),
-            },
-        };
+        let mut config = configuration(settings).await.map_err(unreachable)?;
         override_parts(&mut config, settings).map_err(unreachable)?;
+        let server = config.cluster_url.clone();
         let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         config.default_retry = true;
         let client = kube::Client::try_from(config).map_err(|e| unreachable(chain(&e)))?;
-        Ok(Cluster { client, namespace, discovery: Arc::default() })
+        Ok(Cluster { client, server, namespace, discovery: Arc::default() })
     }
 
     /// What kinds there are; asked for once.
@@ -159,7 +145,21 @@ impl Cluster {
 
     /// Whether the server answers.
     pub async fn reachable(&self) -> Outcome<Value> {
-        self.get("/version").await.map_err(|e| Failure::new(format!("kubernetes cluster unreachable: {}", e.message)))
+        let request = Request::get("/version").body(Vec::new()).map_err(|e| Failure::new(e.to_string()))?;
+        let told = match self.client.request(request).await {
+            Ok(version) => return Ok(version),
+            Err(e @ kube::Error::Api(_)) => denied(e).message,
+            Err(e) => self.unreached(&e),
+        };
+        Err(Failure::new(format!("kubernetes cluster unreachable: {told}")))
+    }
+
+    /// Why the server was not reached, as Go's client says it.
+    fn unreached(&self, error: &kube::Error) -> String {
+        let (host, scheme) = (self.server.host().unwrap_or_default(), self.server.scheme_str().unwrap_or("https"));
+        let port = self.server.port_u16().unwrap_or(if scheme == "http" { 80 } else { 443 });
+        let base = self.server.to_string();
+        format!("Get \"{}/version\": {}", base.trim_end_matches('/'), unreached::reason(host, port, error))
     }
 }
 
@@ -167,11 +167,37 @@ fn malformed(e: http::Error) -> Denied {
     Denied { code: 0, reason: String::new(), message: e.to_string() }
 }
 
+/// The kubeconfig; where there is none, this pod's own, and else what a server without any is found at.
+// Upstream: k8s.io/client-go tools/clientcmd: the loading rules and the defaults of its client.
+async fn configuration(settings: &Settings) -> Result<kube::Config, String> {
+    let kubeconfig = match &settings.kubeconfig {
+        Some(path) if !path.exists() => return Err(format!("stat {}: no such file or directory", path.display())),
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let kubeconfig = match kubeconfig {
+        Ok(kubeconfig) => Some(kubeconfig),
+        Err(KubeconfigError::ReadConfig(e, _)) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(KubeconfigError::FindPath) => None,
+        Err(e) => return Err(chain(&e)),
+    };
+    let has = |context: &str| kubeconfig.as_ref().is_some_and(|k| k.contexts.iter().any(|c| c.name == context));
+    if let Some(context) = settings.kube.context.as_ref().filter(|c| !has(c)) {
+        return Err(format!("context {context:?} does not exist"));
+    }
+    let Some(kubeconfig) = kubeconfig.filter(|k| !k.clusters.is_empty()) else {
+        return Ok(kube::Config::incluster().unwrap_or_else(|_| kube::Config::new(http::Uri::from_static("http://localhost:8080"))));
+    };
+    let options = KubeConfigOptions { context: settings.kube.context.clone(), ..Default::default() };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| chain(&e))
+}
+
 fn override_parts(config: &mut kube::Config, settings: &Settings) -> Result<(), String> {
     let kube = &settings.kube;
     if let Some(server) = &kube.api_server {
-        let server = if server.contains("://") { server.clone() } else { format!("https://{server}") };
-        config.cluster_url = server.parse().map_err(|e| format!("--kube-apiserver: {e}"))?;
+        let server = if server.contains("://") { server.clone() } else { format!("http://{server}") };
+        check_port(&server)?;
+        config.cluster_url = server.parse().map_err(|e| format!("parse {server:?}: {e}"))?;
     }
     if let Some(token) = &kube.token {
         config.auth_info.token = Some(token.clone().into());
@@ -199,6 +225,15 @@ fn override_parts(config: &mut kube::Config, settings: &Settings) -> Result<(), 
     // Watches and hooks are bounded by their own timeouts.
     config.read_timeout = None;
     Ok(())
+}
+
+/// Refuses a port that is no number, as Go's `net/url` does.
+fn check_port(server: &str) -> Result<(), String> {
+    let authority = server.split_once("://").map_or(server, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') && !port.bytes().all(|b| b.is_ascii_digit()) => Err(format!("parse {server:?}: invalid port {:?} after host", format!(":{port}"))),
+        _ => Ok(()),
+    }
 }
 
 fn pem_blocks(text: &str) -> Vec<Vec<u8>> {

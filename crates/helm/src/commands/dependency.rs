@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::source::fetch::Access;
 use crate::source::locate::{self, Request, digest};
 use crate::source::provenance;
-use crate::source::repositories::Repositories;
+use crate::source::repositories::{Repositories, Repository};
 
 pub fn command() -> Command {
     let fetching = |name, about| {
@@ -47,13 +47,13 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let path = PathBuf::from(words.first().copied().unwrap_or("."));
     match what {
         "list" => list(m, &path),
-        "build" => update(m, settings, &path, true).await,
-        _ => update(m, settings, &path, false).await,
+        "build" => update(m, settings, &path, true, &mut out).await,
+        _ => update(m, settings, &path, false, &mut out).await,
     }
 }
 
 fn load(path: &Path) -> Outcome<Chart> {
-    charts::load(path).map_err(|e| Failure::new(e.to_string()))
+    charts::load::load_plain(path).map_err(|e| Failure::new(e.to_string()))
 }
 
 fn list(m: &ArgMatches, path: &Path) -> Outcome {
@@ -95,8 +95,14 @@ fn in_go_order(d: &Dependency) -> String {
     crate::output::to_json_in_order(&value, &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"])
 }
 
+/// Takes what is told on the way.
+pub type Say<'a> = &'a mut dyn FnMut(&str);
+
 /// Resolves (or takes from the lock) and fetches all that a chart needs.
-pub async fn update(m: &ArgMatches, settings: &Settings, path: &Path, build: bool) -> Outcome {
+pub async fn update(m: &ArgMatches, settings: &Settings, path: &Path, build: bool, say: Say<'_>) -> Outcome {
+    if !path.exists() {
+        return Err(Failure::new(format!("could not find {0}: stat {0}: no such file or directory", path.display())));
+    }
     let chart = load(path)?;
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
@@ -109,17 +115,19 @@ pub async fn update(m: &ArgMatches, settings: &Settings, path: &Path, build: boo
                 let file = if chart.metadata.api_version == "v1" { "the lock file (requirements.lock) is out of sync with the dependencies file (requirements.yaml). Please update the dependencies with 'helm dependency update'" } else { "the lock file (Chart.lock) is out of sync with the dependencies file (Chart.yaml). Please update the dependencies with 'helm dependency update'" };
                 return Err(Failure::new(file));
             }
-            refresh(m, settings, wanted).await?;
+            refresh(m, settings, say).await?;
             lock.dependencies.clone()
         }
         _ => {
-            refresh(m, settings, wanted).await?;
+            unmanaged(m, settings, wanted, say).await?;
+            refresh(m, settings, say).await?;
             resolve(m, settings, path, wanted).await?
         }
     };
-    fetch_all(m, settings, path, &lock, wanted).await?;
-    if chart.lock.as_ref().is_none_or(|l| l.dependencies != lock) {
-        write_lock(path, &chart, Lock { generated: now(), digest: hash(wanted, &lock), dependencies: lock })?;
+    fetch_all(m, settings, path, &lock, wanted, say).await?;
+    let digest = hash(wanted, &lock);
+    if chart.lock.as_ref().is_none_or(|l| l.digest != digest) {
+        write_lock(path, &chart, Lock { generated: now(), digest, dependencies: lock })?;
     }
     Ok(())
 }
@@ -143,35 +151,61 @@ fn with_urls(settings: &Settings, wanted: &[Dependency]) -> Outcome<Vec<Dependen
     wanted.iter().map(whole).collect()
 }
 
-async fn refresh(m: &ArgMatches, settings: &Settings, wanted: &[Dependency]) -> Outcome {
-    if m.on("skip-refresh") {
-        return Ok(());
-    }
+/// Fetches the indexes of all repositories that are known here. One that does not come is told, and is no failure yet.
+async fn refresh(m: &ArgMatches, settings: &Settings, say: Say<'_>) -> Outcome {
     let all = Repositories::load(settings)?;
-    if all.repositories.is_empty() || wanted.iter().all(|d| is_local(d) || d.repository.starts_with("oci://")) {
+    if m.on("skip-refresh") || all.repositories.is_empty() {
         return Ok(());
     }
     let refs: Vec<_> = all.repositories.iter().collect();
-    super::repo::refresh(settings, &refs).await
+    // What failed is told; whether it is missed shows when versions are looked for.
+    if super::repo::refresh(settings, &refs, say).await.is_err() {
+        say("Update Complete. ⎈Happy Helming!⎈\n");
+    }
+    all.repositories.iter().try_for_each(|r| match std::fs::metadata(r.index_path(settings)) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(io("open", &r.index_path(settings), &e)),
+    })
 }
 
+/// Fetches the indexes of repositories that are not known here, by their URLs alone.
+// Upstream: pkg/downloader/manager.go ensureMissingRepos.
+async fn unmanaged(m: &ArgMatches, settings: &Settings, wanted: &[Dependency], say: Say<'_>) -> Outcome {
+    let known = Repositories::load(settings)?;
+    let urls: Vec<&str> = wanted.iter().filter(|d| !is_local(d) && !d.repository.starts_with("oci://") && known.at(&d.repository).is_none()).map(|d| d.repository.as_str()).collect();
+    if m.on("skip-refresh") || urls.is_empty() {
+        return Ok(());
+    }
+    say("Getting updates for unmanaged Helm repositories...\n");
+    for url in urls {
+        match Repository::unmanaged(url).refresh(settings).await {
+            Ok(_) => say(&format!("...Successfully got an update from the {url:?} chart repository\n")),
+            Err(e) => say(&format!("...Unable to get an update from the {url:?} chart repository:\n\t{e}\n")),
+        }
+    }
+    Ok(())
+}
+
+// Upstream: internal/resolver/resolver.go.
 async fn resolve(m: &ArgMatches, settings: &Settings, path: &Path, wanted: &[Dependency]) -> Outcome<Vec<Dependency>> {
-    let mut out = Vec::new();
+    let (mut out, mut missing) = (Vec::new(), Vec::new());
     for d in wanted {
         let version = if is_local(d) {
             let folder = local_path(path, d);
             let chart = load(&folder).map_err(|e| if folder.exists() { e } else { Failure::new(format!("directory {} not found", folder.display())) })?;
-            if !is_compatible(&d.version, &chart.metadata.version) {
-                return Err(Failure::new(format!("dependency {:?} at version {:?} can not be satisfied: the chart at {} is {}", d.name, d.version, folder.display(), chart.metadata.version)));
-            }
-            chart.metadata.version
+            is_compatible(&d.version, &chart.metadata.version).then_some(chart.metadata.version)
         } else {
-            let found = locate::resolve(settings, &d.repository, &d.name, &d.version, &Access::from_flags(m)).await;
-            found.map_err(|e| Failure::new(format!("can't get a valid version for dependency {:?} {:?} of {}: {e}", d.name, d.version, d.repository)))?
+            locate::resolve(settings, &d.repository, &d.name, &d.version, &Access::from_flags(m)).await?
         };
-        out.push(Dependency { name: d.name.clone(), version, repository: d.repository.clone(), ..Dependency::default() });
+        match version {
+            Some(version) => out.push(Dependency { name: d.name.clone(), version, repository: d.repository.clone(), ..Dependency::default() }),
+            None => missing.push(format!("{:?} (repository {:?}, version {:?})", d.name, d.repository, d.version)),
+        }
     }
-    Ok(out)
+    if missing.is_empty() {
+        return Ok(out);
+    }
+    Err(Failure::new(format!("can't get a valid version for {} subchart(s): {}. Make sure a matching chart version exists in the repo, or change the version constraint in Chart.yaml", missing.len(), missing.join(", "))))
 }
 
 fn local_path(path: &Path, d: &Dependency) -> PathBuf {
@@ -182,14 +216,14 @@ fn local_path(path: &Path, d: &Dependency) -> PathBuf {
 }
 
 /// Fetches all beside `charts/` and puts them there only when all have come.
-async fn fetch_all(m: &ArgMatches, settings: &Settings, path: &Path, lock: &[Dependency], wanted: &[Dependency]) -> Outcome {
-    out(&format!("Saving {} charts\n", lock.len()));
+async fn fetch_all(m: &ArgMatches, settings: &Settings, path: &Path, lock: &[Dependency], wanted: &[Dependency], say: Say<'_>) -> Outcome {
+    say(&format!("Saving {} charts\n", lock.len()));
     let target = path.join("charts");
     let staged = tempfile::tempdir_in(path).map_err(|e| io("mkdir", path, &e))?;
     let mut kept = Vec::new();
     for d in lock {
         if d.repository.is_empty() {
-            out(&format!("Dependency {} did not declare a repository. Assuming it exists in the charts directory\n", d.name));
+            say(&format!("Dependency {} did not declare a repository. Assuming it exists in the charts directory\n", d.name));
             let here = load(&target.join(&d.name))?;
             if !is_compatible(&d.version, &here.metadata.version) {
                 return Err(Failure::new(format!("dependency {} at version {} does not satisfy the constraint {}", d.name, here.metadata.version, d.version)));
@@ -199,14 +233,14 @@ async fn fetch_all(m: &ArgMatches, settings: &Settings, path: &Path, lock: &[Dep
         let (name, bytes) = if d.repository.starts_with("file://") {
             charts::save::save(&load(&local_path(path, d))?)?
         } else {
-            out(&format!("Downloading {} from repo {}\n", d.name, d.repository));
+            say(&format!("Downloading {} from repo {}\n", d.name, d.repository));
             fetch_one(m, settings, d).await?
         };
         let file = staged.path().join(&name);
         std::fs::write(&file, bytes).map_err(|e| io("open", &file, &e))?;
         kept.push(name);
     }
-    out("Deleting outdated charts\n");
+    say("Deleting outdated charts\n");
     std::fs::create_dir_all(&target).map_err(|e| io("mkdir", &target, &e))?;
     remove_old(&target, wanted, &kept)?;
     for name in kept {

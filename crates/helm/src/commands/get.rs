@@ -58,7 +58,7 @@ fn computed(release: &Release) -> Outcome<Map<String, Value>> {
 fn all(m: &ArgMatches, release: &Release) -> Outcome {
     if let Some(template) = m.value("template").filter(|t| !t.is_empty()) {
         let value = json!({ "Release": exported(release) });
-        out(&crate::ops::render::text(template, value)?);
+        out(&charts::render::line("template", template, &value, charts::render::MissingKey::Zero).map_err(Failure::new)?);
         return Ok(());
     }
     let head = table(release, false, true, true, "");

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome, warn};
 use crate::flags::{self, DryRun, Read as _, Wait, chart_flags, many, optional, output, switch, text, value_flags};
 use crate::ops::apply::How;
 use crate::ops::install::{Install, run as install};
-use crate::output::Format;
+use crate::output::{Format, out};
 use crate::settings::Settings;
 use crate::source::locate;
 
@@ -29,7 +29,8 @@ pub fn install_flags(command: Command) -> Command {
     chart_flags(value_flags(command)).args([
         switch("create-namespace", "make the namespace where it is not there"),
         optional("dry-run", "unset", "try only: client (asks no cluster) or server"),
-        switch("force-replace", "replace objects instead of patching them").visible_alias("force"),
+        switch("force-replace", "replace objects instead of patching them"),
+        switch("force", "the older name of --force-replace").hide(true),
         switch("force-conflicts", "take fields that others own"),
         optional("server-side", "true", "apply objects on the server: true or false"),
         switch("no-hooks", "run no hooks"),
@@ -71,17 +72,9 @@ pub fn labels(m: &ArgMatches) -> Outcome<BTreeMap<String, String>> {
     Ok(out)
 }
 
-/// The word for a flag of Helm 3 that has a new name.
-pub fn deprecated(m: &ArgMatches, old: &str, new: &str) -> bool {
-    if m.on(old) {
-        eprintln!("Flag --{old} has been deprecated, use --{new} instead");
-    }
-    m.on(old) || m.on(new)
-}
-
 /// Reads the flags into what `ops` installs.
 pub fn read(m: &ArgMatches, settings: &Settings, namespace: String, default: DryRun) -> Outcome<Install> {
-    let rollback_on_failure = deprecated(m, "atomic", "rollback-on-failure");
+    let rollback_on_failure = m.on("atomic") || m.on("rollback-on-failure");
     let wait = match flags::wait(m)? {
         Wait::HookOnly if rollback_on_failure => Wait::Ready,
         wait => wait,
@@ -101,13 +94,14 @@ pub fn read(m: &ArgMatches, settings: &Settings, namespace: String, default: Dry
         skip_crds: m.on("skip-crds"),
         sub_notes: m.on("render-subchart-notes"),
         skip_schema: m.on("skip-schema-validation"),
+        enable_dns: m.on("enable-dns"),
         take_ownership: m.on("take-ownership"),
         description: m.value("description").unwrap_or_default().to_string(),
         labels: labels(m)?,
         how: How {
             server_side: m.value("server-side").is_none_or(|v| v != "false"),
             force_conflicts: m.on("force-conflicts"),
-            force_replace: m.on("force-replace"),
+            force_replace: m.on("force-replace") || m.on("force"),
             strict: !m.on("disable-openapi-validation"),
         },
         post_renderer: crate::plugins::post_renderer(m, settings)?,
@@ -150,7 +144,7 @@ fn name_and_chart(m: &ArgMatches, words: &[&str], name: &str) -> Outcome<(String
     }
     let chart = words[0].to_string();
     if let Some(template) = m.value("name-template").filter(|t| !t.is_empty()) {
-        let name = crate::ops::render::text(template, serde_json::Value::Null)?;
+        let name = charts::render::line("name-template", template, &serde_json::Value::Null, charts::render::MissingKey::Zero).map_err(Failure::new)?;
         return Ok((name, chart));
     }
     if !name.is_empty() {
@@ -189,7 +183,7 @@ pub async fn load_installable(m: &ArgMatches, settings: &Settings, path: &std::p
         if !m.on("dependency-update") {
             return Err(e.of("an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies"));
         }
-        super::dependency::update(m, settings, path, false).await?;
+        super::dependency::update(m, settings, path, false, &mut out).await?;
         chart = charts::load(path).map_err(|e| Failure::new(format!("failed reloading chart after repo update: {e}")))?;
     }
     Ok(chart)

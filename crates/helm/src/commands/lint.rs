@@ -1,6 +1,9 @@
 //! `helm lint`: whether a chart is as charts should be.
 // Upstream: helm pkg/cmd/lint.go, pkg/chart/v2/lint.
 
+mod deprecations;
+mod objects;
+
 use std::path::{Path, PathBuf};
 
 use charts::Chart;
@@ -13,6 +16,9 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, switch, text, value_flags};
 use crate::ops::values::{coalesce, settle};
 use crate::output::out;
+
+/// The minor version of Kubernetes that is taken where none is named.
+const KUBERNETES: u32 = 37;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Severity {
@@ -72,6 +78,13 @@ pub async fn run(m: &ArgMatches) -> Outcome {
             text += &format!("==> Linting {0}\nError unable to check Chart.yaml file in chart: stat {0}/Chart.yaml: no such file or directory\n\n", path.display());
             continue;
         }
+        if path.is_file()
+            && let Err(e) = charts::load(path)
+        {
+            failed += 1;
+            text += &format!("==> Linting {}\nError unable to extract tarball: {}\n\n", path.display(), unpacked(&e.to_string()));
+            continue;
+        }
         let report = lint(m, path, &values);
         let bad = report.worst() >= floor && !report.messages.is_empty();
         failed += usize::from(bad);
@@ -96,6 +109,11 @@ pub async fn run(m: &ArgMatches) -> Outcome {
         out(&format!("{text}{summary}\n"));
     }
     Ok(())
+}
+
+/// Why an archive was not unpacked. Upstream: one that is no archive at all has ended too soon.
+fn unpacked(why: &str) -> &str {
+    if why.contains("does not appear to be a gzipped archive") { "unexpected EOF" } else { why }
 }
 
 fn below(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) {
@@ -129,7 +147,7 @@ fn lint(m: &ArgMatches, path: &Path, values: &Map<String, Value>) -> Report {
         }
     };
     if !path.is_dir() {
-        metadata(&chart.metadata, chart.files.iter().any(|f| f.name == "requirements.yaml"), &mut report);
+        metadata(&chart.metadata, &Value::Null, chart.files.iter().any(|f| f.name == "requirements.yaml"), &mut report);
     }
     templates(m, &chart, values, &mut report);
     if !path.join("templates").is_dir() && path.is_dir() {
@@ -137,12 +155,28 @@ fn lint(m: &ArgMatches, path: &Path, values: &Map<String, Value>) -> Report {
     }
     let folder = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     dependencies(&chart, &folder.display().to_string(), &mut report);
+    objects::definitions(&chart, &mut report);
     report
 }
 
+/// The fields of Chart.yaml. Upstream: pkg/chart/v2/metadata.go.
+const FIELDS: [&str; 17] = [
+    "name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition", "tags", "appVersion", "deprecated", "annotations", "kubeVersion", "dependencies", "type",
+];
+
 // Upstream: pkg/chart/v2/lint/rules/chartfile.go, in its order.
-fn metadata(m: &charts::Metadata, has_requirements: bool, report: &mut Report) {
+fn metadata(m: &charts::Metadata, raw: &Value, has_requirements: bool, report: &mut Report) {
     const FILE: &str = "Chart.yaml";
+    if let Some(field) = raw.as_object().and_then(|o| o.keys().find(|k| !FIELDS.contains(&k.as_str()))) {
+        report.say(Severity::Warning, FILE, format!("failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: unknown field {field:?}"));
+    }
+    let typed = |key: &str| match &raw[key] {
+        Value::Null | Value::String(_) => None,
+        Value::Bool(_) => Some(format!("{key} should be of type string but it's of type bool")),
+        Value::Number(_) => Some(format!("{key} should be of type string but it's of type float64")),
+        Value::Array(_) => Some(format!("{key} should be of type string but it's of type []interface {{}}")),
+        Value::Object(_) => Some(format!("{key} should be of type string but it's of type map[string]interface {{}}")),
+    };
     let mut error = |text: String| report.say(Severity::Error, FILE, text);
     if m.name.is_empty() {
         error("name is required".into());
@@ -154,11 +188,13 @@ fn metadata(m: &charts::Metadata, has_requirements: bool, report: &mut Report) {
         "" => error("apiVersion is required. The value must be either \"v1\" or \"v2\"".into()),
         other => error(format!("apiVersion '{other}' is not valid. The value must be either \"v1\" or \"v2\"")),
     }
+    typed("version").into_iter().for_each(&mut error);
     if m.version.is_empty() {
         error("version is required".into());
     } else if charts::version::Version::parse(&m.version).is_none() {
         error(format!("version '{}' is not a valid SemVer", m.version));
     }
+    typed("appVersion").into_iter().for_each(&mut error);
     // Upstream: of several such faults the first is told.
     m.maintainers.iter().find_map(maintainer_fault).into_iter().for_each(&mut error);
     if let Some(source) = m.sources.iter().find(|s| !s.contains("://")) {
@@ -189,8 +225,12 @@ fn maintainer_fault(who: &charts::chart::Maintainer) -> Option<String> {
 
 /// Chart.yaml and values.yaml as they stand in a folder, also of a chart that cannot be loaded.
 fn files(path: &Path, report: &mut Report) {
-    match charts::load::metadata_of(&std::fs::read(path.join("Chart.yaml")).unwrap_or_default()) {
-        Ok(found) => metadata(&found, path.join("requirements.yaml").exists(), report),
+    let text = std::fs::read(path.join("Chart.yaml")).unwrap_or_default();
+    match charts::load::metadata_of(&text) {
+        Ok(found) => {
+            let raw = goyaml::from_yaml(&String::from_utf8_lossy(&text)).unwrap_or_default();
+            metadata(&found, &raw, path.join("requirements.yaml").exists(), report);
+        }
         Err(e) => report.say(Severity::Error, "Chart.yaml", e.to_string()),
     }
     match std::fs::read_to_string(path.join("values.yaml")) {
@@ -225,10 +265,15 @@ fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report:
     }
     let release = ReleaseInfo { name: "test-release".into(), namespace: "default".into(), revision: 1, is_install: true, is_upgrade: false };
     let mut input = RenderInput::new(&chart, &coalesced, release);
-    (input.strict, input.lint) = (m.on("strict"), true);
+    input.lint = true;
+    input.say = Some(std::sync::Arc::new(|notice| eprintln!("{notice}")));
+    let mut minor = KUBERNETES;
     if let Some(version) = m.value("kube-version").filter(|v| !v.is_empty()) {
         match crate::ops::render::kube_version(version) {
-            Ok(version) => input.capabilities.kube_version = version,
+            Ok(version) => {
+                minor = version.minor.parse().unwrap_or(KUBERNETES);
+                input.capabilities.kube_version = version;
+            }
             Err(e) => return report.say(Severity::Error, "templates/", e.text),
         }
     }
@@ -236,37 +281,7 @@ fn templates(m: &ArgMatches, chart: &Chart, values: &Map<String, Value>, report:
         Ok(files) => files,
         Err(e) => return report.say(Severity::Error, "templates/", e.to_string()),
     };
-    for (name, text) in files.iter().filter(|(n, _)| n.ends_with(".yaml") || n.ends_with(".yml")) {
-        let inner = name.split_once('/').map_or(name.as_str(), |(_, rest)| rest);
-        for document in charts::manifest::split(text) {
-            object(&document, inner, report);
-        }
-    }
-}
-
-fn object(document: &str, path: &str, report: &mut Report) {
-    let value = match goyaml::from_yaml(document) {
-        Ok(value) => value,
-        Err(e) => return report.say(Severity::Error, path, format!("unable to parse YAML: error converting YAML to JSON: {e}")),
-    };
-    if value.is_null() {
-        return;
-    }
-    let Some(object) = value.as_object() else {
-        let kind = charts::values::json_kind(&value);
-        return report.say(Severity::Error, path, format!("unable to parse YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type rules.k8sYamlStruct"));
-    };
-    let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let dns = |n: &str| !n.is_empty() && n.len() <= 253 && n.split('.').all(|p| !p.is_empty() && !p.starts_with('-') && !p.ends_with('-') && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-    let own_rules = kind.ends_with("List") || matches!(kind, "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding");
-    if !own_rules && !dns(name) {
-        report.say(Severity::Warning, path, format!("object name does not conform to Kubernetes naming requirements: {name:?}: metadata.name: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"));
-    }
-    let selects = matches!(kind, "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet");
-    if selects && value["spec"]["selector"].is_null() {
-        report.say(Severity::Error, path, format!("a {kind} must contain matchLabels or matchExpressions, and {name:?} does not"));
-    }
+    objects::templates(&chart, &files, minor, report);
 }
 
 // Upstream: pkg/chart/v2/lint/rules/dependencies.go.
@@ -278,6 +293,6 @@ fn dependencies(chart: &Chart, folder: &str, report: &mut Report) {
     }
     let surplus: Vec<&str> = here.iter().filter(|c| !named.iter().any(|d| d.name == c.name())).map(Chart::name).collect();
     if !surplus.is_empty() {
-        report.say(Severity::Warning, folder, format!("chart metadata is missing these dependencies: {}", surplus.join(",")));
+        report.say(Severity::Error, folder, format!("chart metadata is missing these dependencies: {}", surplus.join(",")));
     }
 }

@@ -61,9 +61,11 @@ fn wanted(m: &ArgMatches) -> impl Fn(Status) -> bool {
 pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     flags::exactly(m, "helm list", "", 0)?;
     let format = Format::parse(m.value("output"))?;
-    let filter = m.value("filter").filter(|f| !f.is_empty()).map(regex::Regex::new).transpose().map_err(|e| Failure::new(format!("error parsing regexp: {e}")))?;
     let cluster = Cluster::connect(settings).await?;
     cluster.reachable().await?;
+    let pattern = m.value("filter").filter(|f| !f.is_empty());
+    let fault = |e: regex::Error| Failure::new(pattern.and_then(super::search::pattern_fault).unwrap_or_else(|| format!("error parsing regexp: {e}")));
+    let filter = pattern.map(regex::Regex::new).transpose().map_err(fault)?;
     let namespace = if m.on("all-namespaces") { "" } else { &cluster.namespace };
     let selector = m.value("selector").filter(|s| !s.is_empty()).map(|s| format!(",{s}")).unwrap_or_default();
     let records = Storage::new(&cluster, settings, namespace)?.list(&format!("owner=helm{selector}")).await?;
@@ -106,7 +108,7 @@ fn sort(m: &ArgMatches, releases: &mut [Release]) {
 
 fn print(m: &ArgMatches, releases: &[Release], format: Format) -> Outcome {
     let time = |r: &Release| match m.value("time-format").filter(|f| !f.is_empty()) {
-        Some(layout) => crate::ops::render::text(&format!("{{{{ dateInZone {layout:?} (toDate \"2006-01-02T15:04:05.999999999Z07:00\" .) \"Local\" }}}}"), Value::String(r.info.last_deployed.clone())),
+        Some(layout) => charts::render::line("time", &format!("{{{{ dateInZone {layout:?} (toDate \"2006-01-02T15:04:05.999999999Z07:00\" .) \"Local\" }}}}"), &Value::String(r.info.last_deployed.clone()), charts::render::MissingKey::Zero).map_err(Failure::new),
         None => Ok(go_time(&r.info.last_deployed)),
     };
     if m.on("short") {

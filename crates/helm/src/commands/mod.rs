@@ -64,6 +64,11 @@ pub fn all() -> Vec<Command> {
     ]
 }
 
+/// Whether the labels of the flags are as labels are.
+pub fn check_labels(m: &ArgMatches) -> Outcome {
+    install::labels(m).map(drop)
+}
+
 pub async fn run(matches: &ArgMatches, settings: &Settings) -> Outcome {
     let Some((name, m)) = matches.subcommand() else { return Err(Failure::new("no command given")) };
     match name {

@@ -39,7 +39,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     }
     if m.on("sign") {
         for (flag, text) in [("key", "--key is required for signing a package"), ("keyring", "--keyring is required for signing a package")] {
-            if m.value(flag).unwrap_or_default().is_empty() {
+            if m.value(flag).map_or(flag == "key", str::is_empty) {
                 return Err(Failure::new(text));
             }
         }
@@ -49,8 +49,11 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
         if !path.exists() {
             return Err(Failure::new(format!("stat {}: no such file or directory", path.display())));
         }
+        if path.is_file() {
+            return Err(Failure::new(charts::load::undetected(path, "not a directory").to_string()));
+        }
         if m.on("dependency-update") {
-            super::dependency::update(m, settings, path, false).await?;
+            super::dependency::update(m, settings, path, false, &mut |_| ()).await?;
         }
         let target = one(m, path)?;
         out(&format!("Successfully packaged chart and saved it to: {}\n", target.display()));
@@ -63,7 +66,7 @@ fn one(m: &ArgMatches, path: &Path) -> Outcome<PathBuf> {
     if let Some(version) = m.value("version").filter(|v| !v.is_empty()) {
         chart.metadata.version = version.to_string();
     }
-    if charts::version::Version::parse_strict(&chart.metadata.version).is_none() {
+    if charts::version::Version::parse(&chart.metadata.version).is_none() {
         return Err(Failure::new("invalid semantic version"));
     }
     if let Some(version) = m.value("app-version").filter(|v| !v.is_empty()) {
@@ -75,11 +78,14 @@ fn one(m: &ArgMatches, path: &Path) -> Outcome<PathBuf> {
         None | Some("." | "") => std::env::current_dir().map_err(|e| Failure::new(e.to_string()))?,
         Some(folder) => PathBuf::from(folder),
     };
+    if folder.is_file() {
+        return Err(Failure::new(format!("failed to save: is not a directory: {}", folder.display())));
+    }
     std::fs::create_dir_all(&folder).map_err(|e| io("mkdir", &folder, &e))?;
     let target = folder.join(&name);
     std::fs::write(&target, &bytes).map_err(|e| io("open", &target, &e))?;
     if m.on("sign") {
-        let signed = provenance::sign(&bytes, &name, &chart.metadata, &provenance::keyring(m), m.value("key").unwrap_or_default(), &passphrase(m)?)?;
+        let signed = provenance::sign(&bytes, &name, &chart.metadata, &provenance::keyring(m), m.value("key").unwrap_or_default(), || passphrase(m))?;
         let beside = folder.join(format!("{name}.prov"));
         std::fs::write(&beside, signed).map_err(|e| io("open", &beside, &e))?;
     }

@@ -28,10 +28,20 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::at_least(m, "helm push", "[chart] [remote]", 2)?;
     let (path, remote) = (Path::new(words[0]), words[1]);
     if !remote.starts_with("oci://") {
-        let scheme = remote.split_once("://").map_or(remote, |(s, _)| s);
-        return Err(Failure::new(format!("scheme {scheme:?} not supported")));
+        return Err(Failure::new(match remote.split_once("://") {
+            Some((scheme, _)) => format!("scheme {scheme:?} not supported"),
+            None if remote.split('/').next().is_some_and(|first| first.contains(':')) => format!("invalid chart URL format: {remote}"),
+            None => "scheme prefix missing from remote (e.g. \"oci://\")".into(),
+        }));
     }
-    let bytes = std::fs::read(path).map_err(|e| io("", path, &e))?;
+    if path.is_dir() {
+        return Err(Failure::new("cannot push directory, must provide chart archive (.tgz)"));
+    }
+    if !path.exists() {
+        return Err(Failure::new(format!("{}: no such file", path.display())));
+    }
+    charts::load(path).map_err(|e| Failure::new(e.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|e| io("open", path, &e))?;
     let signed = std::fs::read(PathBuf::from(format!("{}.prov", path.display()))).ok();
     let (name, digest) = oci::push(settings, &bytes, signed.as_deref(), remote, &Access::from_flags(m)).await?;
     out(&oci::words("Pushed", &name, &digest));

@@ -1,8 +1,9 @@
 //! `helm registry`: credentials for registries.
 // Upstream: helm pkg/cmd/registry_login.go, registry_logout.go.
 
-use std::io::{BufRead as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
+use charts::notice::{Level, Notice};
 use clap::{ArgMatches, Command};
 
 use crate::failure::{Failure, Outcome};
@@ -47,32 +48,48 @@ fn host(text: &str) -> &str {
 async fn login(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::at_least(m, "helm registry login", "[host]", 1)?;
     let mut access = Access::from_flags(m);
-    let input = || std::io::stdin().lock();
     if m.on("password-stdin") {
-        if access.username.is_empty() {
-            return Err(Failure::new("username must be specified with --password-stdin"));
-        }
         let mut text = String::new();
-        input().take(64 * 1024).read_to_string(&mut text).map_err(|e| Failure::new(format!("standard input: {e}")))?;
+        std::io::stdin().lock().take(64 * 1024).read_to_string(&mut text).map_err(|e| Failure::new(format!("standard input: {e}")))?;
         access.password = text.trim_end_matches(['\r', '\n']).to_string();
     } else if access.password.is_empty() {
-        let mut line = String::new();
         if access.username.is_empty() {
-            eprint!("Username: ");
-            input().read_line(&mut line).map_err(|e| Failure::new(format!("standard input: {e}")))?;
-            access.username = line.trim().to_string();
-            line.clear();
+            access.username = asked("Username: ")?;
         }
-        eprint!("Password: ");
-        input().read_line(&mut line).map_err(|e| Failure::new(format!("standard input: {e}")))?;
-        access.password = line.trim_end_matches(['\r', '\n']).to_string();
+        access.password = secret("Password: ")?;
         if access.password.is_empty() {
             return Err(Failure::new("password required"));
         }
     } else {
         eprintln!("level=WARN msg=\"using --password via the CLI is insecure. Use --password-stdin\"");
     }
-    oci::login(settings, host(words[0]), &access).await?;
+    let given = words[0];
+    if let Some((host, _)) = given.split_once('/') {
+        let notice = Notice::new(Level::Warn, "registry login currently only supports registry hostname, not a repository path");
+        eprintln!("{}", notice.about("host", given).about("suggested", host));
+        return Err(Failure::new(format!("invalid reference: invalid registry {given:?}")));
+    }
+    oci::login(settings, given, &access).await?;
     out("Login Succeeded\n");
     Ok(())
+}
+
+/// A line that the user types.
+fn asked(what: &str) -> Outcome<String> {
+    out(what);
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) => Err(Failure::new("EOF")),
+        Ok(_) => Ok(line.trim().to_string()),
+        Err(e) => Err(Failure::new(format!("standard input: {e}"))),
+    }
+}
+
+/// A password that the user types; only a terminal is asked for one.
+pub fn secret(what: &str) -> Outcome<String> {
+    if !std::io::stdin().is_terminal() {
+        out(what);
+        return Err(Failure::new("inappropriate ioctl for device"));
+    }
+    asked(what)
 }

@@ -54,6 +54,11 @@ fn flag(m: &ArgMatches, name: &str) -> String {
 async fn add(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::exactly(m, "helm repo add", "[NAME] [URL]", 2)?;
     let (name, url) = (words[0], words[1]);
+    const GONE: [(&str, &str); 2] = [("https://kubernetes-charts.storage.googleapis.com", "https://charts.helm.sh/stable"), ("https://kubernetes-charts-incubator.storage.googleapis.com", "https://charts.helm.sh/incubator")];
+    if let Some((_, instead)) = GONE.iter().find(|(old, _)| url.contains(old)) {
+        return Err(Failure::new(format!("repo {url:?} is no longer available; try {instead:?} instead")));
+    }
+    let _lock = Repositories::lock(settings)?;
     let mut all = Repositories::load(settings)?;
     if name.contains('/') {
         return Err(Failure::new(format!("repository name ({name}) contains '/', please specify a different name without '/'")));
@@ -63,6 +68,8 @@ async fn add(m: &ArgMatches, settings: &Settings) -> Outcome {
         password.clear();
         std::io::stdin().read_line(&mut password).map_err(|e| Failure::new(format!("standard input: {e}")))?;
         password = password.trim_end_matches(['\r', '\n']).to_string();
+    } else if password.is_empty() && !flag(m, "username").is_empty() {
+        password = super::registry::secret("Password: ")?;
     }
     let new = Repository {
         name: name.into(),
@@ -82,6 +89,10 @@ async fn add(m: &ArgMatches, settings: &Settings) -> Outcome {
         out(&format!("{name:?} already exists with the same configuration, skipping\n"));
         return Ok(());
     }
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !matches!(scheme, "http" | "https" | "oci") && !crate::plugins::speaks(scheme) {
+        return Err(Failure::new(format!("could not find protocol handler for: {scheme}")));
+    }
     new.refresh(settings).await.map_err(|e| e.of(format!("looks like {url:?} is not a valid chart repository or cannot be reached")))?;
     all.repositories.retain(|r| r.name != name);
     all.repositories.push(new);
@@ -93,7 +104,8 @@ async fn add(m: &ArgMatches, settings: &Settings) -> Outcome {
 fn list(m: &ArgMatches, settings: &Settings) -> Outcome {
     flags::exactly(m, "helm repo list", "", 0)?;
     let format = Format::parse(m.value("output"))?;
-    let all = Repositories::load(settings)?;
+    // Upstream: a file that cannot be read has no repositories.
+    let all = Repositories::load(settings).unwrap_or_default();
     if all.repositories.is_empty() && format == Format::Table {
         eprintln!("no repositories to show");
         return Ok(());
@@ -135,19 +147,19 @@ async fn update(m: &ArgMatches, settings: &Settings) -> Outcome {
         return Err(Failure::new(format!("no repositories found matching '{unknown}'.  Nothing will be updated")));
     }
     let wanted: Vec<&Repository> = all.repositories.iter().filter(|r| words.is_empty() || words.contains(&r.name.as_str())).collect();
-    refresh(settings, &wanted).await
+    refresh(settings, &wanted, &mut out).await
 }
 
 /// Fetches indexes, side by side, and tells of each.
-pub async fn refresh(settings: &Settings, wanted: &[&Repository]) -> Outcome {
-    out("Hang tight while we grab the latest from your chart repositories...\n");
+pub async fn refresh(settings: &Settings, wanted: &[&Repository], say: &mut dyn FnMut(&str)) -> Outcome {
+    say("Hang tight while we grab the latest from your chart repositories...\n");
     let mut failed = Vec::new();
     let done = futures::future::join_all(wanted.iter().map(|r| r.refresh(settings))).await;
     for (repository, outcome) in wanted.iter().zip(done) {
         match outcome {
-            Ok(_) => out(&format!("...Successfully got an update from the {:?} chart repository\n", repository.name)),
+            Ok(_) => say(&format!("...Successfully got an update from the {:?} chart repository\n", repository.name)),
             Err(e) => {
-                out(&format!("...Unable to get an update from the {:?} chart repository ({}):\n\t{e}\n", repository.name, repository.url));
+                say(&format!("...Unable to get an update from the {:?} chart repository ({}):\n\t{e}\n", repository.name, repository.url));
                 failed.push(repository.url.clone());
             }
         }
@@ -155,13 +167,17 @@ pub async fn refresh(settings: &Settings, wanted: &[&Repository]) -> Outcome {
     if !failed.is_empty() {
         return Err(Failure::new(format!("failed to update the following repositories: [{}]", failed.join(" "))));
     }
-    out("Update Complete. ⎈Happy Helming!⎈\n");
+    say("Update Complete. ⎈Happy Helming!⎈\n");
     Ok(())
 }
 
 fn index(m: &ArgMatches) -> Outcome {
     let words = flags::exactly(m, "helm repo index", "[DIR]", 1)?;
     let folder = Path::new(words[0]);
+    let whole = std::path::absolute(folder).map_err(|e| io("stat", folder, &e))?;
+    // Upstream: the file is written beside its place first.
+    let beside = whole.join(format!("index.yaml{}", rand::random::<u32>()));
+    std::fs::metadata(folder.join(".")).map_err(|e| io("open", &beside, &e))?;
     let mut made = Index::default();
     let mut archives = Vec::new();
     collect(folder, folder, 0, &mut archives)?;
@@ -174,8 +190,13 @@ fn index(m: &ArgMatches) -> Outcome {
     }
     if let Some(path) = m.value("merge").filter(|p| !p.is_empty()) {
         let old = match std::fs::read(path) {
-            Ok(bytes) => Index::parse(&bytes).map_err(|e| e.of("merge failed"))?,
-            Err(_) => Index::default(),
+            Ok(bytes) => Index::parse(&bytes).map_err(|e| e.of(format!("merge failed: error loading {path}")))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let empty = Index::default();
+                std::fs::write(path, goyaml::to_yaml(&empty.to_value())).map_err(|e| io("open", Path::new(path), &e))?;
+                empty
+            }
+            Err(e) => return Err(io("open", Path::new(path), &e).of("merge failed")),
         };
         for (name, versions) in old.entries {
             let list = made.entries.entry(name).or_default();
@@ -185,9 +206,15 @@ fn index(m: &ArgMatches) -> Outcome {
     }
     made.sort();
     let value = made.to_value();
-    let text = if m.on("json") { goyaml::to_json_pretty(&value, "  ") } else { goyaml::to_yaml(&value) };
+    let text = if m.on("json") { in_order(&value) } else { goyaml::to_yaml(&value) };
     let path = folder.join("index.yaml");
     std::fs::write(&path, text).map_err(|e| io("open", &path, &e))
+}
+
+/// An index as indented JSON, its own fields in the order of their declaration.
+fn in_order(value: &Value) -> String {
+    let one = |key: &str| format!("  {key:?}: {}", goyaml::to_json_pretty(&value[key], "  ").replace('\n', "\n  "));
+    format!("{{\n{}\n}}", ["apiVersion", "generated", "entries"].map(one).join(",\n"))
 }
 
 /// The archives of a folder and of those right below it.

@@ -13,7 +13,8 @@ use crate::settings::Settings;
 pub fn command() -> Command {
     flags::command("rollback", "Go back to an earlier revision of a release").args([
         optional("dry-run", "unset", "try only: client or server"),
-        switch("force-replace", "replace objects instead of patching them").visible_alias("force"),
+        switch("force-replace", "replace objects instead of patching them"),
+        switch("force", "the older name of --force-replace").hide(true),
         switch("force-conflicts", "take fields that others own"),
         optional("server-side", "true", "apply objects on the server: true, false, or auto (as that revision was)"),
         switch("no-hooks", "run no hooks"),
@@ -31,7 +32,8 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::at_least(m, "helm rollback", "<RELEASE> [REVISION]", 1)?;
     let revision = match words.get(1) {
         None => 0,
-        Some(text) => text.parse().map_err(|_| Failure::new(format!("could not convert revision to a number: strconv.Atoi: parsing {text:?}: invalid syntax")))?,
+        // Upstream: a negative number is none that was given.
+        Some(text) => text.parse::<i64>().map(|n| u64::try_from(n).unwrap_or_default()).map_err(|_| Failure::new(format!("could not convert revision to a number: strconv.Atoi: parsing {text:?}: invalid syntax")))?,
     };
     let this = Rollback {
         revision,
@@ -45,7 +47,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
         description: m.value("description").unwrap_or_default().to_string(),
         server_side: m.value("server-side").unwrap_or("auto").to_string(),
         force_conflicts: m.on("force-conflicts"),
-        force_replace: m.on("force-replace"),
+        force_replace: m.on("force-replace") || m.on("force"),
     };
     let cluster = Cluster::connect(settings).await?;
     rollback(&this, settings, &cluster, words[0], &cluster.namespace).await?;

@@ -1,11 +1,12 @@
 //! `helm search`: charts in the repositories that are known here.
 // Upstream: helm pkg/cmd/search_repo.go, pkg/cmd/search/search.go.
 
+use charts::notice::{Level, Notice};
 use charts::version::{Range, Version};
 use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Outcome, warn};
+use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, output, switch, text};
 use crate::output::{Format, Table, out};
 use crate::settings::Settings;
@@ -35,6 +36,14 @@ pub fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     }
 }
 
+/// What stands before the reason for which an index is not in the cache.
+const NO_CACHE: &str = "no cached repo found. (try 'helm repo update'): ";
+
+/// What is wrong with a pattern, in the words of Go's `regexp`.
+pub fn pattern_fault(pattern: &str) -> Option<String> {
+    sprig::regex::compile(pattern.as_bytes()).err().map(|e| e.to_string())
+}
+
 struct Found {
     name: String,
     entry: Entry,
@@ -55,13 +64,19 @@ fn repo(m: &ArgMatches, settings: &Settings) -> Outcome {
     };
     let wanted = Range::parse(&range).ok_or_else(|| Failure::new(format!("an invalid version/constraint format: improper constraint: {range}")))?;
     let word = words.join(" ").to_lowercase();
-    let pattern = if m.on("regexp") { Some(regex::RegexBuilder::new(&word).case_insensitive(true).build().map_err(|e| Failure::new(e.to_string()))?) } else { None };
-    let mut found = Vec::new();
+    let mut indexes = Vec::new();
     for repository in &all.repositories {
-        let Ok(index) = repository.cached(settings) else {
-            warn(&format!("repo is corrupt or missing: {:?}. Try 'helm repo update'.", repository.name));
-            continue;
-        };
+        match repository.cached(settings) {
+            Ok(index) => indexes.push((repository, index)),
+            Err(e) => {
+                let why = e.text.strip_prefix(NO_CACHE).unwrap_or(&e.text);
+                eprintln!("{}", Notice::new(Level::Warn, "repo is corrupt or missing").about("repo", repository.name.as_str()).about("error", why));
+            }
+        }
+    }
+    let pattern = if m.on("regexp") { Some(regex::RegexBuilder::new(&word).case_insensitive(true).build().map_err(|e| Failure::new(pattern_fault(&word).unwrap_or_else(|| e.to_string())))?) } else { None };
+    let mut found = Vec::new();
+    for (repository, index) in indexes {
         for (chart, versions) in index.entries {
             let name = format!("{}/{chart}", repository.name);
             let fitting = versions.into_iter().filter(|e| Version::parse(&e.metadata.version).is_some_and(|v| wanted.contains(&v)));
@@ -97,7 +112,10 @@ fn print(m: &ArgMatches, found: &[Found], format: Format) -> Outcome {
         out("No results found\n");
         return Ok(());
     }
-    let mut table = Table::new(&["NAME", "CHART VERSION", "APP VERSION", "DESCRIPTION"]).max_width(m.number("max-col-width", 50usize)?);
+    let mut table = Table::new(&["NAME", "CHART VERSION", "APP VERSION", "DESCRIPTION"]).max_width(match m.number("max-col-width", 50usize)? {
+        0 => usize::MAX,
+        width => width,
+    });
     for f in found {
         let metadata = &f.entry.metadata;
         table.row(vec![f.name.clone(), metadata.version.clone(), metadata.app_version.clone(), metadata.description.clone()]);

@@ -5,7 +5,7 @@ use charts::Chart;
 use clap::{ArgMatches, Command};
 
 use crate::failure::{Failure, Outcome};
-use crate::flags::{self, chart_flags, switch};
+use crate::flags::{self, Read as _, chart_flags, switch, text};
 use crate::output::out;
 use crate::settings::Settings;
 use crate::source::locate;
@@ -19,7 +19,7 @@ pub fn command() -> Command {
         one("chart", "Chart.yaml"),
         one("crds", "the definitions in crds/"),
         one("readme", "the README"),
-        one("values", "values.yaml"),
+        one("values", "values.yaml").arg(text("jsonpath", "show what this path finds in the values instead")),
     ])
 }
 
@@ -27,9 +27,18 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let Some((what, m)) = m.subcommand() else { return Err(Failure::new("no part of the chart is named")) };
     let words = flags::exactly(m, &format!("helm show {what}"), "[CHART]", 1)?;
     let path = locate::chart(m, settings, words[0]).await?;
-    let chart = charts::load(&path).map_err(|e| Failure::new(e.to_string()))?;
-    out(&shown(&chart, what));
+    let chart = charts::load::load_plain(&path).map_err(|e| Failure::new(e.to_string()))?;
+    match m.value("jsonpath").filter(|p| !p.is_empty()) {
+        Some(path) => out(&found(&chart, path)?),
+        None => out(&shown(&chart, what)),
+    }
     Ok(())
+}
+
+/// What a path finds in the chart's values; what is not there is left out.
+fn found(chart: &Chart, path: &str) -> Outcome<String> {
+    let template = jsonpath::Template::parse(path).map_err(|e| Failure::new(format!("error parsing jsonpath {path}: {e}")))?;
+    template.render(&serde_json::Value::Object(chart.values.clone()), true).map_err(|e| Failure::new(e.to_string()))
 }
 
 fn shown(chart: &Chart, what: &str) -> String {

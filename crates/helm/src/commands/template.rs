@@ -28,20 +28,20 @@ pub fn command() -> Command {
     ])
 }
 
-/// What a chart is told of the cluster that is not asked. Upstream: the API level that Helm is built with.
-const KUBE_VERSION: &str = "v1.37.0";
-
 pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::at_least(m, "helm template", "[NAME] [CHART]", 1)?;
+    // Upstream: rendering alone is a trial always.
+    if let Some(value @ ("none" | "false")) = m.value("dry-run") {
+        return Err(Failure::new(format!("invalid dry-run value ({value:?}). Must be \"server\" or \"client\"")));
+    }
     let mut this = read(m, settings, namespace_of(settings), DryRun::Client)?;
     if m.on("validate") {
-        eprintln!("Flag --validate has been deprecated, use '--dry-run=server' instead");
         this.dry_run = DryRun::Server;
     }
     if this.dry_run == DryRun::No {
         this.dry_run = DryRun::Client;
     }
-    let mut capabilities = Capabilities { kube_version: kube_version(KUBE_VERSION)?, ..Capabilities::default() };
+    let mut capabilities = Capabilities::default();
     if let Some(version) = m.value("kube-version").filter(|v| !v.is_empty()) {
         capabilities.kube_version = kube_version(version)?;
     }
@@ -69,7 +69,15 @@ fn hooks<'a>(m: &ArgMatches, release: &'a Release) -> Vec<&'a charts::Hook> {
 
 fn show(m: &ArgMatches, release: &Release) -> Outcome {
     if let Some(folder) = m.value("output-dir").filter(|d| !d.is_empty()) {
-        return write(m, release, folder);
+        write(m, release, folder)?;
+        // Upstream: what is left of the output is a line without text.
+        return match m.all("show-only").first() {
+            Some(pattern) => Err(Failure::new(format!("could not find template {pattern} in chart"))),
+            None => {
+                out("\n");
+                Ok(())
+            }
+        };
     }
     let mut text = format!("{}\n", release.manifest.trim());
     for hook in hooks(m, release) {
@@ -111,21 +119,22 @@ fn write(m: &ArgMatches, release: &Release, folder: &str) -> Outcome {
     let manifest = format!("\n{}", release.manifest.strip_suffix('\n').unwrap_or(&release.manifest));
     let from_manifest = manifest.split("\n---\n# Source: ").skip(1).filter_map(|d| {
         let (name, content) = d.split_once('\n')?;
-        Some((name.to_string(), content.to_string()))
+        Some((name.to_string(), content.to_string(), false))
     });
-    let all: Vec<(String, String)> = from_manifest.chain(hooks(m, release).into_iter().map(|h| (h.path.clone(), h.manifest.clone()))).collect();
-    for (name, content) in all {
+    let all: Vec<(String, String, bool)> = from_manifest.chain(hooks(m, release).into_iter().map(|h| (h.path.clone(), h.manifest.clone(), true))).collect();
+    for (name, content, is_hook) in all {
         let path = base.join(&name);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| io("mkdir", parent, &e))?;
+            // Upstream: whether the folder is there is asked first, while rendering.
+            let made = std::fs::create_dir_all(parent);
+            made.map_err(|e| Failure::new(format!("{}\n\nUse --debug flag to render out invalid YAML", io("stat", parent, &e))))?;
         }
         let text = format!("---\n# Source: {name}\n{content}\n");
-        let before = if written.contains(&path) { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        // Upstream: a hook is put behind what its file has already, of an earlier run too.
+        let before = if is_hook || written.contains(&path) { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
         std::fs::write(&path, before + &text).map_err(|e| io("open", &path, &e))?;
         out(&format!("wrote {}\n", path.display()));
         written.push(path);
     }
-    // Upstream: what is left of the output is a line without text.
-    out("\n");
     Ok(())
 }

@@ -34,7 +34,7 @@ pub fn upgrade_flags(command: Command) -> Command {
 }
 
 pub fn read(m: &ArgMatches, settings: &Settings, name: &str) -> Outcome<Upgrade> {
-    let rollback_on_failure = install::deprecated(m, "atomic", "rollback-on-failure");
+    let rollback_on_failure = m.on("atomic") || m.on("rollback-on-failure");
     let wait = match flags::wait(m)? {
         Wait::HookOnly if rollback_on_failure => Wait::Ready,
         wait => wait,
@@ -57,6 +57,7 @@ pub fn read(m: &ArgMatches, settings: &Settings, name: &str) -> Outcome<Upgrade>
         cleanup_on_fail: m.on("cleanup-on-fail"),
         sub_notes: m.on("render-subchart-notes"),
         skip_schema: m.on("skip-schema-validation"),
+        enable_dns: m.on("enable-dns"),
         take_ownership: m.on("take-ownership"),
         reuse,
         max_history: m.number("history-max", settings.max_history)?,
@@ -64,7 +65,7 @@ pub fn read(m: &ArgMatches, settings: &Settings, name: &str) -> Outcome<Upgrade>
         labels: labels(m)?,
         server_side: m.value("server-side").unwrap_or("auto").to_string(),
         force_conflicts: m.on("force-conflicts"),
-        force_replace: m.on("force-replace"),
+        force_replace: m.on("force-replace") || m.on("force"),
         strict: !m.on("disable-openapi-validation"),
         post_renderer: crate::plugins::post_renderer(m, settings)?,
     })
@@ -74,14 +75,14 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::exactly(m, "helm upgrade", "[RELEASE] [CHART]", 2)?;
     let format = Format::parse(m.value("output"))?;
     let (name, reference) = (words[0], words[1]);
-    let cluster = Cluster::connect(settings).await?;
-    if m.on("install") && install_instead(m, settings, &cluster, name, reference, format).await? {
+    let this = read(m, settings, name)?;
+    if m.on("install") && install_instead(m, settings, name, reference, format).await? {
         return Ok(());
     }
-    let this = read(m, settings, name)?;
     let path = locate::chart(m, settings, reference).await?;
     let values = crate::valueopts::read(m).await?;
     let chart = load_installable(m, settings, &path).await?;
+    let cluster = Cluster::connect(settings).await.map_err(|e| e.of("UPGRADE FAILED"))?;
     let namespace = cluster.namespace.clone();
     let release = upgrade(&this, settings, &cluster, &namespace, chart, values).await.map_err(|(_, e)| e.of("UPGRADE FAILED"))?;
     if format == Format::Table {
@@ -92,9 +93,10 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
 }
 
 /// Installs where there is no release of the name, or one that is uninstalled; tells whether it did.
-async fn install_instead(m: &ArgMatches, settings: &Settings, cluster: &Cluster, name: &str, reference: &str, format: Format) -> Outcome<bool> {
+async fn install_instead(m: &ArgMatches, settings: &Settings, name: &str, reference: &str, format: Format) -> Outcome<bool> {
+    let cluster = Cluster::connect(settings).await?;
     cluster.reachable().await?;
-    let storage = Storage::new(cluster, settings, &cluster.namespace)?;
+    let storage = Storage::new(&cluster, settings, &cluster.namespace)?;
     let uninstalled = match storage.last(name).await {
         Ok(last) if last.release.info.status == Status::Uninstalled => true,
         Ok(_) => return Ok(false),

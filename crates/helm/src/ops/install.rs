@@ -43,6 +43,7 @@ pub struct Install {
     pub skip_crds: bool,
     pub sub_notes: bool,
     pub skip_schema: bool,
+    pub enable_dns: bool,
     pub take_ownership: bool,
     pub description: String,
     pub labels: BTreeMap<String, String>,
@@ -63,17 +64,17 @@ fn failed(e: impl Into<Failure>) -> (Option<Box<Release>>, Failure) {
 
 /// Installs.
 pub async fn run(this: &Install, settings: &Settings, mut chart: Chart, values: Map<String, Value>) -> Made {
-    if this.dry_run == DryRun::No && this.hide_secret {
-        return Err(failed("hiding Kubernetes secrets requires a dry-run mode"));
-    }
     let cluster = match this.dry_run {
         DryRun::Client => None,
         _ => {
-            let cluster = Cluster::connect(settings).await.map_err(failed)?;
-            cluster.reachable().await.map_err(failed)?;
+            let cluster = Cluster::connect(settings).await.map_err(|e| failed(unreached(e)))?;
+            cluster.reachable().await.map_err(|e| failed(unreached(e)))?;
             Some(cluster)
         }
     };
+    if this.dry_run == DryRun::No && this.hide_secret {
+        return Err(failed("hiding Kubernetes secrets requires a dry-run mode"));
+    }
     validate_name(&this.name).map_err(|e| failed(named(e)))?;
     let Some(mut cluster) = cluster else { return offline(this, &mut chart, values).await };
     let lease = Lease::new(&cluster).await.map_err(failed)?;
@@ -169,6 +170,7 @@ fn rendered(this: &Install, release: &mut Release, capabilities: &Capabilities, 
         include_crds: this.include_crds,
         hide_secret: this.hide_secret,
         skip_schema: this.skip_schema,
+        enable_dns: this.enable_dns,
         post_renderer: this.post_renderer.clone(),
     };
     match render(&release.chart, &release.config, &wanted) {
@@ -216,7 +218,7 @@ fn new_release(this: &Install, chart: &Chart, values: Map<String, Value>, revisi
 pub fn validate_name(name: &str) -> Outcome {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !p.starts_with('-') && !p.ends_with('-');
     if name.is_empty() {
-        return Err(Failure::new("no name provided"));
+        return Err(Failure::new("release name \"\": no name provided"));
     }
     if name.len() > 53 || !name.split('.').all(part) {
         return Err(Failure::new(
@@ -231,6 +233,12 @@ fn unsettled(error: &str) -> String {
     const WHAT: &str = "chart dependencies processing failed";
     eprintln!("{}", Notice::new(Level::Error, WHAT).about("error", error));
     format!("{WHAT}: {error}")
+}
+
+fn unreached(e: Failure) -> Failure {
+    let e = e.of("cluster reachability check failed");
+    eprintln!("{}", Notice::new(Level::Error, &e.text));
+    e
 }
 
 fn named(e: Failure) -> Failure {

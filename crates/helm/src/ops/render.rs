@@ -28,6 +28,7 @@ pub struct Wanted<'a> {
     pub include_crds: bool,
     pub hide_secret: bool,
     pub skip_schema: bool,
+    pub enable_dns: bool,
     pub post_renderer: Option<crate::plugins::PostRenderer>,
 }
 
@@ -51,6 +52,9 @@ pub fn render(chart: &Chart, config: &Table, wanted: &Wanted<'_>) -> Result<Rend
     let mut input = RenderInput::new(chart, &coalesced, release);
     input.capabilities = wanted.capabilities.clone();
     input.lookup = wanted.cluster.map(looking);
+    if wanted.enable_dns {
+        input.resolve = Some(Arc::new(resolve));
+    }
     let files = charts::render(&input).map_err(|e| fault(e.to_string()))?;
     arrange(chart, files, wanted)
 }
@@ -148,12 +152,9 @@ pub fn kube_version(text: &str) -> Outcome<KubeVersion> {
     Ok(KubeVersion { version: format!("v{shown}"), major: parsed.major().to_string(), minor: parsed.minor().to_string() })
 }
 
-/// A template that users write on the command line, with `data` as its dot.
-pub fn text(template: &str, data: Value) -> Outcome<String> {
-    let source = if data.is_null() { template.to_string() } else { format!("{{{{ with .Values.data }}}}{template}{{{{ end }}}}") };
-    let mut chart = Chart { templates: vec![charts::File { name: "templates/text".into(), data: source.into_bytes() }], ..Chart::default() };
-    chart.metadata.name = "text".into();
-    let values = Table::from_iter([("data".to_string(), data)]);
-    let files = charts::render(&RenderInput::new(&chart, &values, ReleaseInfo::default())).map_err(|e| Failure::new(e.to_string()))?;
-    Ok(files.into_values().next().unwrap_or_default())
+/// The first address of a host, those of IPv4 before others; for templates that may ask.
+pub fn resolve(host: &str) -> Option<String> {
+    use std::net::ToSocketAddrs as _;
+    let found: Vec<_> = (host, 0).to_socket_addrs().ok()?.collect();
+    found.iter().find(|a| a.is_ipv4()).or(found.first()).map(|a| a.ip().to_string())
 }

@@ -50,6 +50,7 @@ pub struct Upgrade {
     pub cleanup_on_fail: bool,
     pub sub_notes: bool,
     pub skip_schema: bool,
+    pub enable_dns: bool,
     pub take_ownership: bool,
     pub reuse: Reuse,
     pub max_history: u64,
@@ -115,6 +116,7 @@ async fn rendered(this: &Upgrade, next: &mut Release, cluster: &Cluster) -> Outc
         include_crds: false,
         hide_secret: this.hide_secret,
         skip_schema: this.skip_schema,
+        enable_dns: this.enable_dns,
         post_renderer: this.post_renderer.clone(),
     };
     let done = render(&next.chart, &next.config, &wanted).map_err(|(_, e)| e)?;

@@ -9,6 +9,7 @@ use reqwest::header::AUTHORIZATION;
 
 use crate::failure::{Failure, Outcome, io};
 use crate::flags::Read as _;
+use crate::source::unreached;
 
 /// No index and no chart is larger.
 pub const MAX_BODY: u64 = 256 * 1024 * 1024;
@@ -71,6 +72,9 @@ impl Access {
 /// Fetches a URL.
 pub async fn get(url: &str, access: &Access) -> Outcome<Vec<u8>> {
     let parsed = reqwest::Url::parse(url).map_err(|e| Failure::new(format!("{url}: {e}")))?;
+    if parsed.scheme() == "oci" {
+        return Err(Failure::new("failed to perform \"FetchReference\" on source: invalid reference"));
+    }
     if !matches!(parsed.scheme(), "http" | "https") {
         return crate::plugins::fetch(url).unwrap_or_else(|| Err(Failure::new(format!("scheme {:?} not supported", parsed.scheme()))));
     }
@@ -78,7 +82,7 @@ pub async fn get(url: &str, access: &Access) -> Outcome<Vec<u8>> {
     if !access.username.is_empty() && !access.password.is_empty() && access.may_see_credentials(&parsed) {
         request = request.basic_auth(&access.username, Some(&access.password));
     }
-    let response = request.send().await.map_err(|e| Failure::new(format!("Get {url:?}: {}", reason(&e))))?;
+    let response = request.send().await.map_err(|e| Failure::new(format!("Get {url:?}: {}", unreached::of_url(&parsed, &e))))?;
     if response.status() != reqwest::StatusCode::OK {
         let reason = response.extensions().get::<hyper::ext::ReasonPhrase>().map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned());
         let reason = reason.unwrap_or_else(|| response.status().canonical_reason().unwrap_or_default().to_string());
@@ -99,12 +103,12 @@ pub async fn body(mut response: reqwest::Response, url: &str) -> Outcome<Vec<u8>
     Ok(out)
 }
 
+/// The words for a request that failed on its way.
 pub fn reason(e: &reqwest::Error) -> String {
-    let mut at: &dyn std::error::Error = e;
-    while let Some(next) = at.source() {
-        at = next;
+    match e.url() {
+        Some(url) => unreached::of_url(url, e),
+        None => unreached::reason("", 0, e),
     }
-    at.to_string()
 }
 
 /// A header of basic credentials.

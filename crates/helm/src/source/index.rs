@@ -70,7 +70,7 @@ impl Index {
             versions.iter().find(|e| Version::parse(&e.metadata.version).is_some_and(|v| any.contains(&v)))
         } else {
             let exact = versions.iter().find(|e| e.metadata.version == range);
-            let range = Range::parse(range).ok_or_else(|| Failure::new(format!("improper constraint: {range}")))?;
+            let range = Range::parse(range).ok_or_else(|| Failure::new(format!("improper constraint: {range:?}")))?;
             exact.or_else(|| versions.iter().find(|e| Version::parse(&e.metadata.version).is_some_and(|v| range.contains(&v))))
         };
         found.ok_or_else(|| Failure::new(format!("no chart version found for {name}-{range}")))

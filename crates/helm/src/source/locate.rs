@@ -9,7 +9,7 @@ use super::fetch::{Access, get};
 use super::index::{Entry, Index};
 use super::oci;
 use super::provenance;
-use super::repositories::Repositories;
+use super::repositories::{Repositories, Repository};
 use crate::failure::{Failure, Outcome, io};
 use crate::flags::Read as _;
 use crate::settings::Settings;
@@ -50,13 +50,14 @@ impl Request {
 pub async fn chart(m: &ArgMatches, settings: &Settings, reference: &str) -> Outcome<PathBuf> {
     let reference = reference.trim();
     let path = Path::new(reference);
-    if path.exists() {
+    let by_repo = m.value("repo").is_some_and(|r| !r.is_empty());
+    if !by_repo && path.exists() {
         if m.on("verify") {
             provenance::verify_file(path, &provenance::keyring(m))?;
         }
         return std::fs::canonicalize(path).map_err(|e| io("stat", path, &e));
     }
-    if path.is_absolute() || reference.starts_with('.') {
+    if !by_repo && (path.is_absolute() || reference.starts_with('.')) {
         return Err(Failure::new(format!("path {reference:?} not found")));
     }
     let fetched = fetch(settings, reference, &Request::from_flags(m)).await?;
@@ -83,6 +84,9 @@ pub async fn fetch(settings: &Settings, reference: &str, request: &Request) -> O
         return oci::pull(settings, reference, request).await;
     }
     if let Some(repo) = &request.repo {
+        if repo.starts_with(':') {
+            return Err(Failure::new(format!("invalid chart URL format: {repo}")));
+        }
         let url = format!("{}/index.yaml", repo.trim_end_matches('/'));
         let not_repo = |e: Failure| Failure::new(format!("looks like {repo:?} is not a valid chart repository or cannot be reached: {e}"));
         let index = Index::parse(&get(&url, &request.access).await.map_err(not_repo)?).map_err(not_repo)?;
@@ -135,15 +139,20 @@ pub fn absolute(base: &str, url: &str) -> String {
     reqwest::Url::parse(&base).and_then(|b| b.join(url)).map_or_else(|_| format!("{base}{url}"), |u| u.to_string())
 }
 
-/// The newest version of a range that a reference's source has; for `dependency update`.
-pub async fn resolve(settings: &Settings, repository: &str, name: &str, range: &str, access: &Access) -> Outcome<String> {
+/// The newest version of a range that a reference's source has, of a repository by its cached index; for `dependency update`.
+pub async fn resolve(settings: &Settings, repository: &str, name: &str, range: &str, access: &Access) -> Outcome<Option<String>> {
     if repository.starts_with("oci://") {
-        return oci::resolve(settings, &format!("{}/{name}", repository.trim_end_matches('/')), range, access).await;
+        return oci::resolve(settings, &format!("{}/{name}", repository.trim_end_matches('/')), range, access).await.map(Some);
     }
-    let (base, access) = base_of(settings, repository, access)?;
-    let url = format!("{}/index.yaml", base.trim_end_matches('/'));
-    let index = Index::parse(&get(&url, &access).await?)?;
-    Ok(index.get(name, range)?.metadata.version.clone())
+    let (base, _) = base_of(settings, repository, access)?;
+    let known = Repositories::load(settings)?.at(&base).cloned().unwrap_or_else(|| Repository::unmanaged(&base));
+    let path = known.index_path(settings);
+    let bytes = std::fs::read(&path).map_err(|e| io("open", &path, &e).of(format!("no cached repository for {} found. (try 'helm repo update')", known.name)))?;
+    let index = Index::parse(&bytes)?;
+    if !index.entries.contains_key(name) {
+        return Err(Failure::new(format!("{name} chart not found in repo {base}")));
+    }
+    Ok(index.get(name, range).ok().map(|e| e.metadata.version.clone()))
 }
 
 /// The URL behind `@name`, `alias:name`, or a URL.
@@ -155,7 +164,7 @@ pub fn base_of(settings: &Settings, repository: &str, access: &Access) -> Outcom
             let found = all.find(name).ok_or_else(|| Failure::new(format!("no repository definition for {repository}. Please add them via 'helm repo add'")))?;
             Ok((found.url.clone(), found.access()))
         }
-        None => match all.repositories.iter().find(|r| r.url.trim_end_matches('/') == repository.trim_end_matches('/')) {
+        None => match all.at(repository) {
             Some(known) => Ok((known.url.clone(), known.access())),
             None => Ok((repository.to_string(), access.clone())),
         },

@@ -6,3 +6,4 @@ pub mod locate;
 pub mod oci;
 pub mod provenance;
 pub mod repositories;
+pub mod unreached;

@@ -78,7 +78,7 @@ impl<'a> Registry<'a> {
             if let Some(bytes) = bytes {
                 request = request.body(bytes.to_vec());
             }
-            let response = request.send().await.map_err(|e| Failure::new(format!("{} {url:?}: {}", method.as_str(), reason(&e))))?;
+            let response = request.send().await.map_err(|e| Failure::new(format!("{} {url:?}: {}", verb(&method), reason(&e))))?;
             if response.status() != StatusCode::UNAUTHORIZED || attempt == 1 {
                 return Ok(response);
             }
@@ -110,7 +110,7 @@ impl<'a> Registry<'a> {
 
     async fn get(&mut self, path: &str, accept: &str, what: &str) -> Outcome<Vec<u8>> {
         let url = format!("{}/{path}", self.base);
-        let response = self.send(Method::GET, &url, &[(ACCEPT, accept)], None).await?;
+        let response = self.send(Method::GET, &url, &[(ACCEPT, accept)], None).await.map_err(|e| e.of("failed to perform \"FetchReference\" on source"))?;
         match response.status() {
             StatusCode::OK => body(response, &url).await,
             StatusCode::NOT_FOUND => Err(Failure::new(format!("failed to perform \"FetchReference\" on source: {what}: not found"))),
@@ -157,6 +157,12 @@ impl<'a> Registry<'a> {
     }
 }
 
+/// A method as Go's client names it in errors: `Get`.
+fn verb(method: &Method) -> String {
+    let lower = method.as_str().to_lowercase();
+    lower[..1].to_uppercase() + &lower[1..]
+}
+
 /// What a registry says of a request that it does not serve.
 // Upstream: oras-go registry/remote/errcode.
 async fn told(url: &str, response: Response) -> Failure {
@@ -193,6 +199,9 @@ pub async fn resolve(settings: &Settings, reference: &str, range: &str, access: 
 /// Pulls a chart.
 pub async fn pull(settings: &Settings, text: &str, request: &Request) -> Outcome<Fetched> {
     let mut reference = Reference::parse(text)?;
+    if !reference.tag.is_empty() && !reference.tag.contains(':') && Version::parse_strict(&request.version).is_some() && reference.tag.replace('_', "+") != request.version {
+        return Err(Failure::new(format!("chart reference and version mismatch: {} is not {}", request.version, reference.tag)));
+    }
     if reference.tag.is_empty() {
         reference.tag = match Version::parse_strict(&request.version) {
             Some(exact) => exact.original().to_string(),
@@ -240,18 +249,22 @@ pub async fn push(settings: &Settings, bytes: &[u8], provenance: Option<&[u8]>, 
     let mut registry = Registry::new(settings, &reference.host, access)?;
     let config = goyaml::to_json(&serde_json::to_value(metadata).unwrap_or_default()).into_bytes();
     let describe = |media_type: &str, digest: String, size: usize| json!({ "mediaType": media_type, "digest": digest, "size": size });
-    let mut layers = vec![describe(CHART, registry.put_blob(&reference.path, bytes).await?, bytes.len())];
-    if let Some(provenance) = provenance {
-        layers.push(describe(PROVENANCE, registry.put_blob(&reference.path, provenance).await?, provenance.len()));
-    }
+    let of = |bytes: &[u8]| format!("sha256:{}", digest(bytes));
+    let mut layers = vec![describe(CHART, of(bytes), bytes.len())];
+    layers.extend(provenance.map(|p| describe(PROVENANCE, of(p), p.len())));
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": describe(CONFIG, registry.put_blob(&reference.path, &config).await?, config.len()),
+        "config": describe(CONFIG, of(&config), config.len()),
         "layers": layers,
         "annotations": annotations(metadata),
     });
     let text = manifest.to_string().into_bytes();
+    let known = format!("{}/{}/manifests/{}", registry.base, reference.path, of(&text));
+    registry.send(Method::HEAD, &known, &[(ACCEPT, MANIFEST)], None).await.map_err(|e| e.of("failed to perform \"Exists\" on destination"))?;
+    for blob in [Some(bytes), provenance, Some(&config)].into_iter().flatten() {
+        registry.put_blob(&reference.path, blob).await?;
+    }
     let url = format!("{}/{}/manifests/{tag}", registry.base, reference.path);
     let done = registry.send(Method::PUT, &url, &[(CONTENT_TYPE, MANIFEST)], Some(&text)).await?;
     if done.status() != StatusCode::CREATED {
@@ -280,7 +293,7 @@ fn annotations(metadata: &charts::Metadata) -> BTreeMap<String, String> {
 pub async fn login(settings: &Settings, host: &str, access: &Access) -> Outcome {
     let mut registry = Registry::new(settings, host, access)?;
     let url = format!("{}/", registry.base);
-    let response = registry.send(Method::GET, &url, &[], None).await.map_err(|e| e.of("authenticating to registry"))?;
+    let response = registry.send(Method::GET, &url, &[], None).await.map_err(|e| e.of(format!("authenticating to {host:?}")))?;
     if response.status() != StatusCode::OK {
         return Err(Failure::new(format!("authenticating to {host:?}: response status code {}", response.status())));
     }

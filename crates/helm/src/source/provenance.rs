@@ -30,6 +30,10 @@ fn keys(path: &Path) -> Outcome<Vec<PublicOrSecret>> {
     if bytes.get(8..12) == Some(b"KBXf") {
         return Err(Failure::new(format!("{}: a keybox is not read here; write a ring of keys with: gpg --export > pubring.gpg", path.display())));
     }
+    // The first byte of a ring is a packet's, whose highest bit is set.
+    if bytes.first().is_some_and(|b| b & 0x80 == 0) && !bytes.starts_with(b"-----BEGIN") {
+        return Err(Failure::new("openpgp: invalid data: tag byte does not have MSB set"));
+    }
     let fail = |e: pgp::errors::Error| Failure::new(format!("failed to load keyring {}: {e}", path.display()));
     let (found, _) = PublicOrSecret::from_reader_many(bytes.as_slice()).map_err(fail)?;
     Ok(found.filter_map(Result::ok).collect())
@@ -77,7 +81,7 @@ fn is_signed_by(message: &CleartextSignedMessage, key: &SignedPublicKey) -> bool
 }
 
 /// Signs an archive with the key whose user name holds `id`; gives the provenance.
-pub fn sign(bytes: &[u8], name: &str, metadata: &charts::Metadata, ring: &Path, id: &str, passphrase: &str) -> Outcome<String> {
+pub fn sign(bytes: &[u8], name: &str, metadata: &charts::Metadata, ring: &Path, id: &str, passphrase: impl FnOnce() -> Outcome<String>) -> Outcome<String> {
     let named = |key: &SignedSecretKey| key.details.users.iter().any(|u| String::from_utf8_lossy(u.id.id()).contains(id));
     let mut fitting: Vec<SignedSecretKey> = Vec::new();
     let mut public_only = false;
@@ -96,6 +100,6 @@ pub fn sign(bytes: &[u8], name: &str, metadata: &charts::Metadata, ring: &Path, 
     let sums = goyaml::to_yaml(&json!({ "files": { name: format!("sha256:{}", digest(bytes)) } }));
     let text = format!("{}\n...\n{sums}", goyaml::to_yaml(&serde_json::to_value(metadata).unwrap_or_default()));
     let fail = |e: pgp::errors::Error| Failure::new(format!("failed to either sign or armor message block: {e}"));
-    let signed = CleartextSignedMessage::sign(rand08::thread_rng(), &text, &key.primary_key, &Password::from(passphrase)).map_err(fail)?;
+    let signed = CleartextSignedMessage::sign(rand08::thread_rng(), &text, &key.primary_key, &Password::from(passphrase()?.as_str())).map_err(fail)?;
     signed.to_armored_string(ArmorOptions::default()).map_err(fail)
 }

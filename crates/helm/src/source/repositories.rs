@@ -43,6 +43,12 @@ impl Default for Repositories {
 }
 
 impl Repository {
+    /// One that nobody added, by its URL alone.
+    // Upstream: the name under which its index is cached, pkg/downloader/manager.go.
+    pub fn unmanaged(url: &str) -> Repository {
+        Repository { name: format!("helm-manager-{}", super::locate::digest(url.as_bytes())), url: url.into(), ..Repository::default() }
+    }
+
     pub fn access(&self) -> Access {
         let path = |p: &String| (!p.is_empty()).then(|| PathBuf::from(p));
         Access {
@@ -78,7 +84,7 @@ impl Repository {
     /// The index in the cache.
     pub fn cached(&self, settings: &Settings) -> Outcome<Index> {
         let path = self.index_path(settings);
-        let bytes = std::fs::read(&path).map_err(|_| Failure::new("no cached repo found. (try 'helm repo update')").of(format!("open {}", path.display())))?;
+        let bytes = std::fs::read(&path).map_err(|e| io("open", &path, &e).of("no cached repo found. (try 'helm repo update')"))?;
         Index::parse(&bytes)
     }
 }
@@ -109,6 +115,22 @@ impl Repositories {
         file.write_all(text.as_bytes()).map_err(|e| io("write", path, &e))?;
         file.persist(path).map_err(|e| io("rename", path, &e.error))?;
         Ok(())
+    }
+
+    /// Waits until nobody else changes the file; nobody does while what is given back lives.
+    // Upstream: pkg/cmd/repo_add.go, which locks a file of this name.
+    pub fn lock(settings: &Settings) -> Outcome<std::fs::File> {
+        let path = settings.repository_config.with_extension("lock");
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|e| io("mkdir", folder, &e))?;
+        let file = std::fs::File::options().create(true).append(true).open(&path).map_err(|e| io("open", &path, &e))?;
+        file.lock().map_err(|e| io("lock", &path, &e))?;
+        Ok(file)
+    }
+
+    /// The repository of a URL.
+    pub fn at(&self, url: &str) -> Option<&Repository> {
+        self.repositories.iter().find(|r| r.url.trim_end_matches('/') == url.trim_end_matches('/'))
     }
 
     pub fn find(&self, name: &str) -> Option<&Repository> {
