@@ -11,9 +11,11 @@ mod order;
 mod read;
 mod resolve;
 mod scalar;
+mod utf8;
 
 pub use emit::{to_yaml, to_yaml_pretty};
 pub use json::{to_json, to_json_pretty, write_json_string};
 pub use number::{float_g, float_json};
+pub use utf8::utf8_fault;
 pub use read::{Error, from_yaml, from_yaml_strict, Strict};
 pub use resolve::{Plain, resolve};

@@ -118,13 +118,24 @@ pub enum Wait {
     HookOnly,
     /// Until all is ready, told by watches.
     Ready,
+    /// The same, and what was not ready in time is not named.
+    Legacy,
+}
+
+impl Wait {
+    /// What is said of a wait that was too long.
+    pub fn told(self, e: Failure) -> Failure {
+        const LATE: &str = "context deadline exceeded";
+        if self == Wait::Legacy && e.text.ends_with(LATE) { Failure { text: LATE.into(), ..e } } else { e }
+    }
 }
 
 pub fn wait(m: &ArgMatches) -> Outcome<Wait> {
     match m.value("wait") {
         None | Some("hookOnly" | "false") => Ok(Wait::HookOnly),
-        // The older way of waiting differs in how it asks, not in what it waits for.
-        Some("watcher" | "true" | "legacy") => Ok(Wait::Ready),
+        Some("watcher" | "true") => Ok(Wait::Ready),
+        // The older way of waiting differs in how it asks and what it says, not in what it waits for.
+        Some("legacy") => Ok(Wait::Legacy),
         Some(other) => Err(Failure::new(format!("invalid argument {other:?} for \"--wait\" flag: invalid wait input {other:?}. Valid inputs are watcher, hookOnly, and legacy"))),
     }
 }

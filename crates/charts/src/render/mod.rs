@@ -106,13 +106,22 @@ fn render_here(input: &RenderInput<'_>) -> Result<BTreeMap<String, String>, Rend
     let set = Rc::new(set);
     let budget = Budget::default();
     let mut rendered = BTreeMap::new();
+    let mut broken: Option<(&String, &str)> = None;
     for name in names.into_iter().filter(|name| !is_partial(name)) {
         let template = &templates[name];
         template.context.set("Template".into(), context::template(name, &template.base_path));
         let out = set.execute(name, Value::Map(template.context.clone()), &budget).map_err(|fault| error::executing(name, &fault))?;
-        rendered.insert(name.clone(), gotemplate::text::lossy(&functions::without_no_value(&out)).into_owned());
+        let text = functions::without_no_value(&out);
+        if let Some(fault) = goyaml::utf8_fault(&text).filter(|_| !input.lint && !name.ends_with("NOTES.txt") && broken.as_ref().is_none_or(|(first, _)| name < first)) {
+            broken = Some((name, fault));
+        }
+        rendered.insert(name.clone(), gotemplate::text::lossy(&text).into_owned());
     }
-    Ok(rendered)
+    match broken {
+        // Upstream: such a text is read as YAML next, where it fails.
+        Some((name, fault)) => Err(RenderError(format!("YAML parse error on {name}: error converting YAML to JSON: yaml: {fault}"))),
+        None => Ok(rendered),
+    }
 }
 
 /// Renders one text with Go's and Sprig's functions alone; whether a key that `data` lacks is an error is `missing`'s matter. Errors are Go's, whole.

@@ -78,9 +78,13 @@ fn place(value: Value, discovery: &Discovery, namespace: &str, out: &mut Vec<Obj
         return Ok(());
     }
     if kind.is_empty() || api_version.is_empty() {
-        let missing = if kind.is_empty() { "Object 'Kind' is missing" } else { "Object 'apiVersion' is missing" };
-        let whole = goyaml::to_json(&value);
-        return Err(Failure::new(format!("unable to decode \"\": {missing} in '{whole}'")));
+        // Upstream: the validation of manifests comes before they are decoded.
+        let missing = match (api_version.is_empty(), kind.is_empty()) {
+            (true, true) => "[apiVersion not set, kind not set]",
+            (true, false) => "apiVersion not set",
+            _ => "kind not set",
+        };
+        return Err(Failure::new(format!("error validating \"\": error validating data: {missing}")));
     }
     if kind.ends_with("List") && value["items"].is_array() {
         for item in value["items"].as_array().into_iter().flatten() {
@@ -96,9 +100,6 @@ fn place(value: Value, discovery: &Discovery, namespace: &str, out: &mut Vec<Obj
         ));
         return Ok(());
     };
-    if name.is_empty() {
-        return Err(Failure::new("error when retrieving current configuration: resource name may not be empty"));
-    }
     let mut value = value;
     let namespace = resource.namespaced.then(|| if own.is_empty() { namespace.to_string() } else { own });
     if let (Some(namespace), Some(metadata)) = (&namespace, value["metadata"].as_object_mut()) {

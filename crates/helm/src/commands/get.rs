@@ -12,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, output, switch, text};
 use crate::ops::values::coalesce;
 use crate::output::{Format, out};
+use crate::ops::install::validate_name;
 use crate::settings::Settings;
 use crate::storage::{Record, Storage};
 
@@ -32,6 +33,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let words = flags::exactly(m, &format!("helm get {what}"), "RELEASE_NAME", 1)?;
     let cluster = Cluster::connect(settings).await?;
     cluster.reachable().await?;
+    validate_name(words[0]).map_err(|_| Failure::new(format!("releaseContent: Release name is invalid: {}", words[0])))?;
     let record = Storage::new(&cluster, settings, &cluster.namespace)?.get(words[0], m.number("revision", 0)?).await?;
     let release = &record.release;
     match what {
@@ -58,11 +60,13 @@ fn computed(release: &Release) -> Outcome<Map<String, Value>> {
 fn all(m: &ArgMatches, release: &Release) -> Outcome {
     if let Some(template) = m.value("template").filter(|t| !t.is_empty()) {
         let value = json!({ "Release": exported(release) });
-        out(&charts::render::line("template", template, &value, charts::render::MissingKey::Zero).map_err(Failure::new)?);
+        out(&charts::render::line("_", template, &value, charts::render::MissingKey::Zero).map_err(Failure::new)?);
         return Ok(());
     }
     let head = table(release, false, true, true, "");
-    let config = goyaml::to_yaml(&Value::Object(release.config.clone()));
+    // Upstream: where nothing was given, there is no map.
+    let given = if release.config.is_empty() { Value::Null } else { Value::Object(release.config.clone()) };
+    let config = goyaml::to_yaml(&given);
     let whole = goyaml::to_yaml(&Value::Object(computed(release)?));
     let notes = if release.info.notes.is_empty() { String::new() } else { format!("NOTES:\n{}\n", release.info.notes.trim()) };
     out(&format!("{head}USER-SUPPLIED VALUES:\n{config}\nCOMPUTED VALUES:\n{whole}\nHOOKS:\n{}MANIFEST:\n{}\n{notes}", hooks(release), release.manifest));

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::list::chart_name;
 use crate::cluster::Cluster;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, output, switch, text};
 use crate::output::{Format, Table, ansic, out};
+use crate::ops::install::validate_name;
 use crate::settings::Settings;
 use crate::storage::Storage;
 
@@ -27,6 +28,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let most = m.number("max", 256usize)?;
     let cluster = Cluster::connect(settings).await?;
     cluster.reachable().await?;
+    validate_name(words[0]).map_err(|_| Failure::new(format!("release name is invalid: {}", words[0])))?;
     let history = Storage::new(&cluster, settings, &cluster.namespace)?.history(words[0]).await?;
     let last: Vec<Release> = history.into_iter().rev().take(most).map(|r| r.release).collect();
     let shown: Vec<Release> = last.into_iter().rev().collect();

@@ -62,7 +62,7 @@ fn repo(m: &ArgMatches, settings: &Settings) -> Outcome {
         None if m.on("devel") => ">0.0.0-0".into(),
         None => ">0.0.0".into(),
     };
-    let wanted = Range::parse(&range).ok_or_else(|| Failure::new(format!("an invalid version/constraint format: improper constraint: {range}")))?;
+    let wanted = Range::parse(&range).ok_or_else(|| Failure::new(format!("an invalid version/constraint format: improper constraint: {range:?}")))?;
     let word = words.join(" ").to_lowercase();
     let mut indexes = Vec::new();
     for repository in &all.repositories {

@@ -6,10 +6,11 @@ use clap::{ArgMatches, Command};
 use serde_json::{Map, Value};
 
 use crate::cluster::{Cluster, parse_objects};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Read as _, output, text};
 use crate::ops::values::coalesce;
 use crate::output::{Format, ansic, out};
+use crate::ops::install::validate_name;
 use crate::settings::Settings;
 use crate::storage::{Storage, escape};
 
@@ -22,6 +23,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let format = Format::parse(m.value("output"))?;
     let cluster = Cluster::connect(settings).await?;
     cluster.reachable().await?;
+    validate_name(words[0]).map_err(|_| Failure::new(format!("releaseContent: Release name is invalid: {}", words[0])))?;
     let storage = Storage::new(&cluster, settings, &cluster.namespace)?;
     let release = storage.get(words[0], m.number("revision", 0)?).await?.release;
     let resources = resources(&cluster, &release, format == Format::Table).await?;

@@ -41,6 +41,7 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
     let how = How { server_side: true, force_conflicts: false, force_replace: false, strict: true };
     let runner = Runner { cluster: &cluster, timeout: flags::timeout(m)?, how };
     let ran = hooks::run_some(runner, &mut release, "test", wanted(m)).await;
+    arrange(m, &mut release.hooks);
     storage.update(&release).await?;
     out(&table(&release, settings.debug, false, true, ""));
     if m.on("logs") {
@@ -48,6 +49,14 @@ pub async fn run(m: &ArgMatches, settings: &Settings) -> Outcome {
         logs(m, &cluster, &release).await?;
     }
     ran
+}
+
+/// Hooks that were left out go before those that ran, as upstream records them.
+fn arrange(m: &ArgMatches, hooks: &mut [Hook]) {
+    let fits = wanted(m);
+    if !m.listed("filter").is_empty() {
+        hooks.sort_by_key(|h| fits(h));
+    }
 }
 
 async fn logs(m: &ArgMatches, cluster: &Cluster, release: &Release) -> Outcome {

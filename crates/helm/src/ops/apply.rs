@@ -1,6 +1,7 @@
 //! Objects brought to a cluster: server-side apply, or created and patched from here; what a new revision no longer has is removed.
 // Upstream: helm pkg/kube/client.go Create, Update, Delete.
 
+use charts::notice::{Level, Notice};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -8,6 +9,8 @@ use super::three_way::three_way;
 use crate::cluster::{Cluster, Denied, FIELD_OWNER, Object};
 use crate::failure::{Failure, Outcome};
 
+/// What is said of an object without a name.
+pub const NAMELESS: &str = "resource name may not be empty";
 const JSON: &str = "application/json";
 
 /// How objects are written.
@@ -65,6 +68,9 @@ pub async fn update(cluster: &Cluster, original: &[Object], target: &[Object], h
         return Err(Failure::new("invalid operation: cannot use server-side apply and force replace together"));
     }
     for object in target {
+        if object.name.is_empty() {
+            return Err(Failure::new(format!("could not get information about the resource: {NAMELESS}")));
+        }
         let live = match cluster.get(&object.path()).await {
             Ok(live) => live,
             Err(e) if e.is_not_found() => {
@@ -74,10 +80,15 @@ pub async fn update(cluster: &Cluster, original: &[Object], target: &[Object], h
             }
             Err(e) => return Err(Failure::new(format!("could not get information about the resource: {}", e.message))),
         };
-        let Some(before) = original.iter().find(|o| o.is_same(object)) else {
-            return Err(Failure::new(format!("original object {} with the name {:?} not found", object.kind(), object.name)));
-        };
-        write_over(cluster, before, object, live, how, from_client_side).await?;
+        match original.iter().find(|o| o.is_same(object)) {
+            Some(before) => write_over(cluster, before, object, live, how, from_client_side).await?,
+            None => {
+                let notice = Notice::new(Level::Warn, "resource exists on cluster but not in original release, using cluster state as baseline");
+                eprintln!("{}", notice.about("namespace", object.namespace.clone().unwrap_or_default()).about("name", object.name.as_str()).about("kind", object.kind()));
+                let before = Object { value: live.clone(), ..object.clone() };
+                write_over(cluster, &before, object, live, how, from_client_side).await?;
+            }
+        }
     }
     for object in original.iter().filter(|o| !target.iter().any(|t| t.is_same(o))) {
         remove_one(cluster, object).await?;
@@ -157,6 +168,10 @@ pub fn keeps(policy: &str) -> bool {
 }
 
 async fn delete_one(cluster: &Cluster, object: &Object, propagation: &str) -> Result<(), Denied> {
+    if object.name.is_empty() {
+        // The path without a name is that of all objects of the kind.
+        return Err(Denied { code: 0, reason: String::new(), message: NAMELESS.into() });
+    }
     let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation });
     cluster.send(Method::DELETE, &object.path(), JSON, Some(&options)).await.map(|_| ())
 }

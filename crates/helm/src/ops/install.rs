@@ -149,8 +149,8 @@ async fn perform(this: &Install, cluster: &Cluster, release: &mut Release, objec
         update(cluster, adopted, objects, this.how, false, &mut Vec::new()).await?;
     }
     let goal = if this.wait_for_jobs { Goal::ReadyAndJobsDone } else { Goal::Ready };
-    if this.wait == Wait::Ready {
-        wait_for(cluster, objects, goal, this.timeout).await?;
+    if this.wait != Wait::HookOnly {
+        wait_for(cluster, objects, goal, this.timeout).await.map_err(|e| this.wait.told(e))?;
     }
     if !this.no_hooks {
         hooks::run(runner, release, "post-install").await.map_err(|e| Failure::new(format!("failed post-install: {e}")))?;
@@ -280,12 +280,15 @@ async fn install_crds(cluster: &mut Cluster, chart: &Chart, this: &Install) -> O
     let crds = chart.crds();
     let mut made = Vec::new();
     for (name, file) in &crds {
+        // Upstream: a file of definitions is told by its name in its own chart.
+        let name = name.rfind("crds/").map_or(name.as_str(), |at| &name[at..]);
         let objects = parse_objects(&file.text(), cluster.discovery().await?, &this.namespace).map_err(|e| e.of(format!("failed to install CRD {name}")))?;
         for object in objects {
             match cluster.send(Method::POST, &format!("{}?fieldManager={}", object.collection(), crate::cluster::FIELD_OWNER), "application/json", Some(&object.value)).await {
                 Ok(_) => made.push(object),
                 Err(e) if e.already_exists() => {}
-                Err(e) => return Err(Failure::new(e.message).of(format!("failed to install CRD {name}"))),
+                // Upstream: definitions are applied by the server, whose refusal is told like that of other objects.
+                Err(e) => return Err(Failure::new(format!("failed to install CRD {name}: server-side apply failed for object /{} {}: {}", object.name, object.resource.go_name(), e.message))),
             }
         }
     }

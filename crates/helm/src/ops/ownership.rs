@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::apply::NAMELESS;
 use crate::cluster::{Cluster, Object};
 use crate::failure::{Failure, Outcome};
 
@@ -24,6 +25,9 @@ pub async fn existing(cluster: &Cluster, objects: &[Object], name: &str, namespa
     let mut out = Vec::new();
     for object in objects {
         let described = format!("{} {:?} in namespace {:?}", object.kind(), object.name, object.namespace.as_deref().unwrap_or_default());
+        if object.name.is_empty() {
+            return Err(Failure::new(format!("could not get information about the resource {described}: {NAMELESS}")));
+        }
         let live = match cluster.get(&object.path()).await {
             Ok(live) => live,
             Err(e) if e.is_not_found() => continue,

@@ -123,8 +123,8 @@ async fn perform(this: &Rollback, cluster: &Cluster, storage: &Storage<'_>, mut 
         return Err(e);
     }
     let goal = if this.wait_for_jobs { Goal::ReadyAndJobsDone } else { Goal::Ready };
-    if this.wait == Wait::Ready
-        && let Err(e) = wait_for(cluster, &objects, goal, this.timeout).await
+    if this.wait != Wait::HookOnly
+        && let Err(e) = wait_for(cluster, &objects, goal, this.timeout).await.map_err(|e| this.wait.told(e))
     {
         target.info.status = Status::Failed;
         target.info.description = format!("Release {:?} failed: {e}", target.name);

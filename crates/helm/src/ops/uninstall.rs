@@ -100,8 +100,8 @@ async fn take_down(this: &Uninstall, cluster: &Cluster, storage: &Storage<'_>, r
     if !faults.is_empty() {
         return Err(Failure::new(format!("failed to delete release: {}", release.name)));
     }
-    if this.wait == Wait::Ready
-        && let Err(e) = wait_for(cluster, &going, Goal::Gone, this.timeout).await
+    if this.wait != Wait::HookOnly
+        && let Err(e) = wait_for(cluster, &going, Goal::Gone, this.timeout).await.map_err(|e| this.wait.told(e))
     {
         faults.push(e);
     }

@@ -238,8 +238,8 @@ async fn perform(this: &Upgrade, cluster: &Cluster, next: &mut Release, before: 
     }
     update(cluster, before, target, how, from_client_side, created).await?;
     let goal = if this.wait_for_jobs { Goal::ReadyAndJobsDone } else { Goal::Ready };
-    if this.wait == Wait::Ready {
-        wait_for(cluster, target, goal, this.timeout).await?;
+    if this.wait != Wait::HookOnly {
+        wait_for(cluster, target, goal, this.timeout).await.map_err(|e| this.wait.told(e))?;
     }
     if !this.no_hooks {
         hooks::run(runner, next, "post-upgrade").await.map_err(|e| Failure::new(format!("post-upgrade hooks failed: {e}")))?;

@@ -189,7 +189,7 @@ pub fn words(word: &str, name: &str, digest: &str) -> String {
 pub async fn resolve(settings: &Settings, reference: &str, range: &str, access: &Access) -> Outcome<String> {
     let reference = Reference::parse(reference)?;
     let tags = Registry::new(settings, &reference.host, access)?.tags(&reference.path).await?;
-    let wanted = Range::parse(if range.is_empty() { "*" } else { range }).ok_or_else(|| Failure::new(format!("improper constraint: {range}")))?;
+    let wanted = Range::parse(if range.is_empty() { "*" } else { range }).ok_or_else(|| Failure::new(format!("improper constraint: {range:?}")))?;
     let mut versions: Vec<Version> = tags.iter().filter_map(|t| Version::parse_strict(t)).filter(|v| wanted.contains(v)).collect();
     versions.sort();
     let newest = versions.pop().ok_or_else(|| Failure::new(format!("could not locate a version matching provided version string {range}")))?;

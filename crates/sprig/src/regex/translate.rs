@@ -26,13 +26,14 @@ struct Translator<'p> {
     rest: &'p str,
     out: String,
     frames: Vec<Frame>,
+    names: Vec<&'p str>,
 }
 
 pub fn translate(pattern: &[u8]) -> Parsed<String> {
     let Ok(whole) = std::str::from_utf8(pattern) else {
         return error("invalid UTF-8", &gotemplate::text::lossy(pattern));
     };
-    let mut translator = Translator { whole, rest: whole, out: String::new(), frames: vec![Frame::default()] };
+    let mut translator = Translator { whole, rest: whole, out: String::new(), frames: vec![Frame::default()], names: Vec::new() };
     translator.run()?;
     Ok(translator.out)
 }
@@ -205,8 +206,10 @@ impl<'p> Translator<'p> {
             return error("invalid named capture", &group[..=end]);
         }
         self.rest = &group[end + 1..];
-        // A digit may begin a name in Go.
-        let safe = if name.starts_with(|c: char| c.is_ascii_digit()) { "(".to_owned() } else { format!("(?P<{name}>") };
+        // A digit may begin a name in Go, and several groups may share one: the first of them is what it stands for.
+        let taken = self.names.contains(&name);
+        self.names.push(name);
+        let safe = if taken || name.starts_with(|c: char| c.is_ascii_digit()) { "(".to_owned() } else { format!("(?P<{name}>") };
         self.open(&safe)
     }
 
