@@ -87,6 +87,7 @@ impl Side {
                 None => line.to_owned(),
             };
             let line = line.strip_prefix("Error: ").map_or(line.clone(), |rest| format!("error: {rest}"));
+            let line = if line.starts_with("CreationTimestamp:") { "CreationTimestamp: TIME".to_owned() } else { line };
             // How far the controllers are is theirs.
             if line.starts_with("Waiting for deployment") || line == "preferences: {}" {
                 continue;
@@ -294,4 +295,9 @@ fn sets() {
 #[test]
 fn notes_of_what_goes_away() {
     compare("deprecated.lines", Namespaces::Two);
+}
+
+#[test]
+fn describing_parts() {
+    compare("describing_parts.lines", Namespaces::Two);
 }

@@ -130,6 +130,7 @@ async fn related(call: &Call, info: &Info) -> Map<String, Value> {
         }
         "Node" => {
             wanted.push(("pods", with_query("/api/v1/pods", &[("fieldSelector", &format!("spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed", info.name))])));
+            wanted.push(("deviceslices", with_query("/apis/resource.k8s.io/v1/resourceslices", &[("fieldSelector", &format!("spec.nodeName={}", info.name))])));
             wanted.push(("lease", format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")));
         }
         "PersistentVolumeClaim" => wanted.push(("pods", core("pods"))),

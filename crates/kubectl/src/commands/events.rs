@@ -64,13 +64,11 @@ pub fn last_seen(event: &Value) -> &str {
     event["metadata"]["creationTimestamp"].as_str().unwrap_or_default()
 }
 
-pub fn first_seen(event: &Value) -> &str {
-    [&event["firstTimestamp"], &event["eventTime"]].into_iter().filter_map(Value::as_str).find(|t| !t.is_empty()).unwrap_or_default()
-}
-
 /// `5s`, or `5s (x3 over 10m)`.
 pub fn interval(event: &Value) -> String {
-    let first = time::since(Some(first_seen(event)).filter(|t| !t.is_empty()));
+    // Upstream: the time of the event itself comes first here.
+    let first = event["eventTime"].as_str().filter(|t| !t.is_empty()).unwrap_or_else(|| event["firstTimestamp"].as_str().unwrap_or_default());
+    let first = time::since(Some(first).filter(|t| !t.is_empty()));
     if let Some(count) = event["series"]["count"].as_i64() {
         return format!("{} (x{count} over {first})", time::since(event["series"]["lastObservedTime"].as_str()));
     }

@@ -28,6 +28,7 @@ pub fn namespace(w: &mut Writer, of: &Described) {
         w.line(0, "Resource Quotas");
         for quota in quotas {
             w.pair(1, "Name", api::meta::name(quota));
+            scopes(w, 1, quota);
             w.line(1, "Resource\tUsed\tHard");
             w.line(1, "--------\t---\t---");
             amounts(w, 1, quota);
@@ -55,14 +56,11 @@ fn amounts(w: &mut Writer, level: usize, quota: &Value) {
     }
 }
 
-pub fn resource_quota(w: &mut Writer, of: &Described) {
-    let object = of.object;
-    w.pair(0, "Name", api::meta::name(object));
-    w.pair(0, "Namespace", api::meta::namespace(object));
-    let mut scopes: Vec<String> = list(&object["spec"]["scopes"]).iter().map(text).collect();
+fn scopes(w: &mut Writer, level: usize, quota: &Value) {
+    let mut scopes: Vec<String> = list(&quota["spec"]["scopes"]).iter().map(text).collect();
     if !scopes.is_empty() {
         scopes.sort();
-        w.pair(0, "Scopes", scopes.join(", "));
+        w.pair(level, "Scopes", scopes.join(", "));
         for scope in &scopes {
             let meaning = match scope.as_str() {
                 "Terminating" => "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively terminated by the system.",
@@ -71,9 +69,16 @@ pub fn resource_quota(w: &mut Writer, of: &Described) {
                 "NotBestEffort" => "Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed quality of service.",
                 _ => continue,
             };
-            w.line(0, &format!(" * {meaning}"));
+            w.line(level, &format!(" * {meaning}"));
         }
     }
+}
+
+pub fn resource_quota(w: &mut Writer, of: &Described) {
+    let object = of.object;
+    w.pair(0, "Name", api::meta::name(object));
+    w.pair(0, "Namespace", api::meta::namespace(object));
+    scopes(w, 0, object);
     w.line(0, "Resource\tUsed\tHard");
     w.line(0, "--------\t----\t----");
     amounts(w, 0, object);

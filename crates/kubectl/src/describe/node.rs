@@ -32,6 +32,7 @@ pub fn describe(w: &mut Writer, of: &Described) {
             }
         }
     }
+    slices(w, of.related.get("deviceslices").map(list).unwrap_or_default());
     system(w, &status["nodeInfo"]);
     for (key, title) in [("podCIDR", "PodCIDR"), ("providerID", "ProviderID")] {
         if let Some(value) = spec[key].as_str().filter(|v| !v.is_empty()) {
@@ -46,6 +47,24 @@ pub fn describe(w: &mut Writer, of: &Described) {
         None => w.line(0, "Pods:\tnot authorized"),
     }
     events(w, of);
+}
+
+/// Devices of the node, by driver and pool.
+fn slices(w: &mut Writer, slices: &[Value]) {
+    if slices.is_empty() {
+        return;
+    }
+    let mut pools: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+    for slice in slices {
+        let pool = pools.entry((text(&slice["spec"]["driver"]), text(&slice["spec"]["pool"]["name"]))).or_default();
+        *pool = (pool.0 + 1, pool.1 + list(&slice["spec"]["devices"]).len());
+    }
+    w.line(0, "Node-Local ResourceSlices:");
+    w.line(1, "Driver\tPool\tSlices\tDevices");
+    w.line(1, "------\t----\t------\t-------");
+    for ((driver, pool), (slices, devices)) in pools {
+        w.line(1, &format!("{driver}\t{pool}\t{slices}\t{devices}"));
+    }
 }
 
 fn taints(w: &mut Writer, taints: &Value) {

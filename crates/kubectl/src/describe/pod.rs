@@ -51,6 +51,7 @@ pub fn describe(w: &mut Writer, of: &Described) {
     if let Some(node) = status["nominatedNodeName"].as_str().filter(|n| !n.is_empty()) {
         w.pair(0, "NominatedNodeName", node);
     }
+    whole_resources(w, &spec["resources"]);
     for (list_name, statuses, title) in [("initContainers", "initContainerStatuses", "Init Containers"), ("containers", "containerStatuses", "Containers"), ("ephemeralContainers", "ephemeralContainerStatuses", "Ephemeral Containers")] {
         if !list(&spec[list_name]).is_empty() || list_name == "containers" {
             containers(w, title, &spec[list_name], Some(&status[statuses]), Some(pod), "");
@@ -61,7 +62,8 @@ pub fn describe(w: &mut Writer, of: &Described) {
     w.pair(0, "QoS Class", text(&status["qosClass"]));
     labels(w, "Node-Selectors", &spec["nodeSelector"]);
     tolerations(w, "", &spec["tolerations"]);
-    spread(w, &spec["topologySpreadConstraints"]);
+    spread(w, "", &spec["topologySpreadConstraints"]);
+    scheduling_group(w, "", spec);
     events(w, of);
 }
 
@@ -124,11 +126,34 @@ pub fn tolerations(w: &mut Writer, indent: &str, tolerations: &Value) {
     }
 }
 
-fn spread(w: &mut Writer, constraints: &Value) {
+fn scheduling_group(w: &mut Writer, indent: &str, spec: &Value) {
+    if spec["schedulingGroup"].is_object() {
+        w.line(0, &format!("{indent}SchedulingGroup:"));
+        w.pair(1, "PodGroupName", text(&spec["schedulingGroup"]["podGroupName"]));
+    }
+}
+
+/// What the pod as a whole requests and is limited to.
+fn whole_resources(w: &mut Writer, resources: &Value) {
+    if !resources.is_object() {
+        return;
+    }
+    w.line(0, "Resources:");
+    for (title, key) in [("Limits", "limits"), ("Requests", "requests")] {
+        if let Some(amounts) = resources[key].as_object().filter(|a| !a.is_empty()) {
+            w.line(1, &format!("{title}:"));
+            for (name, amount) in amounts {
+                w.pair(2, name, text(amount));
+            }
+        }
+    }
+}
+
+fn spread(w: &mut Writer, indent: &str, constraints: &Value) {
     if list(constraints).is_empty() {
         return;
     }
-    w.text.push_str("Topology Spread Constraints:\t");
+    w.text.push_str(&format!("{indent}Topology Spread Constraints:\t"));
     let mut all: Vec<&Value> = list(constraints).iter().collect();
     all.sort_by_key(|c| text(&c["topologyKey"]));
     for (i, constraint) in all.iter().enumerate() {
@@ -162,12 +187,13 @@ pub fn template(w: &mut Writer, template: &Value) {
     }
     containers(w, "Containers", &spec["containers"], None, None, "  ");
     volumes::of_pod(w, &spec["volumes"], "  ");
-    spread(w, &spec["topologySpreadConstraints"]);
+    spread(w, "  ", &spec["topologySpreadConstraints"]);
     if let Some(class) = spec["priorityClassName"].as_str().filter(|c| !c.is_empty()) {
         w.pair(1, "Priority Class Name", class);
     }
     labels_indented(w, "  ", "Node-Selectors", "\t", &spec["nodeSelector"], &[]);
     tolerations(w, "  ", &spec["tolerations"]);
+    scheduling_group(w, "  ", spec);
 }
 
 fn containers(w: &mut Writer, title: &str, all: &Value, statuses: Option<&Value>, pod: Option<&Value>, space: &str) {

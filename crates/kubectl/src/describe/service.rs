@@ -39,13 +39,16 @@ pub fn service(w: &mut Writer, of: &Described) {
         let protocol = text(&port["protocol"]);
         w.line(0, &format!("Port:\t{name}\t{}/{protocol}", int(&port["port"])));
         w.pair(0, "TargetPort", format!("{}/{protocol}", text(&port["targetPort"])));
+        if let Some(protocol) = port["appProtocol"].as_str() {
+            w.pair(0, "AppProtocol", protocol);
+        }
         if int(&port["nodePort"]) != 0 {
             w.line(0, &format!("NodePort:\t{name}\t{}/{protocol}", int(&port["nodePort"])));
         }
         w.pair(0, "Endpoints", addresses(of, port["name"].as_str().unwrap_or_default()));
     }
     w.pair(0, "Session Affinity", text(&spec["sessionAffinity"]));
-    for (key, title) in [("externalTrafficPolicy", "External Traffic Policy"), ("internalTrafficPolicy", "Internal Traffic Policy"), ("trafficDistribution", "Traffic Distribution")] {
+    for (key, title) in [("externalTrafficPolicy", "External Traffic Policy"), ("internalTrafficPolicy", "Internal Traffic Policy")] {
         if let Some(value) = spec[key].as_str().filter(|v| !v.is_empty()) {
             w.pair(0, title, value);
         }
@@ -55,6 +58,9 @@ pub fn service(w: &mut Writer, of: &Described) {
     }
     if !list(&spec["loadBalancerSourceRanges"]).is_empty() {
         w.pair(0, "LoadBalancer Source Ranges", join(&spec["loadBalancerSourceRanges"], ","));
+    }
+    if let Some(distribution) = spec["trafficDistribution"].as_str() {
+        w.pair(0, "Traffic Distribution", distribution);
     }
     events(w, of);
 }
@@ -136,12 +142,13 @@ pub fn slice(w: &mut Writer, of: &Described) {
 }
 
 fn backend(of: &Described, backend: &Value) -> String {
-    if backend["resource"].is_object() {
+    if backend["resource"].is_object() && !backend["service"].is_object() {
         let resource = &backend["resource"];
         return format!("APIGroup: {}, Kind: {}, Name: {}", text(&resource["apiGroup"]), text(&resource["kind"]), text(&resource["name"]));
     }
     let service = &backend["service"];
-    let port = service["port"]["name"].as_str().map(str::to_owned).unwrap_or_else(|| int(&service["port"]["number"]).to_string());
+    let number = int(&service["port"]["number"]);
+    let port = if number == 0 { text(&service["port"]["name"]) } else { number.to_string() };
     let name = text(&service["name"]);
     let found = of.related.get("services").map(list).unwrap_or_default().iter().find(|s| api::meta::name(s) == name);
     let behind = match found {
@@ -271,4 +278,32 @@ fn policy_rule(w: &mut Writer, rule: &Value, peers: &str, word: &str) {
             w.line(3, &format!("PodSelector: {}", selector_text(&peer["podSelector"])));
         }
     }
+}
+
+pub fn service_cidr(w: &mut Writer, of: &Described) {
+    head(w, of.object);
+    w.pair(0, "CIDRs", join(&of.object["spec"]["cidrs"], ", "));
+    let conditions = list(&of.object["status"]["conditions"]);
+    if !conditions.is_empty() {
+        w.line(0, "Status:");
+        w.line(0, "Conditions:");
+        w.line(1, "Type\tStatus\tLastTransitionTime\tReason\tMessage");
+        w.line(1, "----\t------\t------------------\t------\t-------");
+        for c in conditions {
+            w.line(1, &format!("{}\t{}\t{}\t{}\t{}", text(&c["type"]), text(&c["status"]), crate::time::rfc1123(&text(&c["lastTransitionTime"])), text(&c["reason"]), text(&c["message"])));
+        }
+    }
+    events(w, of);
+}
+
+pub fn ip_address(w: &mut Writer, of: &Described) {
+    head(w, of.object);
+    let parent = &of.object["spec"]["parentRef"];
+    if parent.is_object() {
+        w.line(0, "Parent Reference:");
+        for (title, key) in [("Group", "group"), ("Resource", "resource"), ("Namespace", "namespace"), ("Name", "name")] {
+            w.pair(1, title, text(&parent[key]));
+        }
+    }
+    events(w, of);
 }

@@ -93,7 +93,7 @@ pub fn replication_controller(w: &mut Writer, of: &Described) {
 fn replicas(w: &mut Writer, of: &Described) {
     let (object, spec) = (of.object, &of.object["spec"]);
     marks(w, object);
-    if let Some(by) = controller(object) {
+    if let Some(by) = controller(object).filter(|_| object["kind"] == "ReplicaSet") {
         w.pair(0, "Controlled By", by);
     }
     w.pair(0, "Replicas", format!("{} current / {} desired", int(&object["status"]["replicas"]), int(&spec["replicas"])));
@@ -145,7 +145,7 @@ fn claims(w: &mut Writer, templates: &Value) {
         w.pair(1, "Name", api::meta::name(claim));
         w.pair(1, "StorageClass", text(&claim["spec"]["storageClassName"]));
         super::labels_indented(w, "  ", "Labels", "\t", &claim["metadata"]["labels"], &[]);
-        annotations(w, "  Annotations", &claim["metadata"]["annotations"]);
+        super::labels_indented(w, "  ", "Annotations", "\t", &claim["metadata"]["annotations"], &[]);
         let capacity = text(&claim["spec"]["resources"]["requests"]["storage"]);
         w.pair(1, "Capacity", if capacity.is_empty() { "<default>" } else { &capacity });
         w.pair(1, "Access Modes", format!("[{}]", super::join(&claim["spec"]["accessModes"], " ")));
@@ -255,6 +255,12 @@ pub fn autoscaler(w: &mut Writer, of: &Described) {
     }
     w.pair(0, "Min replicas", or_unset(&spec["minReplicas"]));
     w.pair(0, "Max replicas", int(&spec["maxReplicas"]));
+    if spec["behavior"].is_object() {
+        w.line(0, "Behavior:");
+        for (direction, key) in [("Up", "scaleUp"), ("Down", "scaleDown")] {
+            scaling(w, direction, &spec["behavior"][key]);
+        }
+    }
     let kind = text(&spec["scaleTargetRef"]["kind"]);
     w.pair(0, &format!("{kind} pods"), format!("{} current / {} desired", int(&status["currentReplicas"]), int(&status["desiredReplicas"])));
     let all = list(&status["conditions"]);
@@ -267,6 +273,23 @@ pub fn autoscaler(w: &mut Writer, of: &Described) {
         }
     }
     events(w, of);
+}
+
+fn scaling(w: &mut Writer, direction: &str, rules: &Value) {
+    if !rules.is_object() {
+        return;
+    }
+    w.line(1, &format!("Scale {direction}:"));
+    if let Some(seconds) = rules["stabilizationWindowSeconds"].as_i64() {
+        w.line(2, &format!("Stabilization Window: {seconds} seconds"));
+    }
+    if !list(&rules["policies"]).is_empty() {
+        w.line(2, &format!("Select Policy: {}", rules["selectPolicy"].as_str().unwrap_or("Max")));
+        w.line(2, "Policies:");
+        for policy in list(&rules["policies"]) {
+            w.line(3, &format!("- Type: {}\tValue: {}\tPeriod: {} seconds", text(&policy["type"]), int(&policy["value"]), int(&policy["periodSeconds"])));
+        }
+    }
 }
 
 fn one_metric(w: &mut Writer, metric: &Value, now: &Value) {
@@ -291,7 +314,11 @@ fn one_metric(w: &mut Writer, metric: &Value, now: &Value) {
     let (field, on) = match metric["type"].as_str() {
         Some("Pods") => ("pods", " on pods".to_owned()),
         Some("Object") => ("object", format!(" on {}/{} (target value)", text(&metric["object"]["describedObject"]["kind"]), text(&metric["object"]["describedObject"]["name"]))),
-        _ => ("external", " (target value)".to_owned()),
+        Some("External") => ("external", " (target value)".to_owned()),
+        other => {
+            w.line(1, &format!("<unknown metric type {:?}>", other.unwrap_or_default()));
+            return;
+        }
     };
     let of = &metric[field];
     let key = if of["target"]["averageValue"].is_null() { "value" } else { "averageValue" };
