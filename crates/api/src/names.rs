@@ -81,6 +81,27 @@ pub fn dns1123_subdomain(value: &str) -> Faults {
     faults
 }
 
+/// A name as programs in C have them.
+pub fn c_identifier(value: &str) -> Faults {
+    let starts = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Faults::new();
+    }
+    let rule = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
+    vec![regex_error(rule, "[A-Za-z_][A-Za-z0-9_]*", &["my_name", "MY_NAME", "MyName"])]
+}
+
+/// The reason that a condition gives.
+pub fn condition_reason(value: &str) -> Faults {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b':');
+    let ends = value.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if value.starts_with(|c: char| c.is_ascii_alphabetic()) && ends && value.bytes().all(inner) {
+        return Faults::new();
+    }
+    let rule = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
+    vec![regex_error(rule, "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"])]
+}
+
 /// A subdomain of RFC 1123 behind `*.`: hosts of ingresses.
 pub fn wildcard_dns1123_subdomain(value: &str) -> Faults {
     let mut faults = Faults::new();

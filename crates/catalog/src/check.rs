@@ -96,6 +96,36 @@ pub fn is_empty_selector(selector: &Value) -> bool {
     walk::map(selector, "matchLabels").is_none_or(|m| m.is_empty()) && walk::list(selector, "matchExpressions").is_empty()
 }
 
+/// Conditions of the common form. Upstream: `ValidateConditions`.
+pub fn conditions(errors: &mut FieldErrors, conditions: &[Value], list: &Path) {
+    for (i, condition) in conditions.iter().enumerate() {
+        let (path, kind) = (list.index(i), walk::text(condition, "type"));
+        if conditions[..i].iter().any(|other| walk::text(other, "type") == kind) {
+            errors.push(FieldError::duplicate(&path.child("type"), kind));
+        }
+        syntax(errors, &path.child("type"), kind, names::qualified_name(kind));
+        let status = walk::text(condition, "status");
+        if !matches!(status, "False" | "True" | "Unknown") {
+            errors.push(FieldError::not_supported(&path.child("status"), status, &["False", "True", "Unknown"]));
+        }
+        let generation = walk::int(condition, "observedGeneration");
+        if generation < 0 {
+            errors.push(FieldError::invalid(&path.child("observedGeneration"), generation, "must be greater than or equal to zero"));
+        }
+        required(errors, condition, "lastTransitionTime", &path, "must be set");
+        let reason = walk::text(condition, "reason");
+        required(errors, condition, "reason", &path, "must be set");
+        if !reason.is_empty() {
+            syntax(errors, &path.child("reason"), reason, names::condition_reason(reason));
+        }
+        for (key, most) in [("reason", 1024), ("message", 32768)] {
+            if walk::text(condition, key).len() > most {
+                errors.push(FieldError::too_long(&path.child(key), most));
+            }
+        }
+    }
+}
+
 /// A port by number or name.
 pub fn port(errors: &mut FieldErrors, path: &Path, port: &Value) {
     match port {

@@ -131,6 +131,19 @@ pub fn canonical_range(errors: &mut FieldErrors, path: &Path, text: &str) {
     }
 }
 
+/// An address with the length of its network, in the form everybody writes it. Upstream: `IsValidInterfaceAddress`.
+pub fn interface_address(errors: &mut FieldErrors, path: &Path, text: &str) {
+    let form = Range::parse(text).map(|range| match range.address.to_canonical() {
+        IpAddr::V4(v4) if range.bits > 32 => format!("{v4}/{}", range.bits - 96),
+        address => format!("{address}/{}", range.bits),
+    });
+    match form {
+        None => errors.push(FieldError::invalid(path, text, "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)")),
+        Some(form) if form != text => errors.push(FieldError::invalid(path, text, format!("must be in canonical form ({form:?})"))),
+        Some(_) => {}
+    }
+}
+
 /// An address that pods can stand behind: not loopback, not link-local, not everybody's. Upstream: `ValidateEndpointIP`.
 pub fn endpoint(errors: &mut FieldErrors, path: &Path, text: &str) {
     let mut say = |fault: &str| errors.push(FieldError::invalid(path, text, fault));

@@ -30,6 +30,7 @@ pub fn resources() -> Vec<Resource> {
             };
             rules.validate_status = |object, _| {
                 let (mut errors, status) = (FieldErrors::new(), walk::at(object, "status"));
+                check::conditions(&mut errors, walk::list(status, "conditions"), &Path::new("status.conditions"));
                 for key in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
                     check::non_negative(&mut errors, status, key, &Path::new("status"));
                 }

@@ -8,14 +8,13 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use crate::core::persistent_volume_rules::driver_name;
+use super::lists::{each, full_name, set, texts};
+use super::parts::{opaque, toleration};
 use crate::{check, walk};
 
-const MOST: usize = 32;
+pub const MOST: usize = 32;
 const MOST_ALTERNATIVES: usize = 8;
-const MOST_CONSUMERS: usize = 256;
 const LONGEST_EXPRESSION: usize = 10 << 10;
-const LONGEST_PARAMETERS: usize = 10 << 10;
 const ONE_OF: &str = "exactly one of `exactly` or `firstAvailable` is required";
 const REFERENCE: &str = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
 
@@ -41,9 +40,9 @@ fn one_default(request: &mut serde_json::Map<String, Value>) {
 }
 
 /// The requests of a claim by name, each with the names of its alternatives.
-type Names<'a> = BTreeMap<&'a str, HashSet<&'a str>>;
+pub type Names<'a> = BTreeMap<&'a str, HashSet<&'a str>>;
 
-fn request_names(devices: &Value) -> Names<'_> {
+pub fn request_names(devices: &Value) -> Names<'_> {
     walk::list(devices, "requests").iter().map(|r| (walk::text(r, "name"), walk::list(r, "firstAvailable").iter().map(|s| walk::text(s, "name")).collect())).collect()
 }
 
@@ -69,32 +68,22 @@ pub fn validate_template(object: &Value, old: Option<&Value>) -> FieldErrors {
     errors
 }
 
-fn bounded<'a>(errors: &mut FieldErrors, object: &'a Value, key: &str, most: usize, path: &Path) -> &'a [Value] {
-    let all = walk::list(object, key);
-    if all.len() > most {
-        errors.push(FieldError::too_many(&path.child(key), all.len(), most));
-    }
-    all
-}
-
 fn devices(errors: &mut FieldErrors, claim: &Value, path: &Path) {
     let known = request_names(claim);
-    let requests = bounded(errors, claim, "requests", MOST, path);
-    for (i, request) in requests.iter().enumerate() {
-        one_request(errors, request, &path.child("requests").index(i));
-    }
-    check::unique(errors, requests.iter().enumerate().map(|(i, r)| (path.child("requests").index(i).child("name"), walk::text(r, "name"))));
-    for (i, constraint) in bounded(errors, claim, "constraints", MOST, path).iter().enumerate() {
-        let path = path.child("constraints").index(i);
-        references(errors, constraint, &known, &path);
-        if ["matchAttribute", "distinctAttribute"].iter().all(|key| walk::text(constraint, key).is_empty()) {
-            errors.push(FieldError::required(&path, "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set"));
-        }
-    }
-    for (i, config) in bounded(errors, claim, "config", MOST, path).iter().enumerate() {
-        let path = path.child("config").index(i);
-        references(errors, config, &known, &path);
-        opaque(errors, config, &path);
+    set(errors, walk::list(claim, "requests"), MOST, &path.child("requests"), one_request, |request| walk::text(request, "name"));
+    each(errors, walk::list(claim, "constraints"), MOST, &path.child("constraints"), |errors, constraint, path| self::constraint(errors, constraint, &known, path));
+    each(errors, walk::list(claim, "config"), MOST, &path.child("config"), |errors, config, path| {
+        references(errors, config, &known, path);
+        opaque(errors, config, path);
+    });
+}
+
+fn constraint(errors: &mut FieldErrors, constraint: &Value, known: &Names<'_>, path: &Path) {
+    references(errors, constraint, known, path);
+    let key = ["matchAttribute", "distinctAttribute"].into_iter().find(|key| !walk::at(constraint, key).is_null());
+    match key {
+        Some(key) => full_name(errors, walk::text(constraint, key), &path.child(key)),
+        None => errors.push(FieldError::required(path, "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set")),
     }
 }
 
@@ -106,16 +95,14 @@ fn one_request(errors: &mut FieldErrors, request: &Value, path: &Path) {
         (false, true) => errors.push(FieldError::required(path, ONE_OF)),
         (true, false) => errors.push(FieldError::invalid(path, Value::Null, format!("{ONE_OF}, but multiple fields are set"))),
         (true, true) => wanted(errors, exactly, &path.child("exactly")),
-        (false, false) => {
-            bounded(errors, request, "firstAvailable", MOST_ALTERNATIVES, path);
-            for (i, other) in alternatives.iter().enumerate() {
-                let (path, name) = (path.child("firstAvailable").index(i), walk::text(other, "name"));
-                check::syntax(errors, &path.child("name"), name, names::dns1123_label(name));
-                wanted(errors, other, &path);
-            }
-            check::unique(errors, alternatives.iter().enumerate().map(|(i, r)| (path.child("firstAvailable").index(i).child("name"), walk::text(r, "name"))));
-        }
+        (false, false) => set(errors, alternatives, MOST_ALTERNATIVES, &path.child("firstAvailable"), alternative, |other| walk::text(other, "name")),
     }
+}
+
+fn alternative(errors: &mut FieldErrors, other: &Value, path: &Path) {
+    let name = walk::text(other, "name");
+    check::syntax(errors, &path.child("name"), name, names::dns1123_label(name));
+    wanted(errors, other, path);
 }
 
 fn wanted(errors: &mut FieldErrors, wanted: &Value, path: &Path) {
@@ -128,25 +115,20 @@ fn wanted(errors: &mut FieldErrors, wanted: &Value, path: &Path) {
         "All" | "ExactCount" => {}
         other => errors.push(FieldError::not_supported(&path.child("allocationMode"), other, &["All", "ExactCount"])),
     }
-    for (i, toleration) in walk::list(wanted, "tolerations").iter().enumerate() {
-        let (path, operator) = (path.child("tolerations").index(i), walk::text(toleration, "operator"));
-        check::optional_name(errors, &path.child("key"), walk::text(toleration, "key"), names::qualified_name);
-        if !matches!(operator, "Exists" | "Equal") {
-            errors.push(FieldError::not_supported(&path.child("operator"), operator, &["Equal", "Exists"]));
-        }
-        check::maybe_one_of(errors, &path.child("effect"), walk::text(toleration, "effect"), &["NoExecute", "NoSchedule", "None"]);
+    for (i, one) in walk::list(wanted, "tolerations").iter().enumerate() {
+        toleration(errors, one, &path.child("tolerations").index(i));
     }
 }
 
 fn selectors(errors: &mut FieldErrors, owner: &Value, path: &Path) {
-    for (i, selector) in bounded(errors, owner, "selectors", MOST, path).iter().enumerate() {
-        let path = path.child("selectors").index(i).child("cel");
-        if !walk::at(selector, "cel").is_object() {
+    each(errors, walk::list(owner, "selectors"), MOST, &path.child("selectors"), |errors, selector, path| {
+        let path = path.child("cel");
+        if walk::at(selector, "cel").is_object() {
+            errors.extend(expression(walk::text(selector, "cel.expression"), &path.child("expression")));
+        } else {
             errors.push(FieldError::required(&path, ""));
-            continue;
         }
-        errors.extend(expression(walk::text(selector, "cel.expression"), &path.child("expression")));
-    }
+    });
 }
 
 fn expression(text: &str, path: &Path) -> Option<FieldError> {
@@ -161,84 +143,31 @@ fn expression(text: &str, path: &Path) -> Option<FieldError> {
 }
 
 fn references(errors: &mut FieldErrors, owner: &Value, known: &Names<'_>, path: &Path) {
-    for (i, reference) in bounded(errors, owner, "requests", MOST, path).iter().filter_map(Value::as_str).enumerate() {
-        let path = path.child("requests").index(i);
-        let (request, sub) = reference.split_once('/').map_or((reference, None), |(request, sub)| (request, Some(sub)));
-        if sub.is_some_and(|sub| sub.contains('/')) {
-            errors.push(FieldError::invalid(&path, reference, REFERENCE));
-            continue;
-        }
-        for part in [Some(request), sub].into_iter().flatten() {
-            check::syntax(errors, &path, part, names::dns1123_label(part));
-        }
-        if known.get(request).is_none_or(|subs| sub.is_some_and(|sub| !subs.contains(sub))) {
-            errors.push(FieldError::invalid(&path, reference, REFERENCE));
-        }
+    texts(errors, walk::list(owner, "requests"), MOST, &path.child("requests"), |errors, name, path| reference(errors, name, known, path));
+}
+
+/// The name of a request, or of one of its alternatives.
+pub fn reference(errors: &mut FieldErrors, name: &str, known: &Names<'_>, path: &Path) {
+    let (request, sub) = name.split_once('/').map_or((name, None), |(request, sub)| (request, Some(sub)));
+    if sub.is_some_and(|sub| sub.contains('/')) {
+        return errors.push(FieldError::invalid(path, name, REFERENCE));
+    }
+    for part in [Some(request), sub].into_iter().flatten() {
+        check::syntax(errors, path, part, names::dns1123_label(part));
+    }
+    if known.get(request).is_none_or(|subs| sub.is_some_and(|sub| !subs.contains(sub))) {
+        errors.push(FieldError::invalid(path, name, REFERENCE));
     }
 }
 
-fn opaque(errors: &mut FieldErrors, config: &Value, path: &Path) {
-    let (opaque, path) = (walk::at(config, "opaque"), path.child("opaque"));
-    if !opaque.is_object() {
-        return errors.push(FieldError::required(&path, ""));
-    }
-    driver_name(errors, walk::text(opaque, "driver"), &path.child("driver"));
-    let (parameters, path) = (walk::at(opaque, "parameters"), path.child("parameters"));
-    match parameters {
-        Value::Null => errors.push(FieldError::required(&path, "")),
-        Value::Object(_) if parameters.to_string().len() > LONGEST_PARAMETERS => errors.push(FieldError::too_long(&path, LONGEST_PARAMETERS)),
-        Value::Object(_) => {}
-        other => errors.push(FieldError::invalid(&path, other.clone(), "must be a valid JSON object")),
-    }
-}
-
-pub fn validate_status(object: &Value, old: &Value) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    let (status, path) = (walk::at(object, "status"), Path::new("status"));
-    let consumers = bounded(&mut errors, status, "reservedFor", MOST_CONSUMERS, &path);
-    for (i, consumer) in consumers.iter().enumerate() {
-        let path = path.child("reservedFor").index(i);
-        ["resource", "name", "uid"].iter().for_each(|key| check::required(&mut errors, consumer, key, &path, ""));
-    }
-    check::unique(&mut errors, consumers.iter().enumerate().map(|(i, c)| (path.child("reservedFor").index(i).child("uid"), walk::text(c, "uid"))));
-    let (allocation, before) = (walk::at(status, "allocation"), walk::at(old, "status.allocation"));
-    if !consumers.is_empty() && !allocation.is_object() {
-        errors.push(FieldError::forbidden(&path.child("reservedFor"), "may not be specified when `allocated` is not set"));
-    }
-    let added = || consumers.iter().any(|c| !walk::list(old, "status.reservedFor").contains(c));
-    if allocation.is_object() && api::meta::is_deleting(object) && added() {
-        errors.push(FieldError::forbidden(&path.child("reservedFor"), "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"));
-    }
-    if allocation.is_object() && before.is_object() {
-        check::immutable(&mut errors, &path.child("allocation"), allocation, before);
-    } else if allocation.is_object() {
-        results(&mut errors, object, allocation, &path.child("allocation").child("devices"));
-    }
-    errors
-}
-
-fn results(errors: &mut FieldErrors, object: &Value, allocation: &Value, path: &Path) {
-    let known = request_names(walk::at(object, "spec.devices"));
-    for (i, result) in bounded(errors, walk::at(allocation, "devices"), "results", MOST, path).iter().enumerate() {
-        let path = path.child("results").index(i);
-        let request = walk::text(result, "request");
-        if !known.contains_key(request.split('/').next().unwrap_or_default()) {
-            errors.push(FieldError::invalid(&path.child("request"), request, REFERENCE));
-        }
-        driver_name(errors, walk::text(result, "driver"), &path.child("driver"));
-        super::slice::pool_name(errors, walk::text(result, "pool"), &path.child("pool"));
-        let device = walk::text(result, "device");
-        check::syntax(errors, &path.child("device"), device, names::dns1123_label(device));
-    }
-}
-
-pub fn class(object: &Value, _: Option<&Value>) -> FieldErrors {
+/// A class whose selectors stay as they were is not compiled anew.
+pub fn class(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
-    selectors(&mut errors, spec, &path);
-    for (i, config) in bounded(&mut errors, spec, "config", MOST, &path).iter().enumerate() {
-        opaque(&mut errors, config, &path.child("config").index(i));
+    if old.is_none_or(|old| walk::at(old, "spec.selectors") != walk::at(spec, "selectors")) {
+        selectors(&mut errors, spec, &path);
     }
+    each(&mut errors, walk::list(spec, "config"), MOST, &path.child("config"), opaque);
     if let Some(name) = walk::at(spec, "extendedResourceName").as_str().filter(|n| !crate::core::pod::resources::is_extended(n)) {
         errors.push(FieldError::invalid(&path.child("extendedResourceName"), name, "must be a valid extended resource name"));
     }

@@ -1,6 +1,10 @@
 //! The `resource.k8s.io` group: devices, who offers them and who claims them.
 
 pub mod claim;
+mod claim_status;
+mod device;
+mod lists;
+mod parts;
 pub mod slice;
 
 use serde_json::{Value, json};
@@ -25,6 +29,7 @@ pub fn resources() -> Vec<Resource> {
         }),
         resource("DeviceTaintRule", "devicetaintrules", false).status().rules(|rules| {
             rules.validate = slice::taint_rule;
+            rules.validate_status = slice::taint_rule_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         }),
         resource("ResourceClaim", "resourceclaims", true)
@@ -32,7 +37,7 @@ pub fn resources() -> Vec<Resource> {
             .rules(|rules| {
                 rules.default = |object| claim::default(object, "spec");
                 rules.validate = claim::validate;
-                rules.validate_status = claim::validate_status;
+                rules.validate_status = claim_status::validate;
                 rules.prepare = |object, old| walk::own_status(object, old, json!({}));
             })
             .columns(columns(&["Name", "State", "Age"]), |object, now| vec![name(object), state(object).into(), age(object, now)]),

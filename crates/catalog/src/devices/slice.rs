@@ -6,6 +6,9 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
+use super::device;
+use super::lists::{pool_name, set};
+use super::parts::taint;
 use crate::core::persistent_volume_rules::driver_name;
 use crate::core::pod::placement::node_selector;
 use crate::{check, walk};
@@ -13,21 +16,10 @@ use crate::{check, walk};
 const MOST_DEVICES: usize = 128;
 /// When devices have taints, counters or lists.
 const MOST_ADVANCED: usize = 64;
-const MOST_PROPERTIES: usize = 32;
-const LONGEST_POOL: usize = 253;
+const MOST_COUNTER_SETS: usize = 8;
+const MOST_COUNTERS: usize = 32;
+const MOST_CONDITIONS: usize = 8;
 const PLACES: &str = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
-
-pub fn pool_name(errors: &mut FieldErrors, name: &str, path: &Path) {
-    if name.is_empty() {
-        return errors.push(FieldError::required(path, ""));
-    }
-    if name.len() > LONGEST_POOL {
-        errors.push(FieldError::too_long(path, LONGEST_POOL));
-    }
-    for part in name.split('/') {
-        check::syntax(errors, path, part, names::dns1123_subdomain(part));
-    }
-}
 
 pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
@@ -51,8 +43,28 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     if !walk::at(spec, "sharedCounters").is_null() && !walk::at(spec, "devices").is_null() {
         errors.push(FieldError::invalid(&path, "", "only one of `sharedCounters` or `devices` is allowed"));
     }
-    devices(&mut errors, spec, &path.child("devices"));
+    let before = old.map(|old| walk::at(old, "spec")).unwrap_or(&Value::Null);
+    devices(&mut errors, spec, before, &path.child("devices"));
+    set(&mut errors, walk::list(spec, "sharedCounters"), MOST_COUNTER_SETS, &path.child("sharedCounters"), counter_set, |set| walk::text(set, "name"));
     errors
+}
+
+fn counter_set(errors: &mut FieldErrors, set: &Value, path: &Path) {
+    check::required_name(errors, &path.child("name"), walk::text(set, "name"), names::dns1123_label);
+    counters(errors, set, path);
+}
+
+/// Counters by name. Any amount will do.
+pub fn counters(errors: &mut FieldErrors, owner: &Value, path: &Path) {
+    let path = path.child("counters");
+    let all = walk::map(owner, "counters").filter(|all| !all.is_empty());
+    let Some(all) = all else { return errors.push(FieldError::required(&path, "")) };
+    if all.len() > MOST_COUNTERS {
+        return errors.push(FieldError::too_many(&path, all.len(), MOST_COUNTERS));
+    }
+    for name in all.keys() {
+        check::syntax(errors, &path, name, names::dns1123_label(name));
+    }
 }
 
 fn place(errors: &mut FieldErrors, spec: &Value, path: &Path) {
@@ -89,33 +101,17 @@ fn place(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     }
 }
 
-fn devices(errors: &mut FieldErrors, spec: &Value, list: &Path) {
+fn devices(errors: &mut FieldErrors, spec: &Value, old: &Value, list: &Path) {
     let all = walk::list(spec, "devices");
-    let lists = ["bools", "ints", "strings", "versions"];
-    let has_list = |device: &Value| walk::map(device, "attributes").into_iter().flatten().any(|(_, value)| lists.iter().any(|key| !walk::at(value, key).is_null()));
-    let advanced = all.iter().any(|d| !walk::list(d, "taints").is_empty() || !walk::list(d, "consumesCounters").is_empty() || has_list(d));
+    let advanced = all.iter().any(|d| !walk::list(d, "taints").is_empty() || !walk::list(d, "consumesCounters").is_empty() || device::has_list(d));
     let most = if advanced { MOST_ADVANCED } else { MOST_DEVICES };
-    if all.len() > most {
-        errors.push(FieldError::too_many(list, all.len(), most));
-    }
-    for (i, device) in all.iter().enumerate() {
-        let (path, name) = (list.index(i), walk::text(device, "name"));
-        check::syntax(errors, &path.child("name"), name, names::dns1123_label(name));
-        let properties = ["attributes", "capacity"].iter().filter_map(|key| walk::map(device, key)).map(serde_json::Map::len).sum::<usize>();
-        if properties > MOST_PROPERTIES {
-            errors.push(FieldError::invalid(&path, properties, format!("the total number of attributes and capacities must not exceed {MOST_PROPERTIES}")));
-        }
-        for (j, taint) in walk::list(device, "taints").iter().enumerate() {
-            self::taint(errors, taint, &path.child("taints").index(j));
-        }
-    }
-    check::unique(errors, all.iter().enumerate().map(|(i, d)| (list.index(i).child("name"), walk::text(d, "name"))));
-}
-
-fn taint(errors: &mut FieldErrors, taint: &Value, path: &Path) {
-    check::required_name(errors, &path.child("key"), walk::text(taint, "key"), names::qualified_name);
-    check::optional_name(errors, &path.child("value"), walk::text(taint, "value"), names::label_value);
-    check::one_of(errors, &path.child("effect"), walk::text(taint, "effect"), &["NoExecute", "NoSchedule", "None"]);
+    let per_device = walk::flag(spec, "perDeviceNodeSelection");
+    let one = |errors: &mut FieldErrors, device: &Value, path: &Path| {
+        let name = walk::text(device, "name");
+        let before = walk::list(old, "devices").iter().find(|before| walk::text(before, "name") == name);
+        device::validate(errors, device, before, per_device, path);
+    };
+    set(errors, all, most, list, one, |device| walk::text(device, "name"));
 }
 
 pub fn taint_rule(object: &Value, _: Option<&Value>) -> FieldErrors {
@@ -128,7 +124,19 @@ pub fn taint_rule(object: &Value, _: Option<&Value>) -> FieldErrors {
     if let Some(pool) = walk::at(selector, "pool").as_str() {
         pool_name(&mut errors, pool, &at.child("pool"));
     }
-    check::optional_name(&mut errors, &at.child("device"), walk::text(selector, "device"), names::dns1123_label);
+    if let Some(device) = walk::at(selector, "device").as_str() {
+        check::syntax(&mut errors, &at.child("device"), device, names::dns1123_label(device));
+    }
     taint(&mut errors, walk::at(spec, "taint"), &path.child("taint"));
+    errors
+}
+
+pub fn taint_rule_status(object: &Value, _: &Value) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let (conditions, path) = (walk::list(object, "status.conditions"), Path::new("status.conditions"));
+    check::conditions(&mut errors, conditions, &path);
+    if conditions.len() > MOST_CONDITIONS {
+        errors.push(FieldError::too_many(&path, conditions.len(), MOST_CONDITIONS));
+    }
     errors
 }
