@@ -8,7 +8,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use crate::{check, walk};
+use crate::{check, flowcontrol_fixed, walk};
 
 const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
 const HIGHEST_PRECEDENCE: i64 = 10_000;
@@ -42,6 +42,7 @@ pub fn flow_schema(object: &Value, _: Option<&Value>) -> FieldErrors {
     for (i, rule) in walk::list(spec, "rules").iter().enumerate() {
         self::rule(&mut errors, rule, &path.child("rules").index(i));
     }
+    flowcontrol_fixed::flow_schema(&mut errors, object);
     errors.extend(conditions(object, object));
     errors
 }
@@ -178,6 +179,7 @@ pub fn priority_level(object: &Value, _: Option<&Value>) -> FieldErrors {
         }
         other => errors.push(FieldError::not_supported(&path.child("type"), other, &["Exempt", "Limited"])),
     }
+    flowcontrol_fixed::priority_level(&mut errors, object);
     errors.extend(conditions(object, object));
     errors
 }

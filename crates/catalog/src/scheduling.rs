@@ -40,12 +40,21 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
         return errors;
     }
     if name.starts_with("system-") {
-        if !SYSTEM.contains(&(name, value)) {
-            errors.push(FieldError::forbidden(&Path::new("metadata.name"), "priority class names with 'system-' prefix are reserved for system use only. error: ".to_owned() + name + " is not a known system priority class"));
+        if let Some(why) = system_fault(name, value, walk::flag(object, "globalDefault")) {
+            errors.push(FieldError::forbidden(&Path::new("metadata.name"), format!("priority class names with 'system-' prefix are reserved for system use only. error: {why}")));
         }
     } else if value > HIGHEST_OF_USERS {
         errors.push(FieldError::forbidden(&Path::new("value"), format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}")));
     }
     check::maybe_one_of(&mut errors, &Path::new("preemptionPolicy"), walk::text(object, "preemptionPolicy"), &["Never", "PreemptLowerPriority"]);
     errors
+}
+
+/// Upstream: `IsKnownSystemPriorityClass`.
+fn system_fault(name: &str, value: i64, is_default: bool) -> Option<String> {
+    match SYSTEM.iter().find(|(known, _)| *known == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, known)) if *known != value => Some(format!("value of {name} PriorityClass must be {known}")),
+        Some(_) => is_default.then(|| format!("globalDefault of {name} PriorityClass must be false")),
+    }
 }

@@ -255,7 +255,7 @@ fn plug_ins_that_are_off_work_once_they_are_on() {
     let tight = create("tight", &pod("d", "app:1", json!({"nodeSelector": {"env": "dev"}}))).fails();
     assert!(tight.contains("pod node label selector labels conflict with its namespace whitelist"), "{tight}");
     let taint = create("fresh", &pod("d", "app:1", json!({"tolerations": [{"key": "other", "operator": "Exists"}]}))).fails();
-    assert!(taint.contains("pod tolerations (possibly merged with namespace default tolerations) conflict with its cluster whitelist"), "{taint}");
+    assert!(taint.contains("pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist"), "{taint}");
     create("fresh", &pod("e", "app:1", json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}))).ok();
     owners_are_judged(&server);
     server.restart(&["--enable-admission-plugins=NamespaceExists", "--disable-admission-plugins=NamespaceLifecycle"]);

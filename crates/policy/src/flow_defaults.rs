@@ -101,3 +101,16 @@ pub fn schemas() -> Vec<Value> {
         schema("catch-all", "catch-all", 10_000, "ByUser", anything(&everybody)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_are_as_their_rules_say() {
+        let kinds = catalog::builtin();
+        for mut object in [super::levels(), super::schemas()].concat() {
+            let rules = &kinds.iter().find(|kind| object["kind"] == *kind.kind).unwrap().rules;
+            (rules.default)(&mut object);
+            assert_eq!((rules.validate)(&object, None), []);
+        }
+    }
+}

@@ -16,12 +16,13 @@ pub fn has_new_images(pod: &Value, old: &Value) -> bool {
     !images(pod).is_subset(&images(old))
 }
 
-/// What is wrong with a pod that would run an image without pulling it.
-pub fn pull_fault(pod: &Value) -> Option<FieldError> {
+/// All that is wrong with a pod that would run an image without pulling it.
+pub fn pull_faults(pod: &Value) -> Vec<FieldError> {
     let spec = Path::new("spec");
     let all = ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|list| walk::list(walk::at(pod, "spec"), list).iter().enumerate().map(move |(i, c)| (list, i, c)));
-    let mut bad = all.filter(|(_, _, container)| walk::text(container, "imagePullPolicy") != "Always");
-    bad.next().map(|(list, i, container)| FieldError::not_supported(&spec.child(list).index(i).child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always"]))
+    let bad = all.filter(|(_, _, container)| walk::text(container, "imagePullPolicy") != "Always");
+    let told = |(list, i, container): (&str, usize, &Value)| FieldError::not_supported(&spec.child(list).index(i).child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always"]);
+    bad.map(told).collect()
 }
 
 /// Whoever runs an image must be able to pull it.
@@ -73,7 +74,9 @@ mod tests {
     #[test]
     fn pods_are_changed_and_judged() {
         let mut pod = json!({"spec": {"containers": [{"image": "a", "imagePullPolicy": "Never", "resources": {"requests": {"cpu": "1", "example.org/gpu": "1", "node.kubernetes.io/x": "1"}}}], "initContainers": [{"image": "b"}]}});
+        assert_eq!(pull_faults(&pod).len(), 2);
         always_pull(&mut pod);
+        assert_eq!(pull_faults(&pod), []);
         assert_eq!((&pod["spec"]["containers"][0]["imagePullPolicy"], &pod["spec"]["initContainers"][0]["imagePullPolicy"]), (&json!("Always"), &json!("Always")));
         tolerate_extended(&mut pod);
         tolerate_extended(&mut pod);

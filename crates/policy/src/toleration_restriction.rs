@@ -45,15 +45,12 @@ impl TolerationSettings {
     }
 
     pub fn check(&self, pod: &Value, namespace: &Value) -> Result<(), String> {
-        let (allowed, whose) = match said(namespace, ALLOWED)? {
-            Some(own) => (own, "namespace"),
-            None => (self.whitelist.clone(), "cluster"),
-        };
+        let allowed = said(namespace, ALLOWED)?.unwrap_or_else(|| self.whitelist.clone());
         let fits = |toleration: &Value| allowed.iter().any(|wide| covers(wide, toleration));
         if allowed.is_empty() || walk::list(pod, "spec.tolerations").iter().all(fits) {
             return Ok(());
         }
-        Err(format!("pod tolerations (possibly merged with namespace default tolerations) conflict with its {whose} whitelist"))
+        Err("pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist".into())
     }
 }
 

@@ -204,9 +204,11 @@ fn judge_pod(call: &Call, operation: Operation, pod: &Value, old: Option<&Value>
     }
     if has("AlwaysPullImages")
         && old.is_none_or(|old| policy::pod_options::has_new_images(pod, old))
-        && let Some(fault) = policy::pod_options::pull_fault(pod)
     {
-        return refused(fault.to_string());
+        let faults = policy::pod_options::pull_faults(pod);
+        if !faults.is_empty() {
+            return refused(api::field::aggregate(&faults));
+        }
     }
     if operation == Operation::Create && has("PodNodeSelector") {
         placement::check_selector(call, pod)?;

@@ -126,19 +126,30 @@ fn resize(object: &mut Value, old: &Value) {
     *object = kept;
 }
 
+/// Upstream: `ValidatePodBinding`.
+fn binding_faults(binding: &Value) -> api::FieldErrors {
+    let (target, mut faults) = (walk::at(binding, "target"), api::FieldErrors::new());
+    let (kind, path) = (walk::text(target, "kind"), api::Path::new("target"));
+    if !matches!(kind, "" | "Node") {
+        faults.push(api::FieldError::not_supported(&path.child("kind"), kind, &["Node", "<empty>"]));
+    }
+    if walk::text(target, "name").is_empty() {
+        faults.push(api::FieldError::required(&path.child("name"), ""));
+    }
+    faults
+}
+
 /// Binds a pod to a node. Upstream: `pkg/registry/core/pod/storage` `assignPod`.
 pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
     let expected = api::GroupVersionKind::from_api_version("v1", "Binding");
     let Decoded { mut value, .. } = wire::decode_object(call, expected)?;
     extension::post(call, &mut value).await?;
     let target = walk::text(&value, "target.name").to_owned();
-    if target.is_empty() {
-        let error = api::FieldError::required(&api::Path::new("target.name"), "");
-        return Err(ApiError::invalid("", "Binding", &call.info.name, &[error]));
+    let faults = binding_faults(&value);
+    if !faults.is_empty() {
+        return Err(ApiError::invalid("", "Binding", &call.info.name, &faults));
     }
-    if matches!(walk::text(&value, "target.kind"), "" | "Node") {
-        topology::label(call, &mut value, &target);
-    }
+    topology::label(call, &mut value, &target);
     let given = |key: &str| walk::map(&value, key).cloned().unwrap_or_default();
     let (annotations, labels) = (given("metadata.annotations"), given("metadata.labels"));
     let uid = meta::uid(&value).to_owned();

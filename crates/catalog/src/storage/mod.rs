@@ -2,6 +2,7 @@
 
 pub mod rules;
 pub mod storage_class;
+mod topologies;
 
 use serde_json::Value;
 

@@ -13,7 +13,8 @@ use crate::{check, walk};
 
 const LARGEST_METADATA: usize = 256 << 10;
 const LONGEST_MESSAGE: usize = 1024;
-const LONGEST_NODE_ID: usize = 192;
+/// Upstream: `csiNodeIDLongerMaxLength`.
+const LONGEST_NODE_ID: usize = 256;
 const MOST_PARAMETERS: usize = 512;
 
 pub fn driver(object: &Value, old: Option<&Value>) -> FieldErrors {
@@ -37,7 +38,7 @@ pub fn driver(object: &Value, old: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&path.child("nodeAllocatableUpdatePeriodSeconds"), seconds, "must be greater than or equal to 10 seconds"));
     }
     if let Some(old) = old {
-        for key in ["attachRequired", "fsGroupPolicy", "volumeLifecycleModes"] {
+        for key in ["attachRequired", "volumeLifecycleModes"] {
             // Upstream: here too.
             let shown = if key == "attachRequired" { "attachedRequired" } else { key };
             check::immutable(&mut errors, &path.child(shown), walk::at(spec, key), walk::at(walk::at(old, "spec"), key));
@@ -87,7 +88,7 @@ pub fn node(object: &Value, old: Option<&Value>) -> FieldErrors {
             let mut fixed = after.clone();
             walk::keep(&mut fixed, Some(before), "allocatable");
             if fixed != *before {
-                errors.push(FieldError::invalid(&Path::new("CSINodeDriver"), after.clone(), check::IMMUTABLE));
+                errors.push(FieldError::invalid(&Path::new("spec").child("drivers"), after.clone(), check::IMMUTABLE));
             }
         }
     }
@@ -103,7 +104,7 @@ fn topology_keys(errors: &mut FieldErrors, driver: &Value, path: &Path) {
         if !seen.insert(key) {
             errors.push(FieldError::duplicate(path, key));
         }
-        errors.extend(names::qualified_name(key).into_iter().map(|fault| FieldError::invalid(path, walk::at(driver, "topologyKeys").clone(), fault)));
+        errors.extend(names::qualified_name(key).into_iter().map(|fault| FieldError::invalid(path, key, fault)));
     }
 }
 
@@ -118,11 +119,9 @@ pub fn capacity(object: &Value, old: Option<&Value>) -> FieldErrors {
     check::label_selector(&mut errors, walk::at(object, "nodeTopology"), &Path::new("nodeTopology"));
     let class = walk::text(object, "storageClassName");
     check::syntax(&mut errors, &Path::new("storageClassName"), class, names::dns1123_subdomain(class));
-    for key in ["capacity", "maximumVolumeSize"] {
-        let amount = walk::at(object, key);
-        if check::amount(amount).is_some_and(|q| q.sign() < 0) {
-            errors.push(FieldError::invalid(&Path::new(key), amount.clone(), check::NEGATIVE));
-        }
+    let amount = walk::at(object, "capacity");
+    if check::amount(amount).is_some_and(|q| q.sign() < 0) {
+        errors.push(FieldError::invalid(&Path::new("capacity"), amount.clone(), check::NEGATIVE));
     }
     errors
 }
@@ -164,8 +163,13 @@ pub fn attachment_status(object: &Value, _: &Value) -> FieldErrors {
         errors.push(FieldError::too_long(&path.child("attachmentMetadata"), LARGEST_METADATA));
     }
     for key in ["attachError", "detachError"] {
-        if walk::text(walk::at(status, key), "message").len() > LONGEST_MESSAGE {
-            errors.push(FieldError::too_long(&path.child(key).child("message"), LONGEST_MESSAGE));
+        let (error, path) = (walk::at(status, key), path.child(key));
+        if walk::text(error, "message").len() > LONGEST_MESSAGE {
+            // Upstream names the larger bound.
+            errors.push(FieldError::too_long(&path.child("message"), LARGEST_METADATA));
+        }
+        if let Some(code) = walk::at(error, "errorCode").as_i64().filter(|code| *code < 0) {
+            errors.push(FieldError::invalid(&path.child("errorCode"), code, "must be between 0 and 2147483647, inclusive"));
         }
     }
     errors
@@ -179,19 +183,23 @@ pub fn attributes_class(object: &Value, old: Option<&Value>) -> FieldErrors {
                 errors.push(FieldError::forbidden(&Path::new(key), format!("updates to {key} are forbidden.")));
             }
         }
-        return errors;
     }
-    let driver = walk::text(object, "driverName");
-    if driver.is_empty() {
-        errors.push(FieldError::required(&Path::new("driverName"), ""));
-    } else {
-        check::syntax(&mut errors, &Path::new("driverName"), driver, names::qualified_name(&driver.to_lowercase()));
-    }
+    provisioner(&mut errors, object, "driverName");
     parameters(&mut errors, walk::at(object, "parameters"), &Path::new("parameters"));
     if walk::map(object, "parameters").is_none_or(serde_json::Map::is_empty) {
         errors.push(FieldError::required(&Path::new("parameters"), "must contain at least one key/value pair"));
     }
     errors
+}
+
+/// Upstream: `validateProvisioner`, which looks at the name in lower case.
+pub fn provisioner(errors: &mut FieldErrors, object: &Value, key: &str) {
+    let (name, path) = (walk::text(object, key).to_lowercase(), Path::new(key));
+    if name.is_empty() {
+        errors.push(FieldError::required(&path, ""));
+    } else {
+        check::syntax(errors, &path, &name, names::qualified_name(&name));
+    }
 }
 
 /// What a provisioner is told, of bounded size.

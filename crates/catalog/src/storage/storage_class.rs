@@ -38,12 +38,11 @@ pub fn resource() -> Resource {
 /// Upstream: `pkg/apis/storage/validation/validation.go`.
 fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    if walk::text(object, "provisioner").is_empty() {
-        errors.push(FieldError::required(&Path::new("provisioner"), ""));
-    }
+    super::rules::provisioner(&mut errors, object, "provisioner");
     super::rules::parameters(&mut errors, walk::at(object, "parameters"), &Path::new("parameters"));
     check::maybe_one_of(&mut errors, &Path::new("reclaimPolicy"), walk::text(object, "reclaimPolicy"), &["Delete", "Retain"]);
     check::maybe_one_of(&mut errors, &Path::new("volumeBindingMode"), walk::text(object, "volumeBindingMode"), &["Immediate", "WaitForFirstConsumer"]);
+    super::topologies::validate(&mut errors, walk::list(object, "allowedTopologies"), &Path::new("allowedTopologies"));
     let Some(old) = old else { return errors };
     for key in ["parameters", "provisioner", "reclaimPolicy"] {
         if walk::at(object, key) != walk::at(old, key) {

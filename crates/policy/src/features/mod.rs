@@ -171,9 +171,9 @@ mod tests {
         let told = features(&["ImageVolume=true", "KMSv1=true", "EventedPLEG=true", "CBORServingAndStorage=true", "WatchList=true"]).unwrap().warnings();
         assert_eq!(told, [
             "feature gate EventedPLEG=true changes nothing here: leave it out",
+            "Setting GA feature gate ImageVolume=true. It will be removed in a future release.",
             "Setting deprecated feature gate KMSv1=true. It will be removed in a future release.",
             "feature gate KMSv1=true changes nothing here: leave it out",
-            "Setting GA feature gate ImageVolume=true. It will be removed in a future release.",
         ]);
     }
 }

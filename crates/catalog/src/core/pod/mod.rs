@@ -1,8 +1,10 @@
 //! Pods and pod templates.
 
+mod claims;
 mod columns;
 mod containers;
 pub mod defaults;
+mod ended;
 mod environment;
 mod gated;
 mod handlers;
@@ -16,6 +18,7 @@ mod restarts;
 mod security;
 mod signals;
 mod spreading;
+mod status;
 mod systems;
 mod update;
 pub mod validate;
@@ -59,7 +62,7 @@ pub fn resource() -> Resource {
     pod.rules.default = defaults::pod;
     pod.rules.prepare = prepare;
     pod.rules.validate = validate::pod;
-    pod.rules.validate_status = validate::status;
+    pod.rules.validate_status = status::validate;
     pod.rules.validate_part = Some(parts::validate);
     pod
 }

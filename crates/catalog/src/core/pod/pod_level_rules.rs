@@ -17,6 +17,9 @@ pub fn validate(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     if walk::at(own, "claims").is_array() {
         errors.push(FieldError::forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level"));
     }
+    if walk::text(spec, "os.name") == "windows" {
+        errors.push(FieldError::forbidden(path, "may not be set for a windows pod"));
+    }
     resources::amounts(errors, own, resource_name, path);
     let requests = amounts(walk::at(own, "requests"));
     for (name, sum) in of_containers(spec, "requests") {

@@ -6,7 +6,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::{containers, placement, pod_level_rules, security, spreading, systems, volumes};
+use super::{claims, containers, placement, pod_level_rules, security, spreading, systems, volumes};
 use crate::check::{self, optional_name};
 use crate::{ip, metadata, walk};
 
@@ -14,12 +14,21 @@ pub fn pod(object: &Value, old: Option<&Value>) -> FieldErrors {
     let path = Path::new("spec");
     let mut errors = changed_spec(object, old.unwrap_or(&Value::Null));
     containers::images(&mut errors, walk::at(object, "spec"), &path);
+    own_claims(&mut errors, object, &path);
+    volumes::tokens(&mut errors, walk::at(object, "spec"), &path);
     match old {
         None if !walk::list(object, "spec.ephemeralContainers").is_empty() => errors.push(FieldError::forbidden(&path.child("ephemeralContainers"), "cannot be set on create")),
         None => {}
         Some(old) => super::update::check(&mut errors, walk::at(object, "spec"), walk::at(old, "spec"), &path),
     }
     errors
+}
+
+/// What a node makes of a file of its own has nobody who would allocate devices to it.
+fn own_claims(errors: &mut FieldErrors, object: &Value, path: &Path) {
+    if !walk::list(object, "spec.resourceClaims").is_empty() && api::meta::annotation(object, "kubernetes.io/config.mirror").is_some() {
+        errors.push(FieldError::forbidden(&path.child("resourceClaims"), "static pods do not support resource claims"));
+    }
 }
 
 /// The spec as it is meant. What an older server let in may go on: only what changes is judged anew.
@@ -49,7 +58,7 @@ pub fn marks(errors: &mut FieldErrors, template: &Value, path: &Path) {
 fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     let known = containers::Known {
         volumes: volumes::volumes(errors, spec, &path.child("volumes")),
-        claims: walk::list(spec, "resourceClaims").iter().map(|c| walk::text(c, "name")).collect(),
+        claims: claims::validate(errors, spec, path),
         restarts: walk::text(spec, "restartPolicy"),
         grace: walk::at(spec, "terminationGracePeriodSeconds").as_i64(),
         os: walk::text(spec, "os.name"),
@@ -83,7 +92,6 @@ fn spec(errors: &mut FieldErrors, spec: &Value, path: &Path) {
         optional_name(errors, &path.child(key), walk::text(spec, key), names::dns1123_subdomain);
     }
     check::maybe_one_of(errors, &path.child("preemptionPolicy"), walk::text(spec, "preemptionPolicy"), &["PreemptLowerPriority", "Never"]);
-    check::non_negative(errors, spec, "terminationGracePeriodSeconds", path);
     systems::validate(errors, spec, path);
 }
 
@@ -145,25 +153,4 @@ fn dns(errors: &mut FieldErrors, spec: &Value, path: &Path) {
             errors.push(FieldError::required(&path.child("options").index(i), "must not be empty"));
         }
     }
-}
-
-/// Upstream: `ValidatePodStatusUpdate`: a container that ended for good does not run again.
-pub fn status(object: &Value, old: &Value) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    let policy = walk::text(old, "spec.restartPolicy");
-    if policy == "Always" {
-        return errors;
-    }
-    let regular = walk::list(old, "status.containerStatuses");
-    for (i, before) in regular.iter().enumerate() {
-        let ended = walk::at(before, "state.terminated");
-        if !ended.is_object() || (policy == "OnFailure" && walk::int(ended, "exitCode") != 0) {
-            continue;
-        }
-        let now = walk::list(object, "status.containerStatuses").iter().find(|s| s["name"] == before["name"]);
-        if now.is_some_and(|now| !walk::at(now, "state.terminated").is_object()) {
-            errors.push(FieldError::forbidden(&Path::new("status.containerStatuses").index(i).child("state"), "may not be transitioned to non-terminated state"));
-        }
-    }
-    errors
 }

@@ -28,6 +28,21 @@ pub fn volumes<'a>(errors: &mut FieldErrors, spec: &'a Value, path: &Path) -> Ha
     good
 }
 
+/// Tokens of an account need one; templates may still get theirs.
+pub fn tokens(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    if !walk::text(spec, "serviceAccountName").is_empty() {
+        return;
+    }
+    for (i, volume) in walk::list(spec, "volumes").iter().enumerate() {
+        for (j, part) in walk::list(volume, "projected.sources").iter().enumerate() {
+            if part["serviceAccountToken"].is_object() {
+                let path = path.child("volumes").index(i).child("projected").child("sources").index(j).child("serviceAccountToken");
+                errors.push(FieldError::forbidden(&path, "must not be specified when serviceAccountName is not set"));
+            }
+        }
+    }
+}
+
 fn source(errors: &mut FieldErrors, volume: &Value, path: &Path) {
     let mut given = 0;
     for (kind, source) in volume.as_object().into_iter().flatten().filter(|(key, value)| *key != "name" && value.is_object()) {
