@@ -310,4 +310,9 @@ fn kinds_judge_their_writes() {
     sized(" --subresource=resize", "{\"requests\":{\"cpu\":\"2\"}}").ok();
     let refused = sized(" --subresource=resize", "{\"limits\":{\"cpu\":\"2\",\"memory\":\"1Mi\"},\"requests\":{\"memory\":\"1Mi\"}}").fails();
     assert!(refused.contains("Pod QOS Class may not change as a result of resizing"), "{refused}");
+    let told = server.kubectl("patch pod sized --subresource=status -p {\"status\":{\"qosClass\":\"BestEffort\",\"podIPs\":[{\"ip\":\"10.0.0.1\"},{\"ip\":\"10.0.0.2\"}]}}").fails();
+    assert!(told.contains("status.qosClass: Invalid value: \"BestEffort\": field is immutable") && told.contains("may specify no more than one IP for each IP family"), "{told}");
+    // What every server has stays as it is.
+    let fixed = server.kubectl("patch flowschema catch-all --type=merge -p {\"spec\":{\"matchingPrecedence\":9000}}").fails();
+    assert!(fixed.contains("spec of 'catch-all' must equal the fixed value"), "{fixed}");
 }
