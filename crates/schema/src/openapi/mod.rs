@@ -145,7 +145,7 @@ impl Documents {
         self.keep("v2.pb", self.hash_with("v2.pb", parts), |out| {
             let mut additions = self.additions(parts)?;
             let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-            let mut paths = self.path_items(Dialect::V2, None, &mut definitions);
+            let mut paths = self.path_items(Dialect::V2, None, &mut definitions, std::convert::identity);
             paths.append(&mut additions.paths);
             let more = std::mem::take(&mut additions.definitions);
             let schemas = own(&mut definitions, &additions).chain(more);
@@ -220,12 +220,17 @@ impl Documents {
         self.resources.iter().map(|r| &r.resource).collect()
     }
 
-    /// The paths of all documents, or of one of the third version.
-    fn path_items(&self, dialect: Dialect, only: Option<&str>, definitions: &mut Definitions) -> BTreeMap<String, Value> {
+    /// The paths of all documents, or of one of the third version; each in the form that it is kept in until it is written.
+    fn path_items<T>(&self, dialect: Dialect, only: Option<&str>, definitions: &mut Definitions, keep: fn(Value) -> T) -> BTreeMap<String, T> {
         let all = self.all();
-        let resources = all.iter().filter(|r| only.is_none_or(|only| paths::group_version(r) == only));
-        let mut items: BTreeMap<String, Value> = resources.flat_map(|resource| paths::of_resource(resource, dialect, definitions)).collect();
-        items.extend(roots::all(&all).iter().filter(|root| only.is_none_or(|only| root.document == only)).map(|root| root.item(dialect, definitions)));
+        let mut items = BTreeMap::new();
+        for resource in all.iter().filter(|r| only.is_none_or(|only| paths::group_version(r) == only)) {
+            items.extend(paths::of_resource(resource, dialect, definitions).into_iter().map(|(path, item)| (path, keep(item))));
+        }
+        for root in roots::all(&all).iter().filter(|root| only.is_none_or(|only| root.document == only)) {
+            let (path, item) = root.item(dialect, definitions);
+            items.insert(path, keep(item));
+        }
         items
     }
 
@@ -235,17 +240,17 @@ impl Documents {
             return Ok(Additions::default());
         }
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let paths = self.path_items(Dialect::V2, None, &mut definitions).into_keys().collect();
+        let paths = self.path_items(Dialect::V2, None, &mut definitions, drop).into_keys().collect();
         Additions::of(parts, &paths, &mut std::iter::from_fn(|| definitions.take_next()))
     }
 
     fn write_v2(&self, out: &mut impl Write, parts: &[Arc<Part>]) -> std::io::Result<()> {
         let mut additions = self.additions(parts)?;
         let mut definitions = Definitions::new(Dialect::V2, &self.resources);
-        let mut items = self.path_items(Dialect::V2, None, &mut definitions);
-        items.append(&mut additions.paths);
+        let mut items = self.path_items(Dialect::V2, None, &mut definitions, as_text);
+        items.extend(std::mem::take(&mut additions.paths).into_iter().map(|(path, item)| (path, as_text(item))));
         write!(out, r#"{{"swagger":"2.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
-        serde_json::to_writer(&mut *out, &items)?;
+        write_paths(out, &items)?;
         drop(items);
         out.write_all(br#","definitions":"#)?;
         let more = std::mem::take(&mut additions.definitions);
@@ -259,9 +264,9 @@ impl Documents {
 
     fn write_v3(&self, path: &str, out: &mut impl Write) -> std::io::Result<()> {
         let mut definitions = Definitions::new(Dialect::V3, &self.resources);
-        let items = self.path_items(Dialect::V3, Some(path), &mut definitions);
+        let items = self.path_items(Dialect::V3, Some(path), &mut definitions, as_text);
         write!(out, r#"{{"openapi":"3.0.0","info":{{"title":"{TITLE}","version":"{VERSION}"}},"paths":"#)?;
-        serde_json::to_writer(&mut *out, &items)?;
+        write_paths(out, &items)?;
         drop(items);
         out.write_all(br#","components":{"schemas":"#)?;
         write_definitions(out, std::iter::from_fn(|| definitions.take_next()))?;
@@ -271,6 +276,20 @@ impl Documents {
 
 fn bearer() -> Value {
     json!({ "BearerToken": { "type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication" } })
+}
+
+/// A value takes many times the memory of its text.
+fn as_text(item: Value) -> String {
+    item.to_string()
+}
+
+fn write_paths(out: &mut impl Write, items: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let mut separator = "{";
+    for (path, item) in items {
+        write!(out, "{separator}{}:{item}", Value::from(path.as_str()))?;
+        separator = ",";
+    }
+    out.write_all(if separator == "{" { b"{}" } else { b"}" })
 }
 
 /// A document's own definitions, and what else they are by what was added.
