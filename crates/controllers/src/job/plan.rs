@@ -400,7 +400,8 @@ impl<'a> Work<'a> {
     fn write(mut self, ending: Option<Ending>, left: usize) -> Plan {
         let job = self.job;
         let terminating = self.pods.iter().filter(|p| pods::is_terminating(p) && !pods::is_terminal(p)).count();
-        let ready = self.pods.iter().filter(|p| pods::is_active(p) && pods::is_ready(p)).count();
+        // Upstream: pods that were just let go are neither active nor ready.
+        let ready = self.pods.iter().filter(|p| pods::is_active(p) && pods::is_ready(p)).count().min(left);
         let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         self.suspension();
         let succeeded = self.succeeded();
