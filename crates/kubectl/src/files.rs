@@ -86,7 +86,7 @@ pub async fn read(flags: &FileFlags) -> Outcome<Sources> {
     Failure::many(faults)?;
     if !flags.kustomize.is_empty() {
         single = false;
-        match crate::kustomize::build(Path::new(&flags.kustomize)) {
+        match crate::kustomize::build(Path::new(&flags.kustomize), true) {
             Ok(objects) => documents.extend(objects.into_iter().map(|object| Ok(Document { source: flags.kustomize.clone(), object }))),
             Err(e) => documents.push(Err(e)),
         }

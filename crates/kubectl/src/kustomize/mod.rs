@@ -1,12 +1,13 @@
 //! Kustomizations: resources and bases gathered, generated, patched, renamed; a subset of kustomize that most repositories need.
 //!
-//! Runs no plugins and no other programs, and reads nothing above the root but bases that a kustomization names.
+//! Runs no plugins and no other programs, and of resources reads nothing above the root but bases that a kustomization names.
 // Upstream: kubernetes-sigs/kustomize api/internal/target (order of the steps), api/types/kustomization.go (fields).
 // Differs: helmCharts, transformers, generators by plugins, crds, vars and openapi are refused with their name.
 
 mod generate;
 mod names;
 mod patches;
+mod resources;
 mod transform;
 
 use std::path::{Path, PathBuf};
@@ -16,9 +17,8 @@ use serde_json::Value;
 use crate::failure::{Failure, Outcome, fail};
 
 const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-const MAX_DEPTH: usize = 32;
 /// Fields that are known; those with `false` are refused.
-const FIELDS: [(&str, bool); 30] = [
+const FIELDS: [(&str, bool); 31] = [
     ("apiVersion", true),
     ("kind", true),
     ("metadata", true),
@@ -43,6 +43,7 @@ const FIELDS: [(&str, bool); 30] = [
     ("sortOptions", true),
     ("buildMetadata", true),
     ("helmCharts", false),
+    ("helmChartInflationGenerator", false),
     ("transformers", false),
     ("generators", false),
     ("validators", false),
@@ -50,6 +51,13 @@ const FIELDS: [(&str, bool); 30] = [
     ("vars", false),
     ("openapi", false),
 ];
+
+/// A kustomization's folder, and those that lead to it.
+pub struct Root {
+    folder: PathBuf,
+    visited: Vec<PathBuf>,
+    is_restricted: bool,
+}
 
 /// One object, the names it had, and whether its name gets a hash of its content.
 #[derive(Debug, Clone)]
@@ -82,7 +90,9 @@ impl Item {
 }
 
 /// The objects of the kustomization in a folder.
-pub fn build(folder: &Path) -> Outcome<Vec<Value>> {
+///
+/// Resources are files in or below the folder of their kustomization where they are restricted to it.
+pub fn build(folder: &Path, is_restricted: bool) -> Outcome<Vec<Value>> {
     if folder.to_string_lossy().contains("://") {
         return fail(format!("{}: remote kustomizations are not fetched; clone the repository and name the folder", folder.display()));
     }
@@ -90,7 +100,7 @@ pub fn build(folder: &Path) -> Outcome<Vec<Value>> {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         return fail(format!("must build at directory: not a valid directory: evalsymlink failure on '{}' : lstat {}: no such file or directory", folder.display(), absolute.display()));
     }
-    let mut items = load(folder, 0)?;
+    let mut items = load(&Root::of(folder, is_restricted)?)?;
     names::add_hashes(&mut items);
     names::fix_references(&mut items);
     items.sort_by_key(order);
@@ -143,24 +153,45 @@ fn read(folder: &Path) -> Outcome<Value> {
         _ => return fail(format!("Found multiple kustomization files: {}", shown.display())),
     };
     let text = std::fs::read_to_string(file)?;
+    if text.trim().is_empty() {
+        return fail("kustomization.yaml is empty");
+    }
     let value = goyaml::from_yaml(&text).map_err(|e| Failure::Text(format!("invalid Kustomization: {}: {e}", file.display())))?;
-    for key in value.as_object().into_iter().flatten().map(|(k, _)| k) {
+    for (key, what) in value.as_object().into_iter().flatten() {
         match FIELDS.iter().find(|(f, _)| f == key) {
             Some((_, true)) => {}
-            Some((_, false)) => return fail(format!("{}: the field {key:?} is not supported here", file.display())),
-            None => {
-                let near = FIELDS.iter().map(|(f, _)| *f).min_by_key(|f| crate::command::distance(f, key)).unwrap_or_default();
-                return fail(format!("invalid Kustomization: json: unknown field {key:?}; did you mean {near:?}?"));
-            }
+            Some((_, false)) => return Err(refusal(folder, file, key, what)),
+            None => return fail(format!("invalid Kustomization: json: unknown field {key:?}")),
+        }
+    }
+    for (old, new) in [("bases", "resources"), ("commonLabels", "labels"), ("patchesJson6902", "patches"), ("patchesStrategicMerge", "patches")] {
+        if !value[old].is_null() {
+            crate::complain!("# Warning: '{old}' is deprecated. Please use '{new}' instead. Run 'kustomize edit fix' to update your Kustomization automatically.");
         }
     }
     Ok(value)
 }
 
-fn load(folder: &Path, depth: usize) -> Outcome<Vec<Item>> {
+/// Charts and plugins, refused as upstream refuses them where they are not enabled.
+fn refusal(folder: &Path, file: &Path, key: &str, what: &Value) -> Failure {
+    let first = &what[0];
+    if key == "helmCharts" || key == "helmChartInflationGenerator" {
+        return Failure::Text(format!("trouble configuring builtin HelmChartInflationGenerator with config: `\n{}`: must specify --enable-helm", crate::print::yaml(first)));
+    }
+    let named = first.as_str().map(|name| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|_| name.to_owned()));
+    let plugin = named.and_then(|text| goyaml::from_yaml(&text).ok()).filter(|p| p["kind"].is_string() && p["apiVersion"] != "builtin");
+    let disabled = plugin.map(|p| format!("external plugins disabled; unable to load external plugin '{}'", p["kind"].as_str().unwrap_or_default()));
+    Failure::Text(match (key, disabled) {
+        ("generators", Some(disabled)) => format!("loading generator plugins: failed to load generator: {disabled}"),
+        ("transformers" | "validators", Some(disabled)) => disabled,
+        _ => format!("{}: the field {key:?} is not supported here", file.display()),
+    })
+}
+
+fn load(root: &Root) -> Outcome<Vec<Item>> {
     let mut items = Vec::new();
-    let kustomization = read(folder)?;
-    apply(folder, &kustomization, &mut items, depth)?;
+    let kustomization = read(&root.folder)?;
+    apply(root, &kustomization, &mut items)?;
     Ok(items)
 }
 
@@ -169,25 +200,14 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// All steps of one kustomization over what is there (components) and what it brings.
-fn apply(folder: &Path, kustomization: &Value, items: &mut Vec<Item>, depth: usize) -> Outcome {
-    if depth > MAX_DEPTH {
-        return fail(format!("{}: kustomizations nest too deeply: does one name itself?", folder.display()));
-    }
+fn apply(root: &Root, kustomization: &Value, items: &mut Vec<Item>) -> Outcome {
+    let folder = root.folder.as_path();
     for name in strings(&kustomization["resources"]).into_iter().chain(strings(&kustomization["bases"])) {
-        let path = folder.join(&name);
-        if path.is_dir() {
-            items.extend(load(&path, depth + 1)?);
-        } else {
-            items.extend(read_objects(&path, &name)?);
-        }
+        resources::add(root, &name, items)?;
     }
     for name in strings(&kustomization["components"]) {
-        let path = folder.join(&name);
-        let component = read(&path)?;
-        if component["kind"] != "Component" {
-            return fail(format!("accumulating components: expected kind 'Component' in {}", path.display()));
-        }
-        apply(&path, &component, items, depth + 1)?;
+        let (inner, component) = resources::component(root, &name)?;
+        apply(&inner, &component, items)?;
     }
     generate::run(folder, kustomization, items)?;
     patches::run(folder, kustomization, items)?;
@@ -198,9 +218,9 @@ fn apply(folder: &Path, kustomization: &Value, items: &mut Vec<Item>, depth: usi
     transform::replacements(folder, kustomization, items)
 }
 
-fn read_objects(path: &Path, name: &str) -> Outcome<Vec<Item>> {
+fn read_objects(path: &Path) -> Outcome<Vec<Item>> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::Text(format!("accumulating resources: accumulation err='accumulating resources from '{name}': {}'", crate::failure::path_error("open", &shown, &e))))?;
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::Text(crate::failure::path_error("open", &shown, &e)))?;
     let mut out = Vec::new();
     for document in crate::files::decode(&shown, &text) {
         let object = document?.object;
