@@ -16,6 +16,7 @@ use policy::audit::{Level, Policy, Request, Verdict};
 use serde_json::{Value, json};
 
 use api::request::Info;
+use crate::admission::notes::Named;
 use crate::user::User;
 pub use backends::AuditLog;
 pub use settings::{AuditConfig, AuditLogConfig, AuditWebhookConfig, Batch as AuditBatch, Delivery as AuditDelivery, Mode as AuditMode};
@@ -98,19 +99,14 @@ impl Entry {
     }
 
     /// What the address left out about the object stands in it. Upstream: `LogRequestObject` in apiserver `pkg/audit/request.go`.
-    pub fn names(&mut self, body: &Bytes) {
+    pub fn names(&mut self, named: Named) {
         let reference = &mut self.event["objectRef"];
         if !reference.is_object() || !reference["subresource"].is_null() {
             return;
         }
-        let metadata = if body.starts_with(codec::MAGIC) {
-            as_json(body).map(|mut object| object["metadata"].take())
-        } else {
-            serde_json::from_slice::<Named>(body).ok().map(|named| named.metadata)
-        };
-        let metadata = metadata.unwrap_or_default();
-        for field in ["name", "namespace", "uid", "resourceVersion"] {
-            if let Some(text) = metadata[field].as_str().filter(|text| !text.is_empty() && reference[field].is_null()) {
+        let said = [("name", named.name), ("namespace", named.namespace), ("uid", named.uid), ("resourceVersion", named.resource_version)];
+        for (field, text) in said {
+            if !text.is_empty() && reference[field].is_null() {
                 reference[field] = text.into();
             }
         }
@@ -158,13 +154,6 @@ impl Entry {
         }
         Some(event)
     }
-}
-
-/// As much of an object as is read of each.
-#[derive(serde::Deserialize)]
-struct Named {
-    #[serde(default)]
-    metadata: Value,
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

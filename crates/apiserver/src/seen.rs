@@ -88,9 +88,6 @@ impl Seen {
     }
 
     pub fn body(&mut self, body: &Bytes) {
-        if let Some(entry) = self.entry.as_mut().filter(|_| !body.is_empty()) {
-            entry.names(body);
-        }
         if let Some(entry) = self.entry.as_mut().filter(|e| e.wants_request()) {
             entry.request(body);
         }
@@ -116,6 +113,9 @@ impl Seen {
             return response.map(|body| Counted { body, _open: open, complete }.boxed_unsync());
         }
         if let Some((mut entry, (_, log))) = entry {
+            if let Some(named) = self.notes.named() {
+                entry.names(named);
+            }
             entry.annotate(self.notes.annotations());
             if entry.wants_response() || response.status().as_u16() >= 400 {
                 response = recorded(&mut entry, response).await;

@@ -47,6 +47,9 @@ impl FieldValidation {
 pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded, ApiError> {
     let custom = call.served.resource.custom.as_deref().filter(|_| expected == call.served.resource.gvk());
     let decoded = decode_body(&call.body, content_type(call), &expected, custom, call.server.config.gates)?;
+    if call.server.audit.is_some() {
+        call.notes.name(&decoded.value);
+    }
     finish(call, decoded, &expected)
 }
 

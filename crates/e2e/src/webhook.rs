@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use base64::Engine as _;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Makes an answer (status and body, in JSON or a text as it is) of a path and a request body.
 pub type Answers = Arc<dyn Fn(&str, &Value) -> (u16, Value) + Send + Sync>;
@@ -24,6 +25,16 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Writes a kubeconfig that leads to a path of it; tells where.
+    pub fn kubeconfig(&self, folder: &Path, name: &str, path: &str) -> String {
+        let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "w",
+            "clusters": [{"name": "w", "cluster": {"server": format!("https://localhost:{}{path}", self.port), "certificate-authority-data": self.ca_bundle}}],
+            "users": [{"name": "w", "user": {"token": "for-the-webhook"}}], "contexts": [{"name": "w", "context": {"cluster": "w", "user": "w"}}]});
+        let file = folder.join(name);
+        std::fs::write(&file, config.to_string()).expect("the kubeconfig is written");
+        file.display().to_string()
+    }
+
     pub fn start(answers: Answers) -> Self {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");

@@ -2,12 +2,14 @@
 //!
 //! Upstream: `k8s.io/pod-security-admission/admission/admission.go`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{ApiError, meta};
 use catalog::walk;
-use policy::pod_security::{Existing, LevelVersion, PREFIX, Policy, detailed, exempt_warning, needs_look, violations};
+use policy::pod_security::{Belongs, Existing, LevelVersion, PREFIX, Policy, detailed, exempt_warning, needs_look, violations};
 use serde_json::Value;
+use store::Record;
 
 use super::Operation;
 use crate::object;
@@ -100,8 +102,13 @@ fn check_namespace(call: &Call, namespace: &Value, old: Option<&Value>) -> Resul
     if old.is_some() && needs_look(policy.enforce, before.enforce) {
         let (begin, mut existing) = (Instant::now(), Existing::default());
         let pods = call.server.store.view().table(call.server.store.table("/registry/pods"));
-        pods.scan(&format!("{}/", meta::name(namespace)), "").for_each(|record| existing.add(object::parse(&record.value), settings));
-        existing.warnings(meta::name(namespace), policy.enforce, || begin.elapsed() > LOOK).into_iter().for_each(|warning| call.notes.warn(warning));
+        let within = format!("{}/", meta::name(namespace));
+        for record in pods.scan(&within, "") {
+            let belongs: Belongs = serde_json::from_slice(&record.value).unwrap_or_default();
+            existing.add(record, belongs, settings);
+        }
+        let read = |record: &&Arc<Record>| object::parse(&record.value);
+        existing.warnings(meta::name(namespace), policy.enforce, read, || begin.elapsed() > LOOK).into_iter().for_each(|warning| call.notes.warn(warning));
     }
     Ok(())
 }

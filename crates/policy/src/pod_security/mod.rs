@@ -13,7 +13,7 @@ use catalog::walk;
 use serde_json::Value;
 
 pub use self::levels::{Level, LevelVersion, PREFIX, Policy, Version};
-pub use self::namespace::{Existing, exempt_warning, needs_look};
+pub use self::namespace::{Belongs, Existing, exempt_warning, needs_look};
 pub use self::settings::{Exemptions, Settings};
 
 /// One check that a pod does not pass.

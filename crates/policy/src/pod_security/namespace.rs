@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use api::meta;
-use catalog::walk;
 use serde_json::Value;
 
 use super::{Level, LevelVersion, PREFIX, Policy, Settings, violations};
@@ -28,36 +27,68 @@ pub fn exempt_warning(namespace: &Value, policy: &Policy, settings: &Settings) -
     Some(format!("namespace {:?} is exempt from Pod Security, and the policy ({}) will be ignored", meta::name(namespace), shown.join(", ")))
 }
 
-/// The pods of a namespace, in the order in which they are looked at.
-#[derive(Default)]
-pub struct Existing {
-    first: Vec<Value>,
+/// As much of a pod as tells when it is looked at.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Belongs {
+    metadata: Owned,
+    spec: Runs,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Owned {
+    owner_references: Vec<Owner>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Owner {
+    uid: String,
+    controller: bool,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Runs {
+    runtime_class_name: String,
+}
+
+/// The pods of a namespace, in the order in which they are looked at; each is read once it is its turn.
+pub struct Existing<P> {
+    first: Vec<P>,
     /// Further pods of controllers that have one among the first: they say the same, most likely.
-    further: Vec<Value>,
+    further: Vec<P>,
     controllers: HashSet<String>,
 }
 
-impl Existing {
-    pub fn add(&mut self, pod: Value, settings: &Settings) {
-        let class = walk::text(&pod, "spec.runtimeClassName");
-        if !class.is_empty() && settings.exemptions.runtime_classes.iter().any(|one| one == class) {
+impl<P> Default for Existing<P> {
+    fn default() -> Self {
+        Self { first: Vec::new(), further: Vec::new(), controllers: HashSet::new() }
+    }
+}
+
+impl<P> Existing<P> {
+    pub fn add(&mut self, pod: P, belongs: Belongs, settings: &Settings) {
+        let class = &belongs.spec.runtime_class_name;
+        if !class.is_empty() && settings.exemptions.runtime_classes.contains(class) {
             return;
         }
-        let controller = walk::list(&pod, "metadata.ownerReferences").iter().find(|owner| walk::flag(owner, "controller"));
-        let is_first = controller.is_none_or(|owner| self.controllers.insert(walk::text(owner, "uid").to_owned()));
+        let controller = belongs.metadata.owner_references.into_iter().find(|owner| owner.controller);
+        let is_first = controller.is_none_or(|owner| self.controllers.insert(owner.uid));
         if is_first { self.first.push(pod) } else { self.further.push(pod) }
     }
 
-    /// The warnings about a level newly enforced; `late` tells that the time for it has passed.
-    pub fn warnings(self, namespace: &str, enforce: LevelVersion, late: impl Fn() -> bool) -> Vec<String> {
+    /// The warnings about a level newly enforced; `read` gives the pod whole, `late` tells that the time for it has passed.
+    pub fn warnings(self, namespace: &str, enforce: LevelVersion, read: impl Fn(&P) -> Value, late: impl Fn() -> bool) -> Vec<String> {
         let total = self.first.len() + self.further.len();
         let mut checked = 0;
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pod in self.first.iter().chain(&self.further).take(MOST) {
+        for pod in self.first.iter().chain(&self.further).take(MOST).map(read) {
             checked += 1;
-            let reasons: Vec<_> = violations(enforce, pod).into_iter().map(|v| v.reason).collect();
+            let reasons: Vec<_> = violations(enforce, &pod).into_iter().map(|v| v.reason).collect();
             if !reasons.is_empty() {
-                found.entry(reasons.join(", ")).or_default().push(meta::name(pod).to_owned());
+                found.entry(reasons.join(", ")).or_default().push(meta::name(&pod).to_owned());
             }
             if late() {
                 break;
@@ -93,6 +124,11 @@ mod tests {
     use super::super::Version;
     use super::*;
 
+    fn add(existing: &mut Existing<Value>, pod: Value) {
+        let belongs = serde_json::from_value(pod.clone()).expect("a pod");
+        existing.add(pod, belongs, &Settings::default());
+    }
+
     #[test]
     fn pods_of_one_controller_are_told_together() {
         let mut existing = Existing::default();
@@ -101,13 +137,13 @@ mod tests {
             json!({"metadata": {"name": name, "ownerReferences": owners}, "spec": {"hostNetwork": host, "containers": [{"name": "c"}]}})
         };
         for (name, owner, host) in [("b", "x", true), ("a", "x", true), ("c", "", true), ("d", "", false)] {
-            existing.add(pod(name, owner, host), &Settings::default());
+            add(&mut existing, pod(name, owner, host));
         }
         let of = LevelVersion { level: Level::Baseline, version: Version::LATEST };
-        assert_eq!(existing.warnings("n", of, || false), ["existing pods in namespace \"n\" violate the new PodSecurity enforce level \"baseline:latest\"", "a (and 2 other pods): host namespaces"]);
+        assert_eq!(existing.warnings("n", of, Value::clone, || false), ["existing pods in namespace \"n\" violate the new PodSecurity enforce level \"baseline:latest\"", "a (and 2 other pods): host namespaces"]);
         let mut existing = Existing::default();
-        (0..3001).for_each(|i| existing.add(pod(&format!("p{i}"), "", false), &Settings::default()));
-        assert_eq!(existing.warnings("n", of, || false), ["new PodSecurity enforce level only checked against the first 3000 of 3001 existing pods"]);
+        (0..3001).for_each(|i| add(&mut existing, pod(&format!("p{i}"), "", false)));
+        assert_eq!(existing.warnings("n", of, Value::clone, || false), ["new PodSecurity enforce level only checked against the first 3000 of 3001 existing pods"]);
     }
 
     #[test]
