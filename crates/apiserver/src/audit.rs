@@ -143,16 +143,17 @@ impl Entry {
 
     /// The event of a stage; none where the policy leaves the stage out.
     pub fn event(&self, stage: &str, code: Option<StatusCode>) -> Option<Value> {
-        if !self.verdict.records(stage) {
-            return None;
-        }
-        let mut event = self.event.clone();
-        event["stage"] = stage.into();
-        event["stageTimestamp"] = micro_now().into();
-        if let Some(code) = code {
-            event["responseStatus"] = self.status.clone().unwrap_or_else(|| json!({"metadata": {}, "code": code.as_u16()}));
-        }
-        Some(event)
+        self.verdict.records(stage).then(|| staged(self.event.clone(), stage, code.map(|code| self.answer(code))))
+    }
+
+    /// The last event.
+    pub fn last_event(mut self, stage: &str, code: StatusCode) -> Option<Value> {
+        let answer = self.answer(code);
+        self.verdict.records(stage).then(|| staged(self.event.take(), stage, Some(answer)))
+    }
+
+    fn answer(&self, code: StatusCode) -> Value {
+        self.status.clone().unwrap_or_else(|| json!({"metadata": {}, "code": code.as_u16()}))
     }
 }
 
@@ -179,6 +180,15 @@ fn object_ref(info: &Info) -> Value {
         }
     }
     reference
+}
+
+fn staged(mut event: Value, stage: &str, answer: Option<Value>) -> Value {
+    event["stage"] = stage.into();
+    event["stageTimestamp"] = micro_now().into();
+    if let Some(answer) = answer {
+        event["responseStatus"] = answer;
+    }
+    event
 }
 
 /// A body as JSON; none for what is neither JSON nor an object in protobuf.

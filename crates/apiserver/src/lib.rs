@@ -28,6 +28,7 @@ mod local;
 mod metrics;
 mod backing;
 mod object;
+mod parsed;
 mod registry;
 mod reload;
 mod respond;

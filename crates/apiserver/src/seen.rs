@@ -120,7 +120,7 @@ impl Seen {
             if entry.wants_response() || response.status().as_u16() >= 400 {
                 response = recorded(&mut entry, response).await;
             }
-            if let Some(event) = entry.event("ResponseComplete", Some(response.status())) {
+            if let Some(event) = entry.last_event("ResponseComplete", response.status()) {
                 log.put(&event).await;
             }
         }
@@ -152,7 +152,7 @@ struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let Some((log, entry, code)) = self.complete.take() else { return };
-        if let (Some(event), Ok(runtime)) = (entry.event("ResponseComplete", Some(code)), tokio::runtime::Handle::try_current()) {
+        if let (Some(event), Ok(runtime)) = (entry.last_event("ResponseComplete", code), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move { log.put(&event).await });
         }
     }

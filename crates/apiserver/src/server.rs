@@ -26,6 +26,7 @@ use crate::discovery::Documents;
 use crate::encryption::{Encryption, plugins};
 use crate::ending::Ending;
 use crate::flow::FlowControl;
+use crate::parsed::Parsed;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::serve::Tls;
@@ -63,6 +64,7 @@ pub struct Server {
     pub(crate) authorizer: Authorizer,
     pub(crate) addresses: Books,
     pub(crate) budgets: Budgets,
+    pub(crate) parsed: Parsed,
     pub(crate) documents: Documents,
     pub(crate) kubelets: Kubelets,
     pub(crate) hooks: Hooks,
@@ -104,6 +106,7 @@ impl Server {
             authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.accounts, &config.access, &store).map_err(StartError::Config)?,
             authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?, metrics.judged.clone()).map_err(StartError::Config)?,
             budgets: Budgets::new(&store),
+            parsed: Parsed::default(),
             documents: Documents::default(),
             kubelets: Kubelets::new(&authority, &config.pki_dir)?,
             hooks: Hooks::new(&store).showing(&plugins.webhook_kubeconfigs).map_err(StartError::Config)?,

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::is;
 use crate::bootstrap::call_about;
-use crate::object;
 use crate::rest::{Call, create};
 
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
@@ -17,11 +16,9 @@ pub fn check(call: &Call, created: &Value) -> Result<(), ApiError> {
     if namespace.is_empty() || call.served.resource.group == "authorization.k8s.io" {
         return Ok(());
     }
-    let table = call.server.store.table("/registry/namespaces");
-    let Some(record) = call.server.store.view().get(table, namespace) else {
+    let Some(found) = call.server.parsed.get(&call.server.store, "/registry/namespaces", namespace) else {
         return Err(ApiError::not_found(&GroupResource::new("", "namespaces"), namespace));
     };
-    let found = object::parse(&record.value);
     if walk::text(&found, "status.phase") == "Terminating" || meta::is_deleting(&found) {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let message = format!("namespace {namespace} is being terminated");

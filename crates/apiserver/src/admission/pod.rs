@@ -2,6 +2,8 @@
 //!
 //! Upstream: plug-ins ServiceAccount, Priority, DefaultTolerationSeconds, RuntimeClass.
 
+use std::sync::Arc;
+
 use api::{ApiError, meta};
 use catalog::walk;
 use serde_json::{Value, json};
@@ -12,9 +14,8 @@ use crate::rest::Call;
 
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-fn lookup(call: &Call, table: &str, key: &str) -> Option<Value> {
-    let table = call.server.store.table(table);
-    call.server.store.view().get(table, key).map(|r| object::parse(&r.value))
+fn lookup(call: &Call, table: &str, key: &str) -> Option<Arc<Value>> {
+    call.server.parsed.get(&call.server.store, table, key)
 }
 
 pub fn service_account(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
@@ -77,7 +78,7 @@ pub fn priority(call: &Call, pod: &mut Value) -> Result<(), ApiError> {
     let class = if named.is_empty() {
         let table = call.server.store.table("/registry/priorityclasses");
         let all = call.server.store.view().table(table);
-        all.scan("", "").map(|r| object::parse(&r.value)).find(|c| walk::flag(c, "globalDefault"))
+        all.scan("", "").map(|r| call.server.parsed.of(table, r)).find(|c| walk::flag(c, "globalDefault"))
     } else {
         let Some(class) = lookup(call, "/registry/priorityclasses", &named) else {
             return Err(ApiError::forbidden(&call.resource(), meta::name(pod), format!("no PriorityClass with name {named} was found")));

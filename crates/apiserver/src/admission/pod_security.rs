@@ -50,8 +50,7 @@ pub fn check(call: &Call, operation: Operation, object: &Value, old: Option<&Val
         call.notes.annotate(&format!("{PREFIX}exempt"), why);
         return Ok(());
     }
-    let table = call.server.store.table("/registry/namespaces");
-    let Some(namespace) = call.server.store.view().get(table, call.namespace()).map(|r| object::parse(&r.value)) else { return Ok(()) };
+    let Some(namespace) = call.server.parsed.get(&call.server.store, "/registry/namespaces", call.namespace()) else { return Ok(()) };
     let (policy, errors) = Policy::of(&namespace, &call.server.plugins.pod_security);
     if !errors.is_empty() {
         call.notes.annotate(&format!("{PREFIX}error"), &format!("Failed to parse policy: {}", api::field::aggregate(&errors)));

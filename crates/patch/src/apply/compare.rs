@@ -82,12 +82,9 @@ fn place(out: &mut Comparison, element: impl Fn() -> String, old: Option<&Value>
     match (old, new) {
         (Some(old), Some(new)) => {
             let Difference { modified, below } = compare(old, new, shape);
-            if modified {
-                out.modified.members.insert(element());
-            }
-            for (into, set) in [(&mut out.added, below.added), (&mut out.modified, below.modified), (&mut out.removed, below.removed)] {
-                if !set.is_empty() {
-                    into.children.insert(element(), set);
+            for (into, ends, set) in [(&mut out.added, false, below.added), (&mut out.modified, modified, below.modified), (&mut out.removed, false, below.removed)] {
+                if ends || !set.is_empty() {
+                    into.place(element(), ends, set);
                 }
             }
         }
@@ -109,10 +106,7 @@ fn whole(out: &mut Set, element: String, value: &Value, shape: Shape) {
             whole(&mut below, element, item, shape.item());
         }
     }
-    if !below.is_empty() {
-        out.children.insert(element.clone(), below);
-    }
-    out.members.insert(element);
+    out.place(element, true, below);
 }
 
 /// Numbers are equal by value, and quantities are compared as the texts that are stored.

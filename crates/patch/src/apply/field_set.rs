@@ -20,7 +20,7 @@ fn collect(value: &Value, shape: Shape, out: &mut Set) -> bool {
             let mut child = Set::default();
             let mut itself = collect(value, shape.under(key), &mut child);
             itself |= value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty) || !shape.names(key);
-            place(out, path::of_name(key), itself, child);
+            out.place(path::of_name(key), itself, child);
         }
         return false;
     }
@@ -28,32 +28,22 @@ fn collect(value: &Value, shape: Shape, out: &mut Set) -> bool {
         for (element, item) in items {
             let mut child = Set::default();
             collect(item, shape.item(), &mut child);
-            place(out, element, true, child);
+            out.place(element, true, child);
         }
         return false;
     }
     matches!(shape, Shape::Leaf | Shape::Deduced)
 }
 
-fn place(out: &mut Set, element: String, itself: bool, child: Set) {
-    if itself {
-        out.members.insert(element.clone());
-    }
-    out.insert_child(element, child);
-}
-
 /// Named fields that only lead further become paths of their own, so that removing all below them removes them too.
 pub(super) fn with_named_parents(set: &Set, shape: Shape) -> Set {
-    let mut out = Set { members: set.members.clone(), ..Set::default() };
-    for (element, child) in &set.children {
+    let mut out = Set::default();
+    for (element, ends, child) in set.elements() {
         let (below, named) = match element.strip_prefix("f:") {
             Some(name) => (shape.under(name), shape.names(name)),
             None => (shape.item(), false),
         };
-        if named {
-            out.members.insert(element.clone());
-        }
-        out.children.insert(element.clone(), with_named_parents(child, below));
+        out.place(element.clone(), ends || (named && !child.is_empty()), with_named_parents(child, below));
     }
     out
 }

@@ -63,10 +63,10 @@ fn decode_entry(entry: &Value) -> Option<ManagedEntry> {
 
 /// Writes the entries in upstream's order: appliers first, then by time, manager, version, subresource.
 pub fn encode_managed(mut entries: Vec<ManagedEntry>) -> Value {
-    entries.sort_by(|a, b| {
-        let key = |e: &ManagedEntry| (e.operation, e.time.clone().unwrap_or_default(), e.manager.clone(), e.api_version.clone(), e.subresource.clone());
-        key(a).cmp(&key(b))
-    });
+    fn key(e: &ManagedEntry) -> (Operation, &str, &str, &str, &str) {
+        (e.operation, e.time.as_deref().unwrap_or_default(), &e.manager, &e.api_version, &e.subresource)
+    }
+    entries.sort_by(|a, b| key(a).cmp(&key(b)));
     Value::Array(entries.into_iter().map(encode_entry).collect())
 }
 

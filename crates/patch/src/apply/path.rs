@@ -4,7 +4,7 @@ use schema::{List, Of};
 use serde_json::{Map, Value};
 
 pub(super) fn of_name(name: &str) -> String {
-    format!("f:{name}")
+    ["f:", name].concat()
 }
 
 pub(super) fn of_scalar(item: &Value) -> Option<String> {
@@ -14,24 +14,30 @@ pub(super) fn of_scalar(item: &Value) -> Option<String> {
 /// The keys of a list item; a key that is missing takes its default.
 pub(super) fn of_keys(item: &Value, list: &List) -> Option<String> {
     let map = item.as_object()?;
-    let mut keys = Map::new();
-    for key in &list.keys {
-        let value = match map.get(key.as_ref()) {
-            Some(value) if !value.is_null() => value.clone(),
+    // Keys are written in order whatever the type's own order is.
+    let mut keys: Vec<&str> = list.keys.iter().map(AsRef::as_ref).collect();
+    keys.sort_unstable();
+    let mut out = Vec::with_capacity(32);
+    out.extend_from_slice(b"k:{");
+    for key in keys {
+        let value = match map.get(key) {
+            Some(value) if !value.is_null() => value,
             _ => default_of(list, key)?,
         };
-        keys.insert(key.to_string(), value);
+        if out.len() > 3 {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut out, key).ok()?;
+        out.push(b':');
+        serde_json::to_writer(&mut out, value).ok()?;
     }
-    // Keys are written in order whatever the map's own order is.
-    let mut ordered: Vec<(&String, &Value)> = keys.iter().collect();
-    ordered.sort_by_key(|(k, _)| k.as_str());
-    let body: Vec<String> = ordered.iter().map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
-    Some(format!("k:{{{}}}", body.join(",")))
+    out.push(b'}');
+    String::from_utf8(out).ok()
 }
 
-fn default_of(list: &List, key: &str) -> Option<Value> {
+fn default_of<'a>(list: &'a List, key: &str) -> Option<&'a Value> {
     match &list.item {
-        Of::Object(of) => of.get().field(key)?.default.clone(),
+        Of::Object(of) => of.get().field(key)?.default.as_ref(),
         _ => None,
     }
 }

@@ -12,17 +12,17 @@ pub(super) fn remove(value: &Value, gone: &Set, shape: Shape) -> Option<Value> {
         let mut out = Map::new();
         for (key, value) in map {
             let element = path::of_name(key);
-            if gone.members.contains(&element) {
+            if gone.ends_at(&element) {
                 continue;
             }
-            let kept = gone.children.get(&element).map_or_else(|| Some(value.clone()), |child| remove(value, child, shape.under(key)));
+            let kept = gone.below(&element).map_or_else(|| Some(value.clone()), |child| remove(value, child, shape.under(key)));
             out.extend(kept.map(|v| (key.clone(), v)));
         }
         return (!out.is_empty()).then_some(Value::Object(out));
     }
     if let Some(items) = shape.items(Some(value)).filter(|items| !items.is_empty()) {
-        let kept = items.into_iter().filter(|(e, _)| !gone.members.contains(e)).filter_map(|(element, item)| {
-            gone.children.get(&element).map_or_else(|| Some(item.clone()), |child| remove(item, child, shape.item()))
+        let kept = items.into_iter().filter(|(e, _)| !gone.ends_at(e)).filter_map(|(element, item)| {
+            gone.below(&element).map_or_else(|| Some(item.clone()), |child| remove(item, child, shape.item()))
         });
         let out: Vec<Value> = kept.collect();
         return (!out.is_empty()).then_some(Value::Array(out));
