@@ -73,6 +73,15 @@ pub fn parse_revision(text: &str) -> Result<u64, ApiError> {
     })
 }
 
+/// Upstream: the answer carries a token that goes on, inconsistently, from the same place; `handleCompactedErrorForPaging` in
+/// apiserver `pkg/storage/etcd3/errors.go`.
+fn forgotten(start: String) -> ApiError {
+    let error = ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+    let mut status = error.to_status();
+    status["metadata"]["continue"] = Cursor { revision: None, start }.token().into();
+    ApiError { foreign: Some(Box::new(status)), ..error }
+}
+
 fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
     let store = &call.server.store;
     let token = call.query.get("continue");
@@ -81,21 +90,14 @@ fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
         let Cursor { revision, start } = Cursor::parse(token)?;
-        if revision == 0 {
-            return Ok((store.view().table(call.served.table), Some(start)));
-        }
-        let range = store.table_at(call.served.table, revision).map_err(|_| {
-            // Upstream: the answer carries a token that goes on, inconsistently, from the same place.
-            let mut error = ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
-            error.details = Value::Null;
-            error
-        })?;
+        let Some(revision) = revision else { return Ok((store.view().table(call.served.table), Some(start))) };
+        let range = store.table_at(call.served.table, revision).map_err(|_| forgotten(start.clone()))?;
         return Ok((range, Some(start)));
     }
     let revision = check_revision(call)?;
     match (call.query.get("resourceVersionMatch"), revision) {
         ("Exact", Some(revision)) => {
-            let range = store.table_at(call.served.table, revision).map_err(|e| ApiError::expired(format!("The resourceVersion for the provided list is too old: {e}")))?;
+            let range = store.table_at(call.served.table, revision).map_err(|_| ApiError::expired("The resourceVersion for the provided list is too old."))?;
             Ok((range, None))
         }
         ("Exact" | "NotOlderThan", None) if call.query.get("resourceVersion").is_empty() => {
@@ -128,7 +130,7 @@ pub async fn page(call: &Call) -> Result<Page, ApiError> {
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), range.revision().to_string().into());
     if let Some(next) = matching.next() {
-        metadata.insert("continue".into(), Cursor { revision: range.revision(), start: next.key.to_string() }.token().into());
+        metadata.insert("continue".into(), Cursor { revision: Some(range.revision()), start: next.key.to_string() }.token().into());
         if selection.is_everything() {
             metadata.insert("remainingItemCount".into(), (1 + matching.count()).into());
         }
@@ -144,7 +146,7 @@ async fn converted_page(call: &Call, selection: &Selection, range: &Range, start
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), range.revision().to_string().into());
     if let Some(next) = matching.next() {
-        metadata.insert("continue".into(), Cursor { revision: range.revision(), start: next.key.to_string() }.token().into());
+        metadata.insert("continue".into(), Cursor { revision: Some(range.revision()), start: next.key.to_string() }.token().into());
     }
     Ok(Page { records, metadata })
 }

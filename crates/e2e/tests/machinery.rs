@@ -1,0 +1,247 @@
+//! Live cases of what upstream's later conformance tests ask of the API's machinery, of accounts and of events.
+//!
+//! Each test names the upstream file under `test/e2e` whose requirement it holds.
+
+use e2e::target::Target;
+use e2e::{ApiServer, Cluster, Kind};
+use serde_json::{Value, json};
+
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn names(list: &Value) -> Vec<String> {
+    list["items"].as_array().into_iter().flatten().filter_map(|item| item["metadata"]["name"].as_str().map(str::to_owned)).collect()
+}
+
+const TEMPLATES: usize = 40;
+
+fn templates() -> String {
+    let template = |n| json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": format!("t-{n:04}")}, "template": {"spec": {"containers": [{"name": "a", "image": "x"}]}}});
+    json!({"apiVersion": "v1", "kind": "List", "items": (0..TEMPLATES).map(template).collect::<Vec<_>>()}).to_string()
+}
+
+/// Upstream: `apimachinery/chunking.go`.
+#[test]
+fn lists_come_in_pages_of_one_moment_and_go_on_after_it_is_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &[]) else { return };
+    server.kubectl_with("create -f -", &templates()).ok();
+    let (certificate, key) = (server.pki("admin.crt"), server.pki("admin.key"));
+    let ask = |path: &str, args: &[&str], body: &str| server.curl(&format!("/api/v1/namespaces/default/podtemplates{path}"), &[&["--cert", &certificate, "--key", &key], args].concat(), body);
+    let page = |limit: usize, next: &str| {
+        let (code, body) = ask(&format!("?limit={limit}&continue={next}"), &[], "");
+        (code, read(&body))
+    };
+    let (mut seen, mut next, mut moment) = (Vec::new(), String::new(), Value::Null);
+    for limit in [7, 1, 20, 5, 50] {
+        let (code, list) = page(limit, &next);
+        assert_eq!(code, 200, "{list}");
+        let metadata = &list["metadata"];
+        seen.extend(names(&list));
+        assert!(names(&list).len() <= limit);
+        assert_eq!(metadata["remainingItemCount"].as_u64().unwrap_or(0) as usize, TEMPLATES - seen.len());
+        assert!(moment.is_null() || moment == metadata["resourceVersion"]);
+        moment = metadata["resourceVersion"].clone();
+        next = metadata["continue"].as_str().unwrap_or_default().to_owned();
+        // What is written meanwhile is not of that moment.
+        server.kubectl("delete podtemplate t-0039 --ignore-not-found").ok();
+    }
+    assert_eq!((seen.len(), next.as_str()), (TEMPLATES, ""));
+    assert_eq!(seen, (0..TEMPLATES).map(|n| format!("t-{n:04}")).collect::<Vec<_>>());
+
+    let (_, first) = page(10, "");
+    let token = first["metadata"]["continue"].as_str().expect("a token").to_owned();
+    server.kubectl("delete podtemplate t-0012").ok();
+    // History is bounded in bytes: this is more than it holds.
+    for n in 0..24 {
+        let patch = json!({"metadata": {"annotations": {"long": format!("{n}").repeat(200_000 / (1 + usize::from(n > 9)))}}}).to_string();
+        assert_eq!(ask("/t-0000", &["-X", "PATCH", "-H", "Content-Type: application/merge-patch+json", "--data-binary", "@-"], &patch).0, 200);
+    }
+    let (code, expired) = page(10, &token);
+    assert_eq!((code, &expired["reason"]), (410, &json!("Expired")));
+    let token = expired["metadata"]["continue"].as_str().expect("a token to go on with");
+    let (code, rest) = page(100, token);
+    assert_eq!(code, 200, "{rest}");
+    assert_ne!(rest["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+    assert!(names(&rest).first().is_some_and(|name| name == "t-0010") && !names(&rest).contains(&"t-0012".to_owned()));
+    assert_eq!(names(&rest).len(), TEMPLATES - 12);
+}
+
+/// Upstream: `apimachinery/discovery.go`, `apimachinery/aggregated_discovery.go`.
+#[test]
+fn what_is_served_is_found_both_ways() {
+    let Some(target) = Target::new() else { return };
+    let ask = |path: &str| {
+        let (code, body) = target.ask(path, &[]);
+        assert_eq!(code, 200, "{path}: {body}");
+        read(&body)
+    };
+    let media = "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let aggregated = read(&target.ask("/apis", &["-H", media]).1);
+    let together = |group: &str, version: &str| {
+        let groups = aggregated["items"].as_array().into_iter().flatten();
+        let versions = groups.filter(|g| g["metadata"]["name"] == group).flat_map(|g| g["versions"].as_array().into_iter().flatten());
+        let found = versions.filter(|v| v["version"] == version).flat_map(|v| v["resources"].as_array().into_iter().flatten());
+        let mut found: Vec<String> = found.filter_map(|r| r["resource"].as_str().map(str::to_owned)).collect();
+        found.sort();
+        found
+    };
+    let groups = ask("/apis")["groups"].as_array().cloned().unwrap_or_default();
+    assert!(groups.len() > 15, "{groups:?}");
+    for group in groups {
+        let name = group["name"].as_str().expect("a name");
+        assert_eq!(ask(&format!("/apis/{name}"))["preferredVersion"], group["preferredVersion"]);
+        for version in group["versions"].as_array().into_iter().flatten() {
+            let (at, short) = (version["groupVersion"].as_str().expect("a version"), version["version"].as_str().unwrap_or_default());
+            let list = ask(&format!("/apis/{at}"));
+            assert_eq!((&list["kind"], &list["groupVersion"]), (&json!("APIResourceList"), &json!(at)));
+            let resources = list["resources"].as_array().into_iter().flatten();
+            let mut found: Vec<String> = resources.filter_map(|r| r["name"].as_str().filter(|n| !n.contains('/')).map(str::to_owned)).collect();
+            found.sort();
+            assert!(!found.is_empty(), "{at}");
+            assert_eq!(found, together(name, short), "{at}");
+        }
+    }
+}
+
+/// Upstream: `instrumentation/core_events.go`.
+#[test]
+fn events_are_written_and_found() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-events");
+    let name = &space.name;
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "seen", "labels": {"e2e-event": "yes"}}, "message": "first", "reason": "Tested", "type": "Normal", "count": 1,
+        "source": {"component": "e2e"}, "involvedObject": {"namespace": name, "kind": "Pod", "name": "p"}});
+    cluster.kubectl_with(&format!("create -n {name} -f -"), &event.to_string()).ok();
+    let listed = || cluster.object("get events -A -l e2e-event=yes");
+    assert_eq!(names(&listed()), ["seen"]);
+    cluster.kubectl(&format!("patch event seen -n {name} --type=merge -p '{{\"message\":\"second\"}}'")).ok();
+    let mut stored = cluster.object(&format!("get event seen -n {name}"));
+    assert_eq!(stored["message"], "second");
+    stored["series"] = json!({"count": 100, "lastObservedTime": "2026-01-01T00:00:00.000000Z"});
+    cluster.kubectl_with("replace -f -", &stored.to_string()).ok();
+    assert_eq!(listed()["items"][0]["series"], stored["series"]);
+    // The same event under its newer group.
+    let newer = cluster.object(&format!("get events.v1.events.k8s.io seen -n {name}"));
+    assert_eq!((&newer["note"], &newer["regarding"]["name"], &newer["deprecatedCount"]), (&json!("second"), &json!("p"), &json!(1)));
+    cluster.kubectl(&format!("delete event seen -n {name}")).ok();
+    assert!(names(&listed()).is_empty());
+}
+
+/// Upstream: `apimachinery/namespace.go`.
+#[test]
+fn namespaces_take_finalizers_updates_and_a_status() {
+    let Some(target) = Target::new() else { return };
+    let cluster = &target.cluster;
+    let space = cluster.namespace("e2e-finalized");
+    let name = &space.name;
+    let get = || cluster.object(&format!("get namespace {name}"));
+    let finalize = |finalizers: Value| {
+        let mut object = get();
+        object["spec"]["finalizers"] = finalizers;
+        target.send("PUT", "application/json", &format!("/api/v1/namespaces/{name}/finalize"), &object.to_string())
+    };
+    assert_eq!(finalize(json!(["kubernetes", "e2e.example/wait"])).0, 200);
+    assert_eq!(get()["spec"]["finalizers"], json!(["kubernetes", "e2e.example/wait"]));
+    assert_eq!(finalize(json!(["kubernetes"])).0, 200);
+    assert_eq!(get()["spec"]["finalizers"], json!(["kubernetes"]));
+    let mut object = get();
+    object["metadata"]["labels"]["updated"] = "yes".into();
+    cluster.kubectl_with("replace -f -", &object.to_string()).ok();
+    assert_eq!(get()["metadata"]["labels"]["updated"], "yes");
+    let status = || read(&cluster.kubectl(&format!("get namespace {name} --subresource=status -o json")).ok());
+    assert_eq!(status()["status"]["phase"], "Active");
+    let told = json!({"type": "E2E", "status": "True", "reason": "Tested", "message": "patched"});
+    cluster.kubectl(&format!("patch namespace {name} --subresource=status --type=merge -p '{}'", json!({"status": {"conditions": [told]}}))).ok();
+    let mut object = status();
+    assert_eq!(object["status"]["conditions"][0]["message"], "patched");
+    object["status"]["conditions"][0]["message"] = "put".into();
+    cluster.kubectl_with("replace --subresource=status -f -", &object.to_string()).ok();
+    assert_eq!(status()["status"]["conditions"][0]["message"], "put");
+}
+
+/// Upstream: `apimachinery/resource_quota.go`.
+#[test]
+fn quotas_live_and_their_status_follows_what_they_ask() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-quota-life");
+    let name = &space.name;
+    let manifest = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "5", "configmaps": "9"}}});
+    Kind::new(&cluster, Some(name), "resourcequotas", manifest.clone()).lives();
+    let mut quota = manifest;
+    quota["metadata"] = json!({"name": "q"});
+    cluster.kubectl_with(&format!("create -n {name} -f -"), &quota.to_string()).ok();
+    let settled = |pods: &str| cluster.kubectl(&format!("wait resourcequota q -n {name} --for=jsonpath={{.status.hard.pods}}={pods} --timeout=30s")).ok();
+    settled("5");
+    let written = read(&cluster.kubectl(&format!("patch resourcequota q -n {name} --subresource=status --type=merge -o json -p '{}'", json!({"status": {"hard": {"pods": "77"}}}))).ok());
+    assert_eq!(written["status"]["hard"]["pods"], "77");
+    settled("5");
+    cluster.kubectl(&format!("patch resourcequota q -n {name} --type=merge -p '{}'", json!({"spec": {"hard": {"pods": "6"}}}))).ok();
+    settled("6");
+    assert_eq!(cluster.object(&format!("get resourcequota q -n {name} --subresource=status"))["status"]["used"]["pods"], "0");
+}
+
+/// Upstream: `auth/service_accounts.go`.
+#[test]
+fn accounts_are_updated_and_the_authority_is_always_there() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-accounts");
+    let name = &space.name;
+    cluster.kubectl(&format!("create serviceaccount robot -n {name}")).ok();
+    let mut account = cluster.object(&format!("get serviceaccount robot -n {name}"));
+    account["automountServiceAccountToken"] = false.into();
+    cluster.kubectl_with("replace -f -", &account.to_string()).ok();
+    assert_eq!(cluster.object(&format!("get serviceaccount robot -n {name}"))["automountServiceAccountToken"], false);
+    let holds = || cluster.kubectl(&format!("wait configmap kube-root-ca.crt -n {name} --for=jsonpath={{.data.ca\\.crt}} --timeout=30s")).ok();
+    cluster.kubectl(&format!("wait configmap kube-root-ca.crt -n {name} --for=create --timeout=30s")).ok();
+    holds();
+    let read = || cluster.object(&format!("get configmap kube-root-ca.crt -n {name}"));
+    let before = read();
+    cluster.kubectl(&format!("delete configmap kube-root-ca.crt -n {name}")).ok();
+    cluster.kubectl(&format!("wait configmap kube-root-ca.crt -n {name} --for=create --timeout=30s")).ok();
+    assert_eq!((&read()["data"], read()["metadata"]["uid"] == before["metadata"]["uid"]), (&before["data"], false));
+    cluster.kubectl(&format!("patch configmap kube-root-ca.crt -n {name} --type=merge -p '{}'", json!({"data": {"ca.crt": Value::Null, "other": "x"}}))).ok();
+    holds();
+    assert_eq!(read()["data"], before["data"]);
+}
+
+/// Upstream: `auth/subjectreviews.go`.
+#[test]
+fn reviews_say_what_holds_for_whoever_acts() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let space = cluster.namespace("e2e-reviews");
+    let name = &space.name;
+    cluster.kubectl(&format!("create serviceaccount asks -n {name}")).ok();
+    cluster.kubectl(&format!("create rolebinding asks -n {name} --clusterrole=view --serviceaccount={name}:asks")).ok();
+    let user = format!("system:serviceaccount:{name}:asks");
+    for (verb, allowed) in [("list", true), ("delete", false)] {
+        let spec = json!({"user": user, "groups": ["system:authenticated"], "resourceAttributes": {"namespace": name, "verb": verb, "resource": "configmaps", "version": "v1"}});
+        for (kind, space) in [("SubjectAccessReview", None), ("LocalSubjectAccessReview", Some(name))] {
+            let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": kind, "metadata": {"namespace": space}, "spec": spec});
+            let answer = read(&cluster.kubectl_with("create -o json -f -", &review.to_string()).ok());
+            assert_eq!(answer["status"]["allowed"], allowed, "{kind}: {answer}");
+        }
+        let line = if verb == "list" { "get configmaps" } else { "delete configmap none --ignore-not-found" };
+        let acted = cluster.kubectl(&format!("{line} -n {name} --as={user}"));
+        assert_eq!(acted.code == Some(0), allowed, "{}", acted.err);
+    }
+}
+
+/// Upstream: `apimachinery/validatingadmissionpolicy.go`, the API operations.
+#[test]
+fn policies_and_their_bindings_live() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    let group = "admissionregistration.k8s.io/v1";
+    let listed = cluster.kubectl(&format!("get --raw /apis/{group}")).ok();
+    for resource in ["validatingadmissionpolicies", "validatingadmissionpolicies/status", "validatingadmissionpolicybindings"] {
+        assert!(listed.contains(&format!("\"name\":\"{resource}\"")), "{resource}: {listed}");
+    }
+    let rules = json!([{"apiGroups": ["none.example"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["things"]}]);
+    let policy = json!({"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "spec": {"failurePolicy": "Ignore", "matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "true"}]}});
+    let policy = Kind::new(&cluster, None, "validatingadmissionpolicies", policy);
+    policy.lives();
+    policy.has_status(&json!({"status": {"conditions": [{"type": "E2E", "status": "True", "reason": "E2E", "message": "set from e2e", "lastTransitionTime": "2024-01-01T00:00:00Z"}]}}), "/status/conditions/0");
+    let binding = json!({"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", "spec": {"policyName": "none-of-them", "validationActions": ["Deny"]}});
+    Kind::new(&cluster, None, "validatingadmissionpolicybindings", binding).lives();
+}
