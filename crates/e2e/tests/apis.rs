@@ -70,7 +70,7 @@ fn storage_and_network_live() {
     let space = cluster.namespace("e2e-life-net");
     let of = |plural, manifest| Kind::new(&cluster, Some(&space.name), plural, manifest);
     let wide = |plural, manifest| Kind::new(&cluster, None, plural, manifest);
-    let service = of("services", json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}));
+    let service = of("services", json!({"apiVersion": "v1", "kind": "Service", "spec": {"type": "LoadBalancer", "loadBalancerClass": "example.com/none", "ports": [{"port": 80}]}}));
     service.lives();
     service.has_status(&json!({"status": {"conditions": [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "set from e2e", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}), "/status/conditions");
     of("endpointslices", json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.2.3"]}], "ports": [{"port": 80}]})).lives();
@@ -181,7 +181,8 @@ fn register(server: &ApiServer, group: &str, port: u16) {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": group.replace('.', "-"), "namespace": "default"}, "spec": {"type": "ExternalName", "externalName": "localhost"}});
     let registration = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": format!("v1.{group}")}, "spec": {"group": group, "version": "v1",
         "groupPriorityMinimum": 2000, "versionPriority": 10, "insecureSkipTLSVerify": true, "service": {"name": group.replace('.', "-"), "namespace": "default", "port": port}}});
-    server.kubectl_with("create -f -", &format!("{service}\n---\n{registration}")).ok();
+    let both = json!({"apiVersion": "v1", "kind": "List", "items": [service, registration]});
+    server.kubectl_with("create -f -", &both.to_string()).ok();
     server.kubectl(&format!("wait apiservice/v1.{group} --for=condition=Available --timeout=60s")).ok();
 }
 
