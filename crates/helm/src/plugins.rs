@@ -31,20 +31,23 @@ pub struct Plugin {
 impl Plugin {
     pub fn read(folder: &Path) -> Outcome<Plugin> {
         let path = folder.join("plugin.yaml");
-        let text = std::fs::read_to_string(&path).map_err(|e| crate::failure::io("open", &path, &e))?;
-        let value = goyaml::from_yaml(&text).map_err(|e| Failure::new(format!("failed to load plugin at {}: {e}", path.display())))?;
+        let text = std::fs::read_to_string(&path).map_err(|e| crate::failure::io("open", &path, &e).of(format!("failed to read plugin at {:?}", path.display().to_string())))?;
+        let fail = |why: String| Failure::new(format!("failed to load plugin {:?}: {why}", folder.display().to_string()));
+        let value = goyaml::from_yaml(&text).map_err(|e| fail(format!("failed to peek plugin.yaml API version: {e}")))?;
         let part = |key: &str| value[key].as_str().unwrap_or_default().to_string();
         let name = part("name");
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-            return Err(Failure::new(format!("invalid plugin name {name:?} at {}", path.display())));
+            return Err(fail(format!("invalid plugin name {name:?}: must contain only a-z, A-Z, 0-9, _ and -")));
         }
         let has_getters = value["downloaders"].as_array().is_some_and(|d| !d.is_empty());
-        let kind = match part("type") {
-            kind if !kind.is_empty() => kind,
-            _ if has_getters => "getter/v1".into(),
-            _ => "cli/v1".into(),
+        let (api_version, kind) = match (part("apiVersion").as_str(), part("type")) {
+            ("" | "legacy", _) => ("legacy".to_string(), if has_getters { "getter/v1".into() } else { "cli/v1".into() }),
+            ("v1", kind) => {
+                check(&kind, &part("runtime")).map_err(fail)?;
+                ("v1".into(), kind)
+            }
+            (other, _) => return Err(fail(format!("invalid plugin apiVersion: {other:?}"))),
         };
-        let api_version = if part("apiVersion").is_empty() { "legacy".into() } else { part("apiVersion") };
         Ok(Plugin { name, version: part("version"), kind, api_version, folder: folder.to_path_buf(), value })
     }
 
@@ -66,7 +69,11 @@ impl Plugin {
 
     fn expanded(&self, text: &str) -> String {
         let folder = self.folder.display().to_string();
-        text.replace("${HELM_PLUGIN_DIR}", &folder).replace("$HELM_PLUGIN_DIR", &folder)
+        variables(text, &|name| match name {
+            "HELM_PLUGIN_DIR" => folder.clone(),
+            "HELM_PLUGIN_NAME" => self.name.clone(),
+            other => std::env::var(other).unwrap_or_default(),
+        })
     }
 
     fn process(&self, extra: &[OsString]) -> Outcome<Command> {
@@ -79,11 +86,46 @@ impl Plugin {
     /// Runs a hook of the plugin's own, e.g. `install`.
     pub fn hook(&self, event: &str) -> Outcome {
         let Some(text) = self.value["hooks"][event].as_str().or(self.value["runtimeConfig"]["hooks"][event].as_str()) else { return Ok(()) };
-        let status = Command::new("sh").arg("-c").arg(self.expanded(text)).current_dir(&self.folder).env("HELM_PLUGIN_DIR", &self.folder).env("HELM_PLUGIN_NAME", &self.name).status();
+        let status = Command::new("sh").arg("-c").arg(self.expanded(text)).env("HELM_PLUGIN_DIR", &self.folder).env("HELM_PLUGIN_NAME", &self.name).status();
         match status {
             Ok(status) if status.success() => Ok(()),
             _ => Err(Failure::new(format!("plugin {event} hook for {:?} exited with error", self.name))),
         }
+    }
+}
+
+/// A text with its `$NAME` and `${NAME}` replaced, as Go's `os.Expand` does.
+fn variables(text: &str, value: &dyn Fn(&str) -> String) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let (name, length) = match rest.strip_prefix('{') {
+            Some(inner) => inner.find('}').map_or(("", 1), |end| (&inner[..end], end + 2)),
+            None => {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                (&rest[..end], end)
+            }
+        };
+        if length == 0 {
+            out.push('$');
+        } else if !name.is_empty() {
+            out.push_str(&value(name));
+        }
+        rest = &rest[length..];
+    }
+    out + rest
+}
+
+/// Whether a plugin of the first version of the format is of a type and for a runtime that there is.
+// Upstream: helm internal/plugin/metadata.go.
+fn check(kind: &str, runtime: &str) -> Result<(), String> {
+    match (kind, runtime) {
+        ("", _) => Err("`type` missing".into()),
+        ("cli/v1" | "getter/v1" | "postrenderer/v1" | "test/v1", "subprocess" | "extism/v1") => Ok(()),
+        ("cli/v1" | "getter/v1" | "postrenderer/v1" | "test/v1", "") => Err("`runtime` missing".into()),
+        ("cli/v1" | "getter/v1" | "postrenderer/v1" | "test/v1", _) => Err(format!("failed to convert MetadataV1 to Metadata: unsupported plugin runtime type: {runtime:?}")),
+        _ => Err(format!("failed to convert MetadataV1 to Metadata: unknown plugin type {kind:?}")),
     }
 }
 

@@ -83,7 +83,7 @@ pub async fn run(matches: &ArgMatches, settings: &Settings) -> Outcome {
         "lint" => lint::run(m).await,
         "list" => list::run(m, settings).await,
         "package" => package::run(m, settings).await,
-        "plugin" => plugin::run(m, settings),
+        "plugin" => plugin::run(m, settings).await,
         "pull" => pull::run(m, settings).await,
         "push" => push::run(m, settings).await,
         "registry" => registry::run(m, settings).await,

@@ -85,14 +85,14 @@ fn one(m: &ArgMatches, path: &Path) -> Outcome<PathBuf> {
     let target = folder.join(&name);
     std::fs::write(&target, &bytes).map_err(|e| io("open", &target, &e))?;
     if m.on("sign") {
-        let signed = provenance::sign(&bytes, &name, &chart.metadata, &provenance::keyring(m), m.value("key").unwrap_or_default(), || passphrase(m))?;
+        let signed = provenance::sign(&bytes, &name, &serde_json::to_value(&chart.metadata).unwrap_or_default(), &provenance::keyring(m), m.value("key").unwrap_or_default(), || passphrase(m))?;
         let beside = folder.join(format!("{name}.prov"));
         std::fs::write(&beside, signed).map_err(|e| io("open", &beside, &e))?;
     }
     Ok(target)
 }
 
-fn passphrase(m: &ArgMatches) -> Outcome<String> {
+pub fn passphrase(m: &ArgMatches) -> Outcome<String> {
     use std::io::Read as _;
     let mut text = String::new();
     match m.value("passphrase-file") {

@@ -1,8 +1,13 @@
 //! `helm plugin`: the plugins that are here.
 // Upstream: helm pkg/cmd/plugin_*.go.
 
-use std::path::{Path, PathBuf};
+mod archive;
+mod install;
+mod package;
 
+use std::path::PathBuf;
+
+use charts::notice::{Level, Notice};
 use clap::{ArgMatches, Command};
 
 use crate::failure::{Failure, Outcome, io};
@@ -13,16 +18,37 @@ use crate::settings::Settings;
 
 pub fn command() -> Command {
     Command::new("plugin").about("Plugins: commands, post-renderers and getters").subcommand_required(true).arg_required_else_help(true).subcommands([
-        flags::command("install", "take a plugin from a folder").visible_alias("add").args([text("version", "taken for compatibility, does nothing"), switch("verify", "taken for compatibility, does nothing")]),
+        flags::command("install", "take a plugin from a folder, an archive, a URL or a git repository").visible_alias("add").args([
+            text("version", "tag, branch or commit of a git repository"),
+            switch("verify", "verify the signature of an archive; =false takes unsigned ones").default_value("true"),
+            text("keyring", "file of the public keys that signatures are verified with"),
+            text("username", "user name for the server"),
+            text("password", "password for the server"),
+            text("cert-file", "certificate that identifies this client"),
+            text("key-file", "key of that certificate"),
+            text("ca-file", "certificate authorities of the server"),
+            switch("insecure-skip-tls-verify", "do not verify the server's certificate"),
+            switch("plain-http", "speak HTTP without TLS"),
+        ]),
         flags::command("list", "show those that are here").visible_alias("ls").arg(text("type", "of this type")),
+        flags::command("package", "make an archive of a plugin, signed").args([
+            switch("sign", "sign the archive; =false leaves it unsigned").default_value("true"),
+            text("key", "user name of the key to sign with"),
+            text("keyring", "file of the keys"),
+            text("passphrase-file", "file of the key's passphrase; - is standard input"),
+            text("destination", "folder to write to").short('d'),
+        ]),
+        flags::command("verify", "verify a signed archive").arg(text("keyring", "file of the public keys that signatures are verified with")),
         flags::command("uninstall", "remove plugins").visible_aliases(["rm", "remove"]),
         flags::command("update", "bring plugins up to date").visible_alias("up"),
     ])
 }
 
-pub fn run(m: &ArgMatches, _: &Settings) -> Outcome {
+pub async fn run(m: &ArgMatches, _: &Settings) -> Outcome {
     match m.subcommand() {
-        Some(("install", m)) => install(m),
+        Some(("install", m)) => install::run(m).await,
+        Some(("package", m)) => package::package(m),
+        Some(("verify", m)) => package::verify(m),
         Some(("list", m)) => list(m),
         Some(("uninstall", m)) => uninstall(m),
         Some(("update", m)) => update(m),
@@ -30,36 +56,12 @@ pub fn run(m: &ArgMatches, _: &Settings) -> Outcome {
     }
 }
 
-fn install(m: &ArgMatches) -> Outcome {
-    let words = flags::exactly(m, "helm plugin install", "[options] <path|url>", 1)?;
-    let path = Path::new(words[0]);
-    if !path.is_dir() {
-        return Err(Failure::new(format!("{}: plugins are installed from folders here; fetch it first and name the folder that has its plugin.yaml", words[0])));
-    }
-    let real = std::fs::canonicalize(path).map_err(|e| io("open", path, &e))?;
-    out("Installing plugin from local directory (development mode)\n");
-    if !real.join("plugin.yaml").exists() {
-        return Err(Failure::new("plugin metadata (plugin.yaml) missing"));
-    }
-    let plugin = Plugin::read(&real)?;
-    let home = plugins::folders().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
-    std::fs::create_dir_all(&home).map_err(|e| io("mkdir", &home, &e))?;
-    let target = home.join(&plugin.name);
-    if target.symlink_metadata().is_ok() {
-        return Err(Failure::new("plugin already exists"));
-    }
-    std::os::unix::fs::symlink(&real, &target).map_err(|e| io("symlink", &target, &e))?;
-    plugin.hook("install")?;
-    out(&format!("Installed plugin: {}\n", plugin.name));
-    Ok(())
-}
-
 fn list(m: &ArgMatches) -> Outcome {
     let wanted = m.value("type").unwrap_or_default();
     let mut table = Table::new(&["NAME", "VERSION", "TYPE", "APIVERSION", "PROVENANCE", "SOURCE"]);
     for p in plugins::all().into_iter().filter(|p| wanted.is_empty() || p.kind == wanted) {
         let source = p.value["sourceURL"].as_str().unwrap_or("unknown").to_string();
-        let provenance = if p.folder.symlink_metadata().is_ok_and(|f| f.file_type().is_symlink()) { "local dev" } else { "unknown" };
+        let provenance = provenance_of(&p);
         table.row(vec![p.name, p.version, p.kind, p.api_version, provenance.into(), source]);
     }
     out(&table.render());
@@ -70,20 +72,42 @@ fn find(name: &str) -> Outcome<Plugin> {
     plugins::all().into_iter().find(|p| p.name == name).ok_or_else(|| Failure::new(format!("plugin: {name} not found")))
 }
 
+/// What is known of a plugin's origin.
+// Upstream: helm pkg/cmd/plugin_list.go; it looks for the plugin by its name, so a folder of another name is not known.
+fn provenance_of(plugin: &Plugin) -> &'static str {
+    let home = plugin.folder.parent().map_or_else(PathBuf::new, PathBuf::from);
+    let named = home.join(&plugin.name);
+    let archive = home.join(format!("{}-{}.tgz", plugin.name, plugin.version));
+    match named.symlink_metadata() {
+        Ok(facts) if facts.file_type().is_symlink() => "local dev",
+        Ok(_) if home.join(format!("{}-{}.tgz.prov", plugin.name, plugin.version)).is_file() && archive.is_file() => "signed",
+        Ok(_) if archive.is_file() => "unsigned",
+        _ => "unknown",
+    }
+}
+
+/// Runs `work` with each plugin named; what goes wrong is told of each.
+fn each(words: &[&str], work: impl Fn(&Plugin) -> Outcome) -> Outcome {
+    let faults: Vec<String> = words.iter().filter_map(|name| find(name).and_then(|plugin| work(&plugin)).err()).map(|e| e.text).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Failure::new(faults.join("\n"))) }
+}
+
 fn uninstall(m: &ArgMatches) -> Outcome {
     let words = m.all("ARGS");
     if words.is_empty() {
         return Err(Failure::new("please provide plugin name to uninstall"));
     }
-    for name in words {
-        let plugin = find(name)?;
+    each(&words, |plugin| {
         let is_link = plugin.folder.symlink_metadata().is_ok_and(|f| f.file_type().is_symlink());
         let removed = if is_link { std::fs::remove_file(&plugin.folder) } else { std::fs::remove_dir_all(&plugin.folder) };
         removed.map_err(|e| io("remove", &plugin.folder, &e))?;
-        plugin.hook("delete").or_else(|e| if is_link { Err(e) } else { Ok(()) })?;
-        out(&format!("Uninstalled plugin: {name}\n"));
-    }
-    Ok(())
+        for end in ["tgz", "tgz.prov"] {
+            let _ = std::fs::remove_file(plugin.folder.with_file_name(format!("{}-{}.{end}", plugin.name, plugin.version)));
+        }
+        plugin.hook("delete")?;
+        out(&format!("Uninstalled plugin: {}\n", plugin.name));
+        Ok(())
+    })
 }
 
 fn update(m: &ArgMatches) -> Outcome {
@@ -91,10 +115,17 @@ fn update(m: &ArgMatches) -> Outcome {
     if words.is_empty() {
         return Err(Failure::new("please provide plugin name to update"));
     }
-    for name in words {
-        // A plugin here is a link to its folder: what changes there has changed here already.
-        find(name)?.hook("update")?;
-        out(&format!("Updated plugin: {name}\n"));
-    }
-    Ok(())
+    each(&words, |plugin| {
+        let failed = |why: &str| Failure::new(format!("failed to update plugin {}, got error ({why})", plugin.name));
+        let real = std::fs::canonicalize(&plugin.folder).map_err(|e| io("open", &plugin.folder, &e))?;
+        if !real.join(".git").exists() {
+            let notice = Notice::new(Level::Warn, "cannot get information about plugin source");
+            eprintln!("{}", notice.about("location", real.display().to_string()).about("error", "Cannot detect VCS"));
+            return Err(failed("cannot get information about plugin source"));
+        }
+        install::git(&real, &["pull", "--ff-only", "--quiet"]).map_err(|e| failed(&e.text))?;
+        Plugin::read(&plugin.folder)?.hook("update")?;
+        out(&format!("Updated plugin: {}\n", plugin.name));
+        Ok(())
+    })
 }

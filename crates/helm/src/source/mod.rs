@@ -2,6 +2,7 @@
 
 pub mod fetch;
 pub mod index;
+pub mod keybox;
 pub mod locate;
 pub mod oci;
 pub mod provenance;

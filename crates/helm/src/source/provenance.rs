@@ -8,6 +8,7 @@ use pgp::composed::{ArmorOptions, CleartextSignedMessage, PublicOrSecret, Signed
 use pgp::types::{KeyDetails as _, Password};
 use serde_json::json;
 
+use super::keybox;
 use super::locate::digest;
 use crate::failure::{Failure, Outcome, io};
 use crate::flags::Read as _;
@@ -25,10 +26,11 @@ pub fn keyring(m: &ArgMatches) -> PathBuf {
     m.value("keyring").filter(|k| !k.is_empty()).map_or_else(home, PathBuf::from)
 }
 
-fn keys(path: &Path) -> Outcome<Vec<PublicOrSecret>> {
-    let bytes = std::fs::read(path).map_err(|e| io("open", path, &e))?;
-    if bytes.get(8..12) == Some(b"KBXf") {
-        return Err(Failure::new(format!("{}: a keybox is not read here; write a ring of keys with: gpg --export > pubring.gpg", path.display())));
+/// The keys of a ring.
+pub fn keys(path: &Path) -> Outcome<Vec<PublicOrSecret>> {
+    let mut bytes = std::fs::read(path).map_err(|e| io("open", path, &e))?;
+    if keybox::is_keybox(&bytes) {
+        bytes = keybox::keys(&bytes);
     }
     // The first byte of a ring is a packet's, whose highest bit is set.
     if bytes.first().is_some_and(|b| b & 0x80 == 0) && !bytes.starts_with(b"-----BEGIN") {
@@ -81,7 +83,7 @@ fn is_signed_by(message: &CleartextSignedMessage, key: &SignedPublicKey) -> bool
 }
 
 /// Signs an archive with the key whose user name holds `id`; gives the provenance.
-pub fn sign(bytes: &[u8], name: &str, metadata: &charts::Metadata, ring: &Path, id: &str, passphrase: impl FnOnce() -> Outcome<String>) -> Outcome<String> {
+pub fn sign(bytes: &[u8], name: &str, metadata: &serde_json::Value, ring: &Path, id: &str, passphrase: impl FnOnce() -> Outcome<String>) -> Outcome<String> {
     let named = |key: &SignedSecretKey| key.details.users.iter().any(|u| String::from_utf8_lossy(u.id.id()).contains(id));
     let mut fitting: Vec<SignedSecretKey> = Vec::new();
     let mut public_only = false;
@@ -98,7 +100,7 @@ pub fn sign(bytes: &[u8], name: &str, metadata: &charts::Metadata, ring: &Path, 
     let missing = if public_only { "provided key is not a private key. Try providing a keyring with secret keys" } else { "private key not found" };
     let key = fitting.pop().ok_or_else(|| Failure::new(missing))?;
     let sums = goyaml::to_yaml(&json!({ "files": { name: format!("sha256:{}", digest(bytes)) } }));
-    let text = format!("{}\n...\n{sums}", goyaml::to_yaml(&serde_json::to_value(metadata).unwrap_or_default()));
+    let text = format!("{}\n...\n{sums}", goyaml::to_yaml(metadata));
     let fail = |e: pgp::errors::Error| Failure::new(format!("failed to either sign or armor message block: {e}"));
     let signed = CleartextSignedMessage::sign(rand08::thread_rng(), &text, &key.primary_key, &Password::from(passphrase()?.as_str())).map_err(fail)?;
     signed.to_armored_string(ArmorOptions::default()).map_err(fail)
