@@ -32,6 +32,9 @@ pub fn keys(path: &Path) -> Outcome<Vec<PublicOrSecret>> {
     if keybox::is_keybox(&bytes) {
         bytes = keybox::keys(&bytes);
     }
+    if !bytes.starts_with(b"-----BEGIN") {
+        bytes = keybox::without_trust(&bytes);
+    }
     // The first byte of a ring is a packet's, whose highest bit is set.
     if bytes.first().is_some_and(|b| b & 0x80 == 0) && !bytes.starts_with(b"-----BEGIN") {
         return Err(Failure::new("openpgp: invalid data: tag byte does not have MSB set"));
