@@ -13,6 +13,7 @@ use crate::select::Info;
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How writes of one command are made.
+#[derive(Clone)]
 pub struct Change {
     pub dry: DryRun,
     manager: String,
@@ -47,6 +48,11 @@ impl Change {
             object["metadata"]["annotations"][CHANGE_CAUSE] = cause.clone().into();
         }
         object
+    }
+
+    /// The name under which changed fields are tracked.
+    pub fn manager(&self) -> &str {
+        &self.manager
     }
 
     pub fn query(&self, path: &str) -> String {

@@ -3,6 +3,7 @@
 
 mod applyset;
 mod last_applied;
+mod migrate;
 mod patcher;
 mod prune;
 
@@ -130,7 +131,7 @@ async fn run(call: &Call) -> Outcome {
     let mut change = Change::of(call)?;
     let server_side = flags.yes("server-side");
     if server_side && !flags.given("field-manager") {
-        change = change.managed_by("kubectl");
+        change = change.managed_by(migrate::MANAGER);
     }
     let output = flags.text("output");
     // Faults of the form are said before anything is sent.
@@ -237,6 +238,8 @@ impl Apply {
 
     async fn create(&mut self, call: &Call, mut info: Info) -> Outcome<Info> {
         change::set_last_applied(&mut info.object);
+        // After the annotation, which is then the same as that of a later change.
+        drop_nulls(&mut info.object);
         if self.change.dry != DryRun::Client {
             info.object = self.change.create(call, &info).await.map_err(|e| with_source(e, "creating", &info.source))?;
             info.refresh();
@@ -250,13 +253,23 @@ impl Apply {
         let force = if self.force_conflicts { "true" } else { "false" };
         let path = with_query(&self.change.query(&change::sub_path(call, &info)), &[("force", force)]);
         let body = crate::print::compact(&info.object).into_bytes();
-        let answer = call.api().await?.json(request(http::Method::PATCH, &path, JSON, Some((APPLY_PATCH, body)))).await;
-        info.object = answer.map_err(|e| match e.reason() {
+        let patch = || request(http::Method::PATCH, &path, JSON, Some((APPLY_PATCH, body.clone())));
+        info.object = call.api().await?.json(patch()).await.map_err(|e| match e.reason() {
             "UnsupportedMediaType" => Failure::Text(format!("Server-side apply not available on the server: ({})", e.message())),
             "Conflict" => Failure::Text(format!("{}\n{CONFLICTS}", e.message())),
             _ => e,
         })?;
         info.refresh();
+        if migrate::migrate(self, call, &mut info).await {
+            // Once more, so that fields that are no longer given go at last.
+            match call.api().await?.json(patch()).await {
+                Ok(object) => info.object = object,
+                Err(e) => complain!(
+                    "Warning: failed to re-apply configuration after performing Server-Side Apply migration. This is non-fatal and will be retried next time you apply. Error: {}",
+                    e.message()
+                ),
+            }
+        }
         warn_if_deleting(&info.object);
         self.uids.insert(api::meta::uid(&info.object).to_owned());
         self.say(call, "serverside-applied", &info.object)?;
@@ -265,6 +278,17 @@ impl Apply {
 }
 
 const CONFLICTS: &str = "Please review the fields above--they currently have other managers. Here\nare the ways you can resolve this warning:\n* If you intend to manage all of these fields, please re-run the apply\n  command with the `--force-conflicts` flag.\n* If you do not intend to manage all of the fields, please edit your\n  manifest to remove references to the fields that should keep their\n  current managers.\n* You may co-own fields by updating your manifest to match the existing\n  value; in this case, you'll become the manager if the other manager(s)\n  stop managing the field (remove it from their configuration).\nSee https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts";
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
 
 fn warn_if_deleting(object: &Value) {
     if api::meta::is_deleting(object) {
