@@ -15,8 +15,10 @@ pub fn resources() -> Vec<Resource> {
         .select(&["spec.signerName"])
         .rules(|rules| {
             rules.validate = certificates_rules::signing_request;
-            rules.validate_status = certificates_rules::signing_request_status;
+            rules.validate_status = |object, old| certificates_rules::signing_request_part("status", object, old);
+            rules.validate_part = Some(certificates_rules::signing_request_part);
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+            rules.prepare_part = settle_conditions;
         })
         .columns(columns(&["Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition"]), |object, now| {
             let duration = walk::at(object, "spec.expirationSeconds").as_i64().map_or("<none>".to_owned(), api::time::human_duration);
@@ -24,6 +26,37 @@ pub fn resources() -> Vec<Resource> {
         });
     csr.table = "/registry/certificatesigningrequests".into();
     vec![csr, trust_bundle(), pod_request()]
+}
+
+/// Decisions are made by `approval` alone; conditions tell when they came.
+///
+/// Upstream: `preserveConditionInstances`, `populateConditionTimestamps` in `pkg/registry/certificates/certificates/strategy.go`.
+fn settle_conditions(part: &str, object: &mut Value, old: &Value, now: jiff::Timestamp) {
+    let before = walk::list(old, "status.conditions");
+    if part == "status" {
+        for kind in ["Approved", "Denied"] {
+            let is = |condition: &&Value| walk::text(condition, "type") == kind;
+            let kept: Vec<&Value> = before.iter().filter(is).collect();
+            if walk::list(object, "status.conditions").iter().filter(is).count() != kept.len() {
+                continue;
+            }
+            let same = walk::list_mut(object, "status.conditions").iter_mut().filter(|condition| walk::text(condition, "type") == kind);
+            same.zip(kept).for_each(|(condition, kept)| condition.clone_from(kept));
+        }
+    }
+    let now = api::time::rfc3339(now);
+    for condition in walk::list_mut(object, "status.conditions") {
+        let Some(fields) = condition.as_object_mut() else { continue };
+        let lacks = |fields: &serde_json::Map<String, Value>, key: &str| fields.get(key).is_none_or(Value::is_null);
+        if lacks(fields, "lastUpdateTime") {
+            fields.insert("lastUpdateTime".into(), now.as_str().into());
+        }
+        if lacks(fields, "lastTransitionTime") {
+            let same = before.iter().find(|old| ["type", "status"].iter().all(|key| old.get(*key) == fields.get(*key)));
+            let since = same.and_then(|old| old.get("lastTransitionTime")).filter(|time| !time.is_null()).cloned();
+            fields.insert("lastTransitionTime".into(), since.unwrap_or_else(|| now.as_str().into()));
+        }
+    }
 }
 
 fn trust_bundle() -> Resource {

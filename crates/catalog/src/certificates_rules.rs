@@ -1,4 +1,4 @@
-//! Validation of signing requests, trust bundles and pods' requests. Signatures are checked where the request is signed.
+//! Validation of signing requests, trust bundles and pods' requests.
 //!
 //! Upstream: `pkg/apis/certificates/validation/validation.go`.
 
@@ -10,7 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use x509_parser::pem::Pem;
+use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
+use x509_parser::public_key::PublicKey;
 
 use crate::{check, walk};
 
@@ -87,7 +89,18 @@ fn parse_request(encoded: &str) -> Result<(), String> {
     let bytes = STANDARD.decode(encoded).unwrap_or_default();
     let pem = Pem::iter_from_buffer(&bytes).next().and_then(Result::ok).filter(|pem| pem.label == "CERTIFICATE REQUEST");
     let pem = pem.ok_or("PEM block type must be CERTIFICATE REQUEST")?;
-    X509CertificationRequest::from_der(&pem.contents).map(|_| ()).map_err(|error| error.to_string())
+    let (_, request) = X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
+    // What cannot be judged here is judged by who signs.
+    if request.verify_signature() == Err(X509Error::SignatureVerificationError) {
+        let parameters = request.certification_request_info.subject_pki.parsed();
+        return Err(match parameters {
+            Ok(PublicKey::RSA(_)) => "crypto/rsa: verification error",
+            Ok(PublicKey::EC(_)) => "x509: ECDSA verification failure",
+            _ => "x509: Ed25519 verification failure",
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// What is decided stays decided.
@@ -100,18 +113,43 @@ fn keeps_decisions(errors: &mut FieldErrors, object: &Value, old: &Value) {
     }
 }
 
-pub fn signing_request_status(object: &Value, old: &Value) -> FieldErrors {
+/// Faults of a write to `approval` or `status`: the one decides, the other is given the certificate.
+pub fn signing_request_part(part: &str, object: &Value, old: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
     conditions(&mut errors, object);
-    keeps_decisions(&mut errors, object, old);
     let (now, before, path) = (walk::text(object, "status.certificate"), walk::text(old, "status.certificate"), Path::new("status.certificate"));
-    if now != before && !before.is_empty() {
-        errors.push(FieldError::forbidden(&path, "updates may not modify existing certificate content"));
-    }
-    if let Err(fault) = parse_chain(now) {
+    if now != before
+        && parse_chain(before).is_ok()
+        && let Err(fault) = parse_chain(now)
+    {
         errors.push(FieldError::invalid(&path, "<certificate data>", fault));
     }
+    keeps_decisions(&mut errors, object, old);
+    if part != "approval" {
+        makes_no_decision(&mut errors, object, old);
+    }
+    if now != before {
+        if part != "status" {
+            errors.push(FieldError::forbidden(&path, "updates may not set certificate content"));
+        } else if !before.is_empty() {
+            errors.push(FieldError::forbidden(&path, "updates may not modify existing certificate content"));
+        }
+    }
     errors
+}
+
+/// Who may only sign does not approve.
+fn makes_no_decision(errors: &mut FieldErrors, object: &Value, old: &Value) {
+    for kind in ["Approved", "Denied"] {
+        let of = |object| walk::list(object, "status.conditions").iter().filter(|c| walk::text(c, "type") == kind).collect::<Vec<_>>();
+        let (now, before) = (of(object), of(old));
+        let path = Path::new("status.conditions");
+        if now.len() > before.len() {
+            errors.push(FieldError::forbidden(&path, format!("updates may not add a condition of type {kind:?}")));
+        } else if now.len() == before.len() && now != before {
+            errors.push(FieldError::forbidden(&path, format!("updates may not modify a condition of type {kind:?}")));
+        }
+    }
 }
 
 fn parse_chain(encoded: &str) -> Result<(), String> {
@@ -124,9 +162,23 @@ fn parse_chain(encoded: &str) -> Result<(), String> {
         if block.label != "CERTIFICATE" {
             return Err(format!("only CERTIFICATE PEM blocks are allowed, found {:?}", block.label));
         }
+        if has_headers(&bytes) {
+            return Err("no PEM block headers are permitted".into());
+        }
         block.parse_x509().map_err(|error| error.to_string())?;
     }
     if blocks.is_empty() { Err("must contain at least one CERTIFICATE PEM block".into()) } else { Ok(()) }
+}
+
+/// Whether lines such as `Proc-Type: 4,ENCRYPTED` stand in a block; no line of base64 holds a colon.
+fn has_headers(bytes: &[u8]) -> bool {
+    let mut inside = false;
+    bytes.split(|byte| *byte == b'\n').any(|line| {
+        if line.starts_with(b"-----") {
+            inside = line.starts_with(b"-----BEGIN");
+        }
+        inside && !line.starts_with(b"-----") && line.contains(&b':')
+    })
 }
 
 fn conditions(errors: &mut FieldErrors, object: &Value) {

@@ -98,6 +98,8 @@ pub struct Rules {
     pub default: fn(&mut Value),
     /// Sets or clears what a create or update may not say: `old` is none on create.
     pub prepare: fn(&mut Value, Option<&Value>),
+    /// Sets what a write to a part of the object, by its name, may not say or left out; the last is the time.
+    pub prepare_part: fn(&str, &mut Value, &Value, Timestamp),
     /// All faults at once; `old` is none on create. Metadata is checked elsewhere.
     pub validate: fn(&Value, Option<&Value>) -> FieldErrors,
     /// Faults of a write to `status`.
@@ -121,6 +123,7 @@ pub struct Rules {
 
 fn no_change(_: &mut Value) {}
 fn no_prepare(_: &mut Value, _: Option<&Value>) {}
+fn no_part(_: &str, _: &mut Value, _: &Value, _: Timestamp) {}
 fn no_fault(_: &Value, _: Option<&Value>) -> FieldErrors {
     FieldErrors::new()
 }
@@ -133,6 +136,7 @@ impl Default for Rules {
         Self {
             default: no_change,
             prepare: no_prepare,
+            prepare_part: no_part,
             validate: no_fault,
             validate_status: no_status_fault,
             validate_part: None,

@@ -77,6 +77,9 @@ pub fn prepare(resource: &Resource, part: &str, object: &mut Value, old: &Value)
         "resize" => resize(object, old),
         _ => {}
     }
+    if !part.is_empty() {
+        (resource.rules.prepare_part)(part, object, old, jiff::Timestamp::now());
+    }
 }
 
 fn with_metadata(old: &Value, new: &Value) -> Value {
