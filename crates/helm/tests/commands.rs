@@ -11,24 +11,33 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use libtest_mimic::{Arguments, Trial};
+
 /// Says that this process is the program under test, not the test.
 const CHILD: &str = "KNARR_HELM_UNDER_TEST";
 
 /// Written files of this size are told by their names alone.
 const LARGE: usize = 600;
 
+/// The program calls itself, so it has a `main` of its own; apart from that it is a test program like any other.
 fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_some() {
         return helm::main(std::env::args_os().skip(1).collect());
     }
+    let compared = Trial::test("commands_say_what_was_recorded", || {
+        compare();
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![compared]).exit_code()
+}
+
+fn compare() {
     let fixture = std::fs::read_to_string("cases/commands/fixture.txt").expect("the fixture");
     let only = std::env::var("COMMANDS").unwrap_or_default();
     casefile::run("cases/commands", |given| {
         let lines: Vec<&str> = given.lines().filter(|l| !l.trim().is_empty()).collect();
         transcript(&lines, &fixture, &only)
     });
-    println!("commands: all as recorded");
-    ExitCode::SUCCESS
 }
 
 /// What all lines say, in their order; two run at a time for each processor.
