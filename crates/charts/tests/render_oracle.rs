@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use charts::render::{ReleaseInfo, RenderInput};
+use charts::render::{Capabilities, KubeVersion, ReleaseInfo, RenderInput};
 use charts::{Chart, File, Metadata, render};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -37,10 +37,17 @@ fn chart(case: &Case) -> Chart {
     }
 }
 
+/// What the engine knew of a cluster when the cases were recorded: an earlier release with an earlier client.
+fn recorded() -> Capabilities {
+    let mut all = Capabilities { kube_version: KubeVersion { version: "v1.35.0".into(), major: "1".into(), minor: "35".into() }, helm_version: "v4.1".into(), ..Capabilities::default() };
+    all.api_versions.extend(["autoscaling/v2beta1", "autoscaling/v2beta2", "rbac.authorization.k8s.io/v1alpha1"].map(str::to_owned));
+    all
+}
+
 fn outcome(case: &Case) -> Result<String, String> {
     let chart = chart(case);
     let release = ReleaseInfo { name: "rel".into(), namespace: "prod".into(), revision: 1, is_install: true, is_upgrade: false };
-    let input = RenderInput { strict: case.strict, ..RenderInput::new(&chart, &case.values, release) };
+    let input = RenderInput { strict: case.strict, capabilities: recorded(), ..RenderInput::new(&chart, &case.values, release) };
     render(&input).map(|mut all| all.remove("web/templates/t.yaml").unwrap_or_default()).map_err(|error| error.to_string())
 }
 

@@ -23,13 +23,14 @@ pub fn to_int64(value: &Value) -> i64 {
     }
 }
 
-/// A number without a fraction of zeros; other fractions stay, and are no whole numbers.
-// Upstream: spf13/cast trimZeroDecimal.
+/// The whole part of a plain decimal number.
 fn trim_decimal(text: &str) -> &str {
-    match text.split_once('.') {
-        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
-        _ => text,
+    let Some((whole, rest)) = text.split_once('.') else { return text };
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    if !rest.bytes().all(|b| b.is_ascii_digit()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return text;
     }
+    if digits.is_empty() { "0" } else { whole }
 }
 
 pub fn to_float64(value: &Value) -> f64 {

@@ -132,7 +132,7 @@ struct Constraint {
 }
 
 fn improper<T>(text: &str) -> Result<T, Failure> {
-    Err(Failure::new(format!("improper constraint: {}", gotemplate::text::quote(text.as_bytes()))))
+    Err(Failure::new(format!("improper constraint: {text}")))
 }
 
 fn is_x(text: &str) -> bool {

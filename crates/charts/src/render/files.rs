@@ -43,11 +43,8 @@ fn as_yaml(files: &BTreeMap<Str, Str>, shown: impl Fn(&Str) -> Value) -> Outcome
 }
 
 fn lines(data: &Str) -> Outcome {
-    let body = match data.last() {
-        None => return Ok(Value::strings(std::iter::empty::<&[u8]>())),
-        Some(b'\n') => &data[..data.len() - 1],
-        Some(_) => data,
-    };
+    let Some(last) = data.last() else { return Err("runtime error: index out of range [-1]".into()) };
+    let body = if *last == b'\n' { &data[..data.len() - 1] } else { data };
     Ok(Value::strings(body.split(|b| *b == b'\n')))
 }
 
