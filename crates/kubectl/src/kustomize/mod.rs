@@ -1,16 +1,18 @@
 //! Kustomizations: resources and bases gathered, generated, patched, renamed; a subset of kustomize that most repositories need.
 //!
-//! Runs no plugins and no other programs, and of resources reads nothing above the root but bases that a kustomization names.
+//! Runs no plugins and no program but `git`, and of resources reads nothing above the root but bases that a kustomization names.
 // Upstream: kubernetes-sigs/kustomize api/internal/target (order of the steps), api/types/kustomization.go (fields).
 // Differs: helmCharts, transformers, generators by plugins, crds, vars and openapi are refused with their name.
 
 mod generate;
 mod names;
 mod patches;
+mod remote;
 mod resources;
 mod transform;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -57,6 +59,8 @@ pub struct Root {
     folder: PathBuf,
     visited: Vec<PathBuf>,
     is_restricted: bool,
+    /// The clones that the folder lies in, and those that led to it; the last is the nearest.
+    clones: Vec<Rc<remote::Clone>>,
 }
 
 /// One object, the names it had, and whether its name gets a hash of its content.
@@ -93,14 +97,19 @@ impl Item {
 ///
 /// Resources are files in or below the folder of their kustomization where they are restricted to it.
 pub fn build(folder: &Path, is_restricted: bool) -> Outcome<Vec<Value>> {
-    if folder.to_string_lossy().contains("://") {
-        return fail(format!("{}: remote kustomizations are not fetched; clone the repository and name the folder", folder.display()));
+    if let Some(spec) = remote::Spec::parse(&folder.to_string_lossy()) {
+        return finish(&Root::cloned(&spec, Vec::new(), Vec::new())?);
     }
     if !folder.exists() {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        return fail(format!("must build at directory: not a valid directory: evalsymlink failure on '{}' : lstat {}: no such file or directory", folder.display(), absolute.display()));
+        let absent = resources::absent(&absolute).unwrap_or(absolute);
+        return fail(format!("must build at directory: not a valid directory: evalsymlink failure on '{}' : lstat {}: no such file or directory", folder.display(), absent.display()));
     }
-    let mut items = load(&Root::of(folder, is_restricted)?)?;
+    finish(&Root::of(folder, is_restricted)?)
+}
+
+fn finish(root: &Root) -> Outcome<Vec<Value>> {
+    let mut items = load(root)?;
     names::add_hashes(&mut items);
     names::fix_references(&mut items);
     items.sort_by_key(order);
@@ -221,8 +230,13 @@ fn apply(root: &Root, kustomization: &Value, items: &mut Vec<Item>) -> Outcome {
 fn read_objects(path: &Path) -> Outcome<Vec<Item>> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::Text(crate::failure::path_error("open", &shown, &e)))?;
+    objects(&shown, &text)
+}
+
+/// The objects of a text.
+fn objects(shown: &str, text: &str) -> Outcome<Vec<Item>> {
     let mut out = Vec::new();
-    for document in crate::files::decode(&shown, &text) {
+    for document in crate::files::decode(shown, text) {
         let object = document?.object;
         if let Some(items) = object["items"].as_array().filter(|_| object["kind"].as_str().is_some_and(|k| k.ends_with("List"))) {
             out.extend(items.iter().cloned().map(Item::new));
