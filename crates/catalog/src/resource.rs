@@ -203,6 +203,16 @@ impl Resource {
         }
     }
 
+    /// What whoever asks for the kind is told of its end. Upstream: the `prerelease-lifecycle-gen` marks of the types, in the
+    /// words of apiserver `pkg/endpoints/deprecation`.
+    pub fn deprecation(&self) -> Option<&'static str> {
+        match (&*self.group, &*self.plural) {
+            ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+            ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+            _ => None,
+        }
+    }
+
     /// What a writer is told though nothing is wrong.
     pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
         if self.custom.is_some() { crate::custom::warnings(object, old) } else { Vec::new() }

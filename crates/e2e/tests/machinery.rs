@@ -107,6 +107,16 @@ fn what_is_served_is_found_both_ways() {
     }
 }
 
+#[test]
+fn kinds_that_end_say_so() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    for (kind, wanted) in [("endpoints", "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\n"), ("componentstatuses", "Warning: v1 ComponentStatus is deprecated in v1.19+\n"), ("endpointslices", "")] {
+        let told = cluster.kubectl(&format!("get {kind}"));
+        assert!(told.err.starts_with(wanted) && told.err.contains("Warning") != wanted.is_empty(), "{kind}: {}", told.err);
+        told.ok();
+    }
+}
+
 /// Upstream: `instrumentation/core_events.go`.
 #[test]
 fn events_are_written_and_found() {

@@ -139,7 +139,11 @@ fn table_form(form: Form) -> Form {
 
 /// Serves a request for a resource.
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
-    let warnings = call.served.resource.custom.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    let resource = &call.served.resource;
+    let warnings = match &resource.custom {
+        Some(custom) => custom.warnings.clone(),
+        None => resource.deprecation().map(str::to_owned).into_iter().collect(),
+    };
     let changes_definitions = call.served.resource.table == custom::TABLE && !matches!(call.info.verb, "get" | "list" | "watch");
     let server = call.server.clone();
     let mut response = answer(call).await?;
