@@ -86,7 +86,8 @@ impl Spec {
         let git = |words: &[&str]| run(&root, words, self.timeout);
         let reference = if self.reference.is_empty() { "HEAD" } else { &self.reference };
         git(&["init"])?;
-        // Go's messages name the address; git is given it without a remote of its own.
+        // Submodules may be named relative to it.
+        git(&["remote", "add", "origin", &self.repository])?;
         git(&["fetch", "--depth=1", &self.repository, reference])?;
         git(&["checkout", "FETCH_HEAD"])?;
         if self.submodules {
