@@ -133,6 +133,8 @@ fn executes(pod: &Pod) {
     assert_eq!(pod.ok("exec -i p -c c -- cat", &much).len(), much.len());
     assert_eq!(pod.ok("exec -i p -c c -- sha256sum", "").trim(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -");
     assert_eq!(pod.ok("exec p -c c -- head -c 5000000 /dev/zero", "").len(), 5_000_000);
+    // Input that waits to be read holds no output up, and nothing of it is lost.
+    assert_eq!(pod.ok("exec -i p -c c -- sh -c 'echo said; sleep 0.3; echo more; wc -c'", &much), "said\nmore\n3200000\n");
     // A process that reads nothing ends all the same.
     assert_eq!(pod.ok("exec -i p -c c -- echo done", "line\n"), "done\n");
     let ended = pod.run("exec p -c c -- sh -c 'exit 7'", "");

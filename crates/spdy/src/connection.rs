@@ -2,10 +2,11 @@
 //!
 //! Two tasks work beside the streams: one reads frames and hands data on, one writes. Keeps true: a stream that nobody reads holds
 //! at most `WAITING` parts before it holds the whole connection, as there is no flow control; a stream whose reader is gone holds nothing.
+//! A server that takes nothing in holds the writers alone: what it says is read on, and its pings are answered before what else waits.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::frame::{self, Opener, Reader, Said, Stream};
+use crate::frame::{self, Opener, PART, Reader, Said, Stream};
 
 /// Parts of a stream, and frames to write, that may wait.
 const WAITING: usize = 16;
+/// Answers to pings that may wait.
+const PONGS: usize = 4;
 
 /// A connection; ends when it and all of its streams are dropped.
 pub struct Connection {
@@ -26,6 +29,9 @@ pub struct Connection {
 
 struct Shared {
     frames: mpsc::Sender<Bytes>,
+    pongs: mpsc::Sender<Bytes>,
+    /// What broke the connection.
+    fault: OnceLock<io::Error>,
     streams: Mutex<Streams>,
     closed: CancellationToken,
 }
@@ -51,18 +57,22 @@ impl Connection {
     /// Pings go out this often; never where there is none.
     pub fn new(from: impl AsyncRead + Unpin + Send + 'static, to: impl AsyncWrite + Unpin + Send + 'static, pings: Option<Duration>) -> Self {
         let (frames, queue) = mpsc::channel(WAITING);
+        let (pongs, answers) = mpsc::channel(PONGS);
         let closed = CancellationToken::new();
-        let shared = Arc::new(Shared { frames, streams: Mutex::default(), closed: closed.clone() });
-        tokio::spawn(write(to, queue, pings, closed.clone()));
+        let shared = Arc::new(Shared { frames, pongs, fault: OnceLock::new(), streams: Mutex::default(), closed: closed.clone() });
+        tokio::spawn(write(to, queue, answers, pings, closed.clone()));
         tokio::spawn({
             let shared = Arc::downgrade(&shared);
             async move {
-                tokio::select! {
-                    _ = read(Reader::new(from), &shared) => {}
-                    () = closed.cancelled() => {}
-                }
+                let ended = tokio::select! {
+                    ended = read(Reader::new(from), &shared) => ended,
+                    () = closed.cancelled() => Ok(()),
+                };
                 closed.cancel();
                 if let Some(shared) = shared.upgrade() {
+                    if let Err(fault) = ended {
+                        let _ = shared.fault.set(fault);
+                    }
                     *shared.streams() = Streams { is_away: true, ..Streams::default() };
                 }
             }
@@ -95,18 +105,25 @@ impl Connection {
         self.shared.closed.cancelled().await;
     }
 
+    /// What broke the connection; none while it stands, and where the server ended it. Known before the streams end of it.
+    pub fn fault(&self) -> Option<&io::Error> {
+        self.shared.fault.get()
+    }
+
     /// Ends the connection; its streams end with it.
     pub fn close(&self) {
         self.shared.closed.cancel();
     }
 }
 
-async fn write(mut to: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Bytes>, pings: Option<Duration>, closed: CancellationToken) {
+async fn write(mut to: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Bytes>, mut pongs: mpsc::Receiver<Bytes>, pings: Option<Duration>, closed: CancellationToken) {
     let mut ticks = tokio::time::interval(pings.unwrap_or(Duration::from_secs(3600)));
     ticks.tick().await;
     let mut id = 1_u32;
     loop {
         let frame = tokio::select! {
+            biased;
+            Some(pong) = pongs.recv() => pong,
             frame = queue.recv() => match frame {
                 Some(frame) => frame,
                 // Everybody has gone.
@@ -152,8 +169,8 @@ async fn read(mut reader: Reader<impl AsyncRead + Unpin>, shared: &std::sync::We
                 }
             }
             Said::End(stream) | Said::Reset(stream) => drop(shared.streams().open.remove(&stream)),
-            // Odd ones are the answers to our own. A server that asks more than can be told waits.
-            Said::Ping(answer) if answer.last().is_some_and(|id| id % 2 == 0) => drop(shared.frames.try_send(answer)),
+            // Odd ones are the answers to our own. A server that asks more than can be told gets fewer answers.
+            Said::Ping(answer) if answer.last().is_some_and(|id| id % 2 == 0) => drop(shared.pongs.try_send(answer)),
             Said::Ping(_) => {}
             Said::Away => shared.streams().is_away = true,
         }
@@ -188,10 +205,15 @@ pub struct StreamWriter {
 }
 
 impl StreamWriter {
+    /// In frames of at most 32 KiB, so that what waits has a bound.
+    ///
     /// # Errors
     /// `BrokenPipe` once the connection has ended.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        self.shared.send(frame::data(self.stream, bytes, false)).await
+        for part in bytes.chunks(PART) {
+            self.shared.send(frame::data(self.stream, part, false)).await?;
+        }
+        Ok(())
     }
 
     /// Nothing more is written.
@@ -238,7 +260,7 @@ mod tests {
         drop((first, second, connection));
         let mut told = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut server, &mut told).await.unwrap();
-        assert!(told.ends_with(&frame::ping(2)), "the ping is answered");
+        assert!(told.windows(12).any(|w| w == frame::ping(2)), "the ping is answered");
     }
 
     #[tokio::test]
@@ -255,6 +277,26 @@ mod tests {
         connection.closed().await;
         assert_eq!(reader.next().await, None);
         assert!(connection.open(&[]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_nothing_in_is_heard_and_answered() {
+        let (ours, mut server) = tokio::io::duplex(256);
+        let (from, to) = tokio::io::split(ours);
+        let connection = Connection::new(from, to, None);
+        let (mut reader, writer) = connection.open(&[("streamtype", "data")]).await.unwrap();
+        let blocked = tokio::spawn(async move { writer.write(&[b'x'; 2 * WAITING * PART]).await });
+        server.write_all(&[frame::ping(2), frame::data(1, b"heard", false)].concat()).await.unwrap();
+        assert_eq!(reader.next().await.as_deref(), Some(&b"heard"[..]));
+        assert!(!blocked.is_finished());
+        // The answer waits for no more than the frame at work.
+        let mut told = vec![0; 3 * PART];
+        tokio::io::AsyncReadExt::read_exact(&mut server, &mut told).await.unwrap();
+        assert!(told.windows(12).any(|w| w == frame::ping(2)));
+        assert!(connection.fault().is_none());
+        drop(server);
+        assert_eq!(reader.next().await, None);
+        assert!(blocked.await.unwrap().is_err());
     }
 
     #[tokio::test]

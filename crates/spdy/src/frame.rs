@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// The last data of a stream.
 const FIN: u8 = 1;
 /// Parts in which data is handed on.
-const PART: usize = 32 << 10;
+pub const PART: usize = 32 << 10;
 /// Status of a RST_STREAM: the one who opened the stream wants no more of it.
 const CANCEL: u32 = 5;
 

@@ -8,16 +8,16 @@ use catalog::walk;
 use futures::{SinkExt, StreamExt};
 use http::header::{self, HeaderName};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use spdy::channels;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Call, translate};
+use super::{Call, translate, websocket};
 use crate::admission::extension;
 use crate::handler::{BodyError, Incoming};
 use crate::object;
@@ -28,13 +28,9 @@ use crate::upstream;
 pub fn is_stream(call: &Call) -> bool {
     match call.info.subresource.as_str() {
         "exec" | "attach" | "portforward" | "proxy" => true,
-        "log" => is_websocket(&call.headers),
+        "log" => websocket::is_asked(&call.headers),
         _ => false,
     }
-}
-
-fn is_websocket(headers: &HeaderMap) -> bool {
-    headers.get(header::UPGRADE).is_some_and(|u| u.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
@@ -171,7 +167,8 @@ async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<B
     };
     let is_ports = call.info.subresource == "portforward";
     // Upstream: who offers the newest protocol gets it, whatever else he offers.
-    if is_websocket(&call.headers) && offers(&call.headers, if is_ports { translate::TUNNEL } else { translate::V5 }) {
+    let newest = if is_ports { channels::TUNNEL } else { channels::V5 };
+    if websocket::is_asked(&call.headers) && websocket::offered(&call.headers).any(|p| p == newest) {
         let target = translate::Target { host, port, path };
         if is_ports {
             return translate::tunnel(call, request, target).await;
@@ -185,12 +182,6 @@ async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<B
     let outgoing = forwarded(&request, &path, &host)?;
     let answer = call.server.kubelets.send(&host, port, outgoing).await?;
     Ok(pass_on(answer, client))
-}
-
-/// Whether a WebSocket client offers a subprotocol.
-fn offers(headers: &HeaderMap, protocol: &str) -> bool {
-    let offered = headers.get_all("sec-websocket-protocol").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
-    offered.map(str::trim).any(|p| p == protocol)
 }
 
 /// Headers that belong to a connection or speak of the client's identity.
@@ -284,23 +275,12 @@ pub async fn log(call: Call) -> Result<Response<Body>, ApiError> {
 
 /// The log over a WebSocket, each part one message. Upstream: `wsstream.Reader`.
 async fn log_socket(call: Call, mut request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
-    let key = call.headers.get("sec-websocket-key").cloned().ok_or_else(|| ApiError::bad_request("a WebSocket request needs Sec-WebSocket-Key"))?;
-    let offered = call.headers.get("sec-websocket-protocol").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-    let chosen = offered.split(',').map(str::trim).find(|p| matches!(*p, "binary.k8s.io" | "base64.binary.k8s.io"));
-    let in_text = chosen == Some("base64.binary.k8s.io");
+    let binary = ["binary.k8s.io", "base64.binary.k8s.io"];
+    let chosen = websocket::offered(&call.headers).find_map(|offered| binary.into_iter().find(|known| *known == offered));
+    let in_text = chosen == Some(binary[1]);
+    let response = websocket::accept(&call.headers, chosen)?;
     let answer = fetch_log(&call).await?;
     let client = hyper::upgrade::on(&mut request);
-    let mut response = Response::new(respond::full(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
-        headers.insert("sec-websocket-accept", accept);
-    }
-    if let Some(protocol) = chosen.and_then(|p| p.parse().ok()) {
-        headers.insert("sec-websocket-protocol", protocol);
-    }
     tokio::spawn(async move {
         let Ok(client) = client.await else { return };
         let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, None).await;

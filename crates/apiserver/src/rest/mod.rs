@@ -15,6 +15,7 @@ pub mod token_request;
 mod translate;
 pub mod update;
 pub mod watch;
+mod websocket;
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use api::ApiError;
-use bytes::{BufMut, Bytes, BytesMut};
-use futures::stream::{SplitSink, SplitStream};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{BoxStream, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -15,29 +15,18 @@ use http_body_util::{BodyExt, Full};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use spdy::{Opener, Reader, Said, Stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::Mutex;
+use spdy::channels::{self, CLOSE, ERROR, PORTS, RESIZE, STDERR, STDIN, STDOUT, TUNNEL, V4, V5};
+use spdy::{Connection, StreamReader, StreamWriter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
-use super::Call;
+use super::{Call, websocket};
 use crate::handler::{BodyError, Incoming};
-use crate::respond::{self, Body};
+use crate::respond::Body;
 
-pub const V5: &str = "v5.channel.k8s.io";
-pub const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
-/// Channels of the WebSocket protocol.
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-/// The client writes no more to the channel that follows.
-const CLOSE: u8 = 255;
 /// The largest message of a client, and the largest answer on the error stream.
 const MAX_MESSAGE: usize = 4 << 20;
 const MAX_STATUS: usize = 64 << 10;
@@ -65,21 +54,6 @@ pub struct Wanted {
     pub tty: bool,
 }
 
-/// Answers the upgrade; what follows goes on beside.
-fn accepted(call: &Call, protocol: &'static str) -> Result<Response<Body>, ApiError> {
-    let key = call.headers.get("sec-websocket-key").ok_or_else(|| ApiError::bad_request("a WebSocket request needs Sec-WebSocket-Key"))?;
-    let mut response = Response::new(respond::full(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert("sec-websocket-protocol", HeaderValue::from_static(protocol));
-    if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
-        headers.insert("sec-websocket-accept", accept);
-    }
-    Ok(response)
-}
-
 async fn socket(client: hyper::upgrade::OnUpgrade) -> Option<Socket> {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     Some(WebSocketStream::from_raw_socket(TokioIo::new(client.await.ok()?), Role::Server, Some(config)).await)
@@ -87,7 +61,7 @@ async fn socket(client: hyper::upgrade::OnUpgrade) -> Option<Socket> {
 
 /// Exec and attach.
 pub fn streams(call: Call, mut request: Request<Incoming>, target: Target, wanted: Wanted) -> Result<Response<Body>, ApiError> {
-    let response = accepted(&call, V5)?;
+    let response = websocket::accept(&call.headers, Some(V5))?;
     let client = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Some(socket) = socket(client).await else { return };
@@ -97,8 +71,15 @@ pub fn streams(call: Call, mut request: Request<Incoming>, target: Target, wante
         if send(&mut to_client, lowest, &[]).await.is_err() {
             return;
         }
-        let outcome = match connect(&call, &target, "v4.channel.k8s.io").await {
-            Ok(backend) => run(backend, wanted, &mut to_client, &mut from_client).await,
+        let outcome = match connect(&call, &target, V4).await {
+            Ok(backend) => {
+                let (from, to) = tokio::io::split(backend);
+                let connection = Connection::new(from, to, None);
+                let outcome = run(&connection, wanted, &mut to_client, &mut from_client).await;
+                // A process that reads no more holds nothing up.
+                connection.close();
+                outcome
+            }
             Err(why) => Err(why),
         };
         finish(outcome, to_client, from_client).await;
@@ -107,10 +88,7 @@ pub fn streams(call: Call, mut request: Request<Incoming>, target: Target, wante
 }
 
 async fn send(to: &mut SplitSink<Socket, Message>, channel: u8, bytes: &[u8]) -> Result<(), String> {
-    let mut message = BytesMut::with_capacity(1 + bytes.len());
-    message.put_u8(channel);
-    message.put_slice(bytes);
-    to.send(Message::Binary(message.freeze())).await.map_err(|e| e.to_string())
+    to.send(Message::Binary(channels::message(channel, bytes))).await.map_err(|e| e.to_string())
 }
 
 /// A SPDY connection to the kubelet.
@@ -133,47 +111,58 @@ async fn connect(call: &Call, target: &Target, protocol: &'static str) -> Result
     hyper::upgrade::on(&mut answer).await.map(TokioIo::new).map_err(|e| e.to_string())
 }
 
-/// The streams of one connection, by their numbers there.
-#[derive(Default)]
-struct Streams {
-    error: Stream,
-    stdin: Option<Stream>,
-    stdout: Option<Stream>,
-    stderr: Option<Stream>,
-    resize: Option<Stream>,
+/// What the client writes to.
+struct Inputs {
+    stdin: Option<StreamWriter>,
+    resize: Option<StreamWriter>,
 }
 
-impl Streams {
-    /// Opens all that are wanted, in upstream's order.
-    fn open(wanted: Wanted) -> (Self, BytesMut) {
-        let (mut opener, mut frames, mut streams) = (Opener::default(), BytesMut::new(), Self::default());
-        let mut open = |kind: &str, frames: &mut BytesMut| {
-            let (stream, frame) = opener.open(&[("streamtype", kind)]);
-            frames.extend_from_slice(&frame);
-            stream
-        };
-        streams.error = open("error", &mut frames);
-        streams.stdin = wanted.stdin.then(|| open("stdin", &mut frames));
-        streams.stdout = wanted.stdout.then(|| open("stdout", &mut frames));
-        streams.stderr = (wanted.stderr && !wanted.tty).then(|| open("stderr", &mut frames));
-        streams.resize = wanted.tty.then(|| open("resize", &mut frames));
-        (streams, frames)
+/// What the container says, part by part, each with its channel.
+type Outputs = futures::stream::SelectAll<BoxStream<'static, (u8, Bytes)>>;
+
+/// Opens all streams that are wanted, in upstream's order.
+async fn open(connection: &Connection, wanted: Wanted) -> Result<(Inputs, Outputs), String> {
+    let mut outputs = Outputs::new();
+    let mut writers = [None, None];
+    let streams = [
+        (ERROR, "error", true),
+        (STDIN, "stdin", wanted.stdin),
+        (STDOUT, "stdout", wanted.stdout),
+        (STDERR, "stderr", wanted.stderr && !wanted.tty),
+        (RESIZE, "resize", wanted.tty),
+    ];
+    for (channel, kind, _) in streams.into_iter().filter(|(_, _, wanted)| *wanted) {
+        let (reader, writer) = connection.open(&[("streamtype", kind)]).await.map_err(|e| format!("error creating {kind} stream: {e}"))?;
+        match channel {
+            STDIN => writers[0] = Some(writer),
+            RESIZE => writers[1] = Some(writer),
+            _ => outputs.push(parts(channel, reader)),
+        }
     }
+    let [stdin, resize] = writers;
+    Ok((Inputs { stdin, resize }, outputs))
 }
 
-async fn run(backend: Backend, wanted: Wanted, to_client: &mut SplitSink<Socket, Message>, from_client: &mut SplitStream<Socket>) -> Outcome {
-    let (reader, mut writer) = tokio::io::split(backend);
-    let (streams, frames) = Streams::open(wanted);
-    writer.write_all(&frames).await.map_err(|e| e.to_string())?;
-    let writer = Mutex::new(writer);
+fn parts(channel: u8, reader: StreamReader) -> BoxStream<'static, (u8, Bytes)> {
+    futures::stream::unfold(reader, move |mut reader| async move { reader.next().await.map(|part| ((channel, part), reader)) }).boxed()
+}
+
+async fn run(connection: &Connection, wanted: Wanted, to_client: &mut SplitSink<Socket, Message>, from_client: &mut SplitStream<Socket>) -> Outcome {
+    let (inputs, outputs) = open(connection, wanted).await?;
     tokio::select! {
-        outcome = outputs(Reader::new(reader), &streams, &writer, to_client) => outcome,
-        () = inputs(from_client, &streams, &writer) => Err("the client has gone".into()),
+        status = tell(outputs, to_client) => {
+            let status = status?;
+            match connection.fault() {
+                Some(fault) if status.is_empty() => Err(format!("error reading from error stream: {fault}")),
+                _ => decode(&status),
+            }
+        }
+        () = take(from_client, &inputs) => Err("the client has gone".into()),
     }
 }
 
 /// What the client sends, until it goes. A client that only listens sends nothing.
-async fn inputs(from_client: &mut SplitStream<Socket>, streams: &Streams, writer: &Mutex<WriteHalf<Backend>>) {
+async fn take(from_client: &mut SplitStream<Socket>, inputs: &Inputs) {
     while let Some(Ok(message)) = from_client.next().await {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
@@ -183,42 +172,31 @@ async fn inputs(from_client: &mut SplitStream<Socket>, streams: &Streams, writer
             _ => continue,
         };
         let Some((channel, rest)) = bytes.split_first() else { continue };
-        let frame = match (*channel, rest.first()) {
-            (STDIN, Some(_)) => streams.stdin.map(|stream| spdy::data(stream, rest, false)),
-            (RESIZE, Some(_)) => streams.resize.map(|stream| spdy::data(stream, rest, false)),
-            (CLOSE, Some(&STDIN)) => streams.stdin.map(|stream| spdy::data(stream, &[], true)),
-            (CLOSE, Some(&RESIZE)) => streams.resize.map(|stream| spdy::data(stream, &[], true)),
-            _ => None,
+        // The process may read no more; its end is told by the other side.
+        let _ = match (*channel, rest.first(), &inputs.stdin, &inputs.resize) {
+            (STDIN, _, Some(stdin), _) => stdin.write(rest).await,
+            (RESIZE, _, _, Some(resize)) => resize.write(rest).await,
+            (CLOSE, Some(&STDIN), Some(stdin), _) => stdin.end().await,
+            (CLOSE, Some(&RESIZE), _, Some(resize)) => resize.end().await,
+            _ => Ok(()),
         };
-        if let Some(frame) = frame {
-            // The process may read no more; its end is told by the other side.
-            let _ = writer.lock().await.write_all(&frame).await;
-        }
     }
 }
 
-/// What the container says, until all of it is told and its Status is known.
-async fn outputs(mut reader: Reader<ReadHalf<Backend>>, streams: &Streams, writer: &Mutex<WriteHalf<Backend>>, to_client: &mut SplitSink<Socket, Message>) -> Outcome {
+/// Tells what the container says, until all of it is told; its Status is left.
+async fn tell(mut outputs: Outputs, to_client: &mut SplitSink<Socket, Message>) -> Result<BytesMut, String> {
     let mut status = BytesMut::new();
-    let mut open: Vec<Stream> = [Some(streams.error), streams.stdout, streams.stderr].into_iter().flatten().collect();
-    while !open.is_empty() {
-        let said = reader.next().await.map_err(|e| format!("error reading from error stream: {e}"))?;
-        match said {
-            Some(Said::Data(stream, bytes)) if Some(stream) == streams.stdout => send(to_client, STDOUT, &bytes).await?,
-            Some(Said::Data(stream, bytes)) if Some(stream) == streams.stderr => send(to_client, STDERR, &bytes).await?,
-            Some(Said::Data(stream, bytes)) if stream == streams.error => {
-                if status.len() + bytes.len() > MAX_STATUS {
-                    return Err("error stream protocol error: the status is too long".into());
-                }
-                status.extend_from_slice(&bytes);
-            }
-            Some(Said::End(stream) | Said::Reset(stream)) => open.retain(|s| *s != stream),
-            Some(Said::Ping(answer)) => drop(writer.lock().await.write_all(&answer).await),
-            Some(Said::Data(..)) => {}
-            Some(Said::Away) | None => break,
+    while let Some((channel, part)) = outputs.next().await {
+        if channel != ERROR {
+            send(to_client, channel, &part).await?;
+            continue;
         }
+        if status.len() + part.len() > MAX_STATUS {
+            return Err("error stream protocol error: the status is too long".into());
+        }
+        status.extend_from_slice(&part);
     }
-    decode(&status)
+    Ok(status)
 }
 
 /// Upstream: client-go `tools/remotecommand/v4.go` and the translator's `codeExitToStatusError`.
@@ -267,9 +245,9 @@ async fn finish(outcome: Outcome, mut to_client: SplitSink<Socket, Message>, mut
 
 /// Forwarded ports: the bytes of a SPDY connection in messages.
 pub async fn tunnel(call: Call, mut request: Request<Incoming>, target: Target) -> Result<Response<Body>, ApiError> {
-    let response = accepted(&call, TUNNEL)?;
+    let response = websocket::accept(&call.headers, Some(TUNNEL))?;
     // Upstream: the backend is asked before the client is answered.
-    let backend = connect(&call, &target, "portforward.k8s.io").await.map_err(ApiError::internal)?;
+    let backend = connect(&call, &target, PORTS).await.map_err(ApiError::internal)?;
     let client = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Some(socket) = socket(client).await else { return };
@@ -316,11 +294,19 @@ mod tests {
         assert!(decode(b"{").unwrap_err().starts_with("error stream protocol error: "));
     }
 
-    #[test]
-    fn wanted_streams_are_opened() {
-        let (streams, _) = Streams::open(Wanted { stdin: true, stdout: true, stderr: true, tty: true });
-        assert_eq!((streams.error, streams.stdin, streams.stdout, streams.stderr, streams.resize), (1, Some(3), Some(5), None, Some(7)));
-        let (streams, _) = Streams::open(Wanted { stdout: true, stderr: true, ..Wanted::default() });
-        assert_eq!((streams.stdin, streams.stdout, streams.stderr, streams.resize), (None, Some(3), Some(5), None));
+    #[tokio::test]
+    async fn wanted_streams_are_opened_in_order() {
+        let (ours, mut server) = tokio::io::duplex(1 << 16);
+        let (from, to) = tokio::io::split(ours);
+        let connection = Connection::new(from, to, None);
+        let (inputs, outputs) = open(&connection, Wanted { stdin: true, stdout: true, stderr: true, tty: true }).await.unwrap();
+        assert!(inputs.stdin.is_some() && inputs.resize.is_some());
+        assert_eq!(outputs.len(), 2, "a terminal has no stream of errors");
+        drop((inputs, outputs, connection));
+        let mut told = Vec::new();
+        server.read_to_end(&mut told).await.unwrap();
+        let told = String::from_utf8_lossy(&told);
+        let at: Vec<_> = ["error", "stdin", "stdout", "resize"].map(|kind| told.find(kind)).into();
+        assert!(at.is_sorted() && at.iter().all(Option::is_some) && !told.contains("stderr"), "{at:?}");
     }
 }

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
+use spdy::channels::{PORTS, TUNNEL, V4, V5};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -25,10 +26,6 @@ use crate::failure::{Failure, Outcome, fail};
 
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-const V5: &str = "v5.channel.k8s.io";
-const V4: &str = "v4.channel.k8s.io";
-const PORTS: &str = "portforward.k8s.io";
-const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 const VERSION: &str = "x-stream-protocol-version";
 /// The longest refusal that is shown.
 const MAX_REFUSAL: usize = 64 << 10;

@@ -1,11 +1,12 @@
 //! A session over a WebSocket: a byte before each message says which stream it belongs to.
-// Upstream: apimachinery pkg/util/remotecommand/constants.go; client-go tools/remotecommand/websocket.go.
+// Upstream: client-go tools/remotecommand/websocket.go.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
+use spdy::channels::{CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -14,12 +15,6 @@ use super::{Input, Sizes, encoded, exit_code, next_size, read_some};
 use crate::client::chain;
 use crate::failure::{Failure, Outcome};
 
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-const CLOSE: u8 = 255;
 /// Idle connections are dropped by what stands between: a ping keeps them.
 const PING: Duration = Duration::from_secs(5);
 
@@ -32,10 +27,7 @@ pub async fn run(socket: Socket, input: Option<Input>, output: impl AsyncWrite +
 }
 
 fn message(channel: u8, bytes: &[u8]) -> Message {
-    let mut data = Vec::with_capacity(bytes.len() + 1);
-    data.push(channel);
-    data.extend_from_slice(bytes);
-    Message::Binary(data.into())
+    Message::Binary(spdy::channels::message(channel, bytes))
 }
 
 /// Sends until nobody listens; how the session ends is told by the other direction.
