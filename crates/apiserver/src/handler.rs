@@ -65,7 +65,7 @@ async fn answer(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> 
     if let Some(label) = &seen.flow {
         label.put(&mut response);
     }
-    crate::wire::put_warnings(&mut response, &seen.notes.warnings());
+    crate::warnings::put(&mut response, &seen.notes.warnings());
     let mut response = seen.answered(&server, response, begin.elapsed()).await;
     let headers = response.headers_mut();
     if let Some(id) = id {
@@ -192,7 +192,7 @@ async fn answer_review(call: Call) -> Result<Response<Body>, ApiError> {
 /// The old way to bind: a Binding posted to the namespace, named after its pod.
 async fn bind_by_body(mut call: Call) -> Result<Response<Body>, ApiError> {
     let expected = api::GroupVersionKind::from_api_version("v1", "Binding");
-    let binding = crate::wire::decode_object(&call, expected)?.value;
+    let binding = crate::wire::decode_object(&call, expected)?;
     let registry = call.server.registry();
     call.served = registry.find("", "v1", "pods").cloned().ok_or_else(ApiError::no_such_path)?;
     call.info.name = api::meta::name(&binding).to_owned();

@@ -40,6 +40,7 @@ mod sweep;
 mod upstream;
 mod user;
 mod webhook;
+mod warnings;
 mod wire;
 
 pub use audit::{AuditBatch, AuditConfig, AuditDelivery, AuditLogConfig, AuditMode, AuditWebhookConfig};

@@ -124,7 +124,7 @@ pub fn described(resource: &Resource) -> Arc<openapi::Described> {
         // Upstream: a definition on its way out is published as before.
         verbs: owned(if resource.custom.is_some() { catalog::Verbs::ALL } else { resource.verbs }.names()),
         subresources: resource.subresources.iter().map(part).collect(),
-        gives_deleted: resource.gives_deleted(),
+        gives_deleted: resource.gives_deleted,
         custom: resource.custom.as_ref().map(|c| openapi::Custom { schema: c.schema.clone(), preserves: c.preserves }),
     };
     Arc::new(described.into())

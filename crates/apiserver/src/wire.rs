@@ -4,14 +4,13 @@ use api::{ApiError, GroupVersionKind};
 use bytes::Bytes;
 use catalog::custom::Custom;
 use codec::{DecodeError, Strictness};
-use http::Response;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use store::Record;
 
 use crate::config::Gates;
 use crate::registry::Served;
-use crate::respond::{self, Body, CBOR, PROTOBUF};
+use crate::respond::{self, CBOR, PROTOBUF};
 use crate::rest::Call;
 
 /// An object and what strict decoding had to say about it.
@@ -43,14 +42,20 @@ impl FieldValidation {
     }
 }
 
-/// Decodes the body as an object of the kind that the endpoint speaks.
-pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Decoded, ApiError> {
+/// Decodes the body as an object of the kind that the endpoint speaks. Who sent it is told what was not understood.
+pub fn decode_object(call: &Call, expected: GroupVersionKind) -> Result<Value, ApiError> {
     let custom = call.served.resource.custom.as_deref().filter(|_| expected == call.served.resource.gvk());
     let decoded = decode_body(&call.body, content_type(call), &expected, custom, call.server.config.gates)?;
     if call.server.audit.is_some() {
         call.notes.name(&decoded.value);
     }
-    finish(call, decoded, &expected)
+    let warned = match FieldValidation::of(call)? {
+        FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(strict_error(&decoded.warnings, &expected)),
+        FieldValidation::Warn => decoded.warnings,
+        FieldValidation::Strict | FieldValidation::Ignore => Vec::new(),
+    };
+    warned.into_iter().for_each(|warning| call.notes.warn(warning));
+    Ok(decoded.value)
 }
 
 /// Decodes a configuration to be applied, as it stands: nothing is dropped yet.
@@ -70,15 +75,6 @@ pub fn decode_applied(call: &Call) -> Result<Decoded, ApiError> {
 
 fn content_type(call: &Call) -> &str {
     call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
-}
-
-fn finish(call: &Call, decoded: Decoded, expected: &GroupVersionKind) -> Result<Decoded, ApiError> {
-    match FieldValidation::of(call)? {
-        FieldValidation::Ignore => Ok(Decoded { warnings: Vec::new(), ..decoded }),
-        FieldValidation::Warn => Ok(decoded),
-        FieldValidation::Strict if decoded.warnings.is_empty() => Ok(decoded),
-        FieldValidation::Strict => Err(strict_error(&decoded.warnings, expected)),
-    }
 }
 
 /// Upstream: all strict faults in one message.
@@ -214,22 +210,6 @@ pub fn decode_options(call: &Call) -> Result<Value, ApiError> {
         _ => codec::decode_json(&call.body, of, Strictness::Ignore),
     };
     decoded.map(|d| d.value).map_err(|e| ApiError::bad_request(e.to_string()))
-}
-
-/// Tells warnings in headers. Upstream: code 299, no agent, at most 4 kB in all.
-pub fn put_warnings(response: &mut Response<Body>, warnings: &[String]) {
-    let mut left = 4096usize;
-    for warning in warnings {
-        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        let text = format!("299 - \"{quoted}\"");
-        left = match left.checked_sub(text.len()) {
-            Some(left) => left,
-            None => return,
-        };
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append(http::header::WARNING, value);
-        }
-    }
 }
 
 /// A value as YAML.

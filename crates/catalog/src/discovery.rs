@@ -17,6 +17,7 @@ pub fn resources() -> Vec<Resource> {
         .rules(|rules| {
             rules.generation = true;
             rules.validate = validate;
+            rules.warn = warn;
             rules.default = |object| {
                 for port in object.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
                     walk::fill(port, "name", "");
@@ -149,4 +150,22 @@ fn ports(errors: &mut FieldErrors, all: &[Value], list: &Path) {
         check::one_of(errors, &path.child("protocol"), walk::text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
         check::optional_name(errors, &path.child("appProtocol"), walk::text(port, "appProtocol"), names::qualified_name);
     }
+}
+
+/// Upstream: `pkg/registry/discovery/endpointslice/strategy.go`. What the controllers write holds no odd addresses.
+fn warn(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    if old.is_none() && walk::text(object, "addressType") == "FQDN" {
+        told.push("spec.addressType: FQDN endpoints are deprecated".into());
+    }
+    let by = object["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"].as_str().unwrap_or_default();
+    if matches!(by, "endpointslice-controller.k8s.io" | "endpointslicemirroring-controller.k8s.io") {
+        return told;
+    }
+    for (i, endpoint) in walk::list(object, "endpoints").iter().enumerate() {
+        for (j, address) in walk::list(endpoint, "addresses").iter().enumerate() {
+            ip::warn(&mut told, format_args!("endpoints[{i}].addresses[{j}]"), address.as_str().unwrap_or_default());
+        }
+    }
+    told
 }

@@ -19,6 +19,7 @@ fn crd() -> Resource {
             rules.default = default_crd;
             rules.prepare = prepare_crd;
             rules.validate = crate::custom::rules::validate;
+            rules.warn = crate::custom::definition_warnings;
             rules.validate_status = crate::custom::rules::validate_status;
             rules.before_delete = |object| crate::custom::status::mark_deleted(object, jiff::Timestamp::now());
             rules.unconditional_update = false;

@@ -4,6 +4,7 @@
 //! read them, and what an object said before stays allowed; what is new must be written as everybody reads it
 //! (StrictIPCIDRValidation, on since 1.36). Fields that came later take the canonical form alone.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 
 use api::field::{FieldError, FieldErrors, Path};
@@ -167,6 +168,45 @@ pub fn endpoint(errors: &mut FieldErrors, path: &Path, text: &str) {
     }
 }
 
+/// Whoever writes an address otherwise than everybody does is told how. Upstream: `GetWarningsForIP`.
+pub fn warn(told: &mut Vec<String>, path: impl Display, text: &str) {
+    let Some(ip) = parse(text) else { return };
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => {}
+        Ok(ip) if !is_mapped(&ip) => {
+            let form = ip.to_string();
+            if form != text {
+                told.push(format!("{path}: IPv6 address {text:?} should be in RFC 5952 canonical format ({form:?})"));
+            }
+        }
+        _ => told.push(format!("{path}: non-standard IP address {text:?} will be considered invalid in a future Kubernetes release: use {:?}", ip.to_canonical().to_string())),
+    }
+}
+
+/// The same of a range. Upstream: `GetWarningsForCIDR`.
+pub fn warn_range(told: &mut Vec<String>, path: impl Display, text: &str) {
+    let Some(range) = Range::parse(text) else { return };
+    let (before, masked) = (told.len(), as_go(range.masked()));
+    if range.masked() != range {
+        let single = format!("{}/{}", range.address.to_canonical(), width(&range.address));
+        told.push(format!("{path}: CIDR value {text:?} is ambiguous in this context (should be {masked:?} or {single:?}?)"));
+    }
+    if matches!(strict_range(text), Err(fault) if fault.contains("leading") || fault.contains("mapped")) {
+        told.push(format!("{path}: non-standard CIDR value {text:?} will be considered invalid in a future Kubernetes release: use {masked:?}"));
+    }
+    if told.len() == before && range.address.is_ipv6() && range.to_string() != text {
+        told.push(format!("{path}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format ({:?})", range.to_string()));
+    }
+}
+
+/// A range as Go prints it: IPv4 dressed as IPv6 by what it is.
+fn as_go(range: Range) -> String {
+    match range.address.to_canonical() {
+        IpAddr::V4(v4) if range.address.is_ipv6() => format!("{v4}/{}", range.bits.saturating_sub(96)),
+        address => format!("{address}/{}", range.bits),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +239,31 @@ mod tests {
             assert_eq!(told(|e| legacy_range(e, &Path::new("cidr"), text, |_| false)).join(""), fault, "{text}");
         }
         assert_eq!(told(|e| canonical_range(e, &Path::new("cidr"), "2001:DB8::/64")), ["must be in canonical form (\"2001:db8::/64\")"]);
+    }
+
+    #[test]
+    fn odd_spellings_are_told() {
+        let ip = |text: &str| {
+            let mut told = Vec::new();
+            warn(&mut told, "ip", text);
+            told.join(" ")
+        };
+        for text in ["10.0.0.1", "2001:db8::1", "x"] {
+            assert_eq!(ip(text), "");
+        }
+        assert_eq!(ip("010.0.0.1"), "ip: non-standard IP address \"010.0.0.1\" will be considered invalid in a future Kubernetes release: use \"10.0.0.1\"");
+        assert_eq!(ip("::ffff:1.2.3.4"), "ip: non-standard IP address \"::ffff:1.2.3.4\" will be considered invalid in a future Kubernetes release: use \"1.2.3.4\"");
+        assert_eq!(ip("2001:DB8:0::1"), "ip: IPv6 address \"2001:DB8:0::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")");
+        let range = |text: &str| {
+            let mut told = Vec::new();
+            warn_range(&mut told, "cidr", text);
+            told.join(" ")
+        };
+        assert_eq!(range("10.0.0.0/8"), "");
+        assert_eq!(range("192.168.1.5/24"), "cidr: CIDR value \"192.168.1.5/24\" is ambiguous in this context (should be \"192.168.1.0/24\" or \"192.168.1.5/32\"?)");
+        assert_eq!(range("192.012.2.0/24"), "cidr: non-standard CIDR value \"192.012.2.0/24\" will be considered invalid in a future Kubernetes release: use \"192.12.2.0/24\"");
+        assert_eq!(range("::ffff:10.0.0.0/104"), "cidr: non-standard CIDR value \"::ffff:10.0.0.0/104\" will be considered invalid in a future Kubernetes release: use \"10.0.0.0/8\"");
+        assert_eq!(range("2001:DB8::/64"), "cidr: IPv6 CIDR value \"2001:DB8::/64\" should be in RFC 5952 canonical format (\"2001:db8::/64\")");
     }
 
     #[test]

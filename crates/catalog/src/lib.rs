@@ -32,6 +32,7 @@ pub mod ip;
 pub mod migration;
 pub mod networking;
 pub mod node;
+mod node_labels;
 pub mod policy;
 pub mod rbac;
 pub mod scheduling;
@@ -100,6 +101,7 @@ mod laws {
                 assert_eq!(once, twice, "{}: defaulting is not idempotent", resource.plural);
                 let _ = (resource.rules.validate)(&once, None);
                 let _ = (resource.rules.validate)(&once, Some(object));
+                let _ = ((resource.rules.warn)(&once, None), (resource.rules.warn)(&once, Some(object)), (resource.rules.warn_status)(&once));
                 let _ = (resource.rules.cells)(&once, jiff::Timestamp::UNIX_EPOCH);
             }
         }
@@ -128,6 +130,23 @@ mod laws {
                 }
             };
             if faults.is_empty() { serde_json::to_string_pretty(&new).unwrap() } else { faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") }
+        });
+    }
+
+    /// Given as above, and told what a writer is warned of: one line each.
+    #[test]
+    fn warnings() {
+        casefile::run("cases/warnings", |given| {
+            let (plural, rest) = given.split_once('\n').unwrap();
+            let (part, of) = rest.split_once("\n==== status\n").map_or(("", rest), |(new, _)| ("status", new));
+            let (new, old) = of.split_once("\n====\n").map_or((of, None), |(new, old)| (new, Some(old)));
+            let resource = super::builtin().into_iter().find(|r| r.plural == plural).unwrap();
+            let read = |text: &str| {
+                let mut object: serde_json::Value = serde_json::from_str(text).unwrap();
+                resource.default(&mut object);
+                object
+            };
+            resource.warnings(part, &read(new), old.map(read).as_ref()).join("\n")
         });
     }
 }

@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 
 use crate::check;
 use crate::columns::{age, columns, name};
+use crate::node_labels;
 use crate::resource::Resource;
 use crate::walk;
 
 pub fn resources() -> Vec<Resource> {
     let mut class = Resource::new("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", false)
-        .rules(|rules| rules.validate = validate)
+        .rules(|rules| {
+            rules.validate = validate;
+            rules.warn = warn;
+        })
         .columns(columns(&["Name", "Handler", "Age"]), |object, now| vec![name(object), walk::text(object, "handler").into(), age(object, now)]);
     class.table = "/registry/runtimeclasses".into();
     vec![class]
@@ -45,4 +49,9 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
         seen.push(key);
     }
     errors
+}
+
+/// Upstream: `pkg/api/node/util.go`; the path does not say which label.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    node_labels::deprecated_keys(object, "scheduling.nodeSelector").map(|(_, why)| format!("scheduling.nodeSelector: {why}")).collect()
 }

@@ -106,6 +106,10 @@ pub struct Rules {
     pub validate_status: fn(&Value, &Value) -> FieldErrors,
     /// Faults of a write to another part of the object, by the part's name; without it the part is judged as the whole.
     pub validate_part: Option<fn(&str, &Value, &Value) -> FieldErrors>,
+    /// What whoever writes the whole is told though nothing is wrong; `old` is none on create. Makes nothing where there is nothing to tell.
+    pub warn: fn(&Value, Option<&Value>) -> Vec<String>,
+    /// What whoever writes `status` is told.
+    pub warn_status: fn(&Value) -> Vec<String>,
     /// Syntax of names.
     pub name: fn(&str) -> names::Faults,
     pub columns: Vec<Column>,
@@ -140,6 +144,8 @@ impl Default for Rules {
             validate: no_fault,
             validate_status: no_status_fault,
             validate_part: None,
+            warn: |_, _| Vec::new(),
+            warn_status: |_| Vec::new(),
             name: names::dns1123_subdomain,
             columns: crate::columns::name_and_age(),
             cells: crate::columns::name_and_age_cells,
@@ -175,6 +181,11 @@ pub struct Resource {
     /// The group whose form is stored, where two groups share one table.
     pub stored_group: Text,
     pub conversion: Option<Conversion>,
+    /// Whether who deletes an object is given it, not a Status. Upstream: the stores that say `ReturnDeletedObject`.
+    pub gives_deleted: bool,
+    /// What whoever asks for the kind is told of its end. Upstream: the `prerelease-lifecycle-gen` marks of the types, in the
+    /// words of apiserver `pkg/endpoints/deprecation`.
+    pub deprecation: Option<&'static str>,
     pub rules: Rules,
     /// Rules made at run time, where a definition stands behind the resource; they take the place of the plain functions.
     pub custom: Option<Arc<Custom>>,
@@ -203,19 +214,15 @@ impl Resource {
         }
     }
 
-    /// What whoever asks for the kind is told of its end. Upstream: the `prerelease-lifecycle-gen` marks of the types, in the
-    /// words of apiserver `pkg/endpoints/deprecation`.
-    pub fn deprecation(&self) -> Option<&'static str> {
-        match (&*self.group, &*self.plural) {
-            ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-            ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
-            _ => None,
+    /// What a writer of the whole (`part` empty), of `status` or of another part is told though nothing is wrong.
+    /// Upstream: the strategies' `WarningsOnCreate` and `WarningsOnUpdate`; only those of status and scale have any beside the whole's.
+    pub fn warnings(&self, part: &str, object: &Value, old: Option<&Value>) -> Vec<String> {
+        match (part, &self.custom) {
+            ("" | "scale", None) => (self.rules.warn)(object, old),
+            ("status", None) => (self.rules.warn_status)(object),
+            ("" | "scale", Some(_)) => crate::custom::warnings(object, old),
+            _ => Vec::new(),
         }
-    }
-
-    /// What a writer is told though nothing is wrong.
-    pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
-        if self.custom.is_some() { crate::custom::warnings(object, old) } else { Vec::new() }
     }
 
     pub fn validate_status(&self, object: &Value, old: &Value) -> FieldErrors {
@@ -263,6 +270,8 @@ impl Resource {
             stored_version: version.into(),
             stored_group: group.into(),
             conversion: None,
+            gives_deleted: false,
+            deprecation: None,
             rules: Rules::default(),
             custom: None,
         }
@@ -291,6 +300,16 @@ impl Resource {
 
     pub fn category(mut self, name: &'static str) -> Self {
         self.categories.push(name.into());
+        self
+    }
+
+    pub fn gives_deleted(mut self) -> Self {
+        self.gives_deleted = true;
+        self
+    }
+
+    pub fn deprecated(mut self, why: &'static str) -> Self {
+        self.deprecation = Some(why);
         self
     }
 
@@ -328,20 +347,6 @@ impl Resource {
 
     pub fn api_version(&self) -> String {
         api::resource::api_version(&self.group, &self.version)
-    }
-
-    /// Whether who deletes an object is given it, not a Status. Upstream: the stores that say `ReturnDeletedObject`.
-    pub fn gives_deleted(&self) -> bool {
-        let core = ["pods", "persistentvolumeclaims", "persistentvolumes", "podtemplates", "resourcequotas", "serviceaccounts", "services"];
-        let storage = ["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"];
-        let plural = &*self.plural;
-        match &*self.group {
-            _ if self.custom.is_some() => false,
-            "" => core.contains(&plural),
-            "storage.k8s.io" => storage.contains(&plural),
-            "resource.k8s.io" => true,
-            _ => false,
-        }
     }
 
     pub fn gvk(&self) -> GroupVersionKind {

@@ -12,7 +12,7 @@ use super::{Call, patch};
 use crate::admission::{self, Operation};
 use crate::object;
 use crate::respond::Body;
-use crate::wire::{self, Decoded};
+use crate::wire;
 
 /// Upstream: names are generated anew this often before the conflict is told.
 const GENERATE_TRIES: usize = 8;
@@ -23,11 +23,9 @@ pub const MAX_OBJECT: usize = 1536 << 10;
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let resource = &call.served.resource;
-    let Decoded { value, warnings } = wire::decode_object(call, resource.gvk())?;
+    let value = wire::decode_object(call, resource.gvk())?;
     let record = create(call, value).await?;
-    let mut response = call.respond(StatusCode::CREATED, &record);
-    wire::put_warnings(&mut response, &warnings);
-    Ok(response)
+    Ok(call.respond(StatusCode::CREATED, &record))
 }
 
 /// Creates an object, whoever made it: a POST, an apply, a PUT of what is absent.
@@ -81,7 +79,7 @@ fn validate(call: &Call, object: &Value) -> Result<(), ApiError> {
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors));
     }
-    resource.warnings(object, None).into_iter().for_each(|w| call.notes.warn(w));
+    resource.warnings("", object, None).into_iter().for_each(|w| call.notes.warn(w));
     Ok(())
 }
 

@@ -90,7 +90,7 @@ impl Options {
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let options = Options::of(call)?;
     match delete(call, &options).await? {
-        Outcome::Gone(record) if call.served.resource.gives_deleted() => Ok(call.respond(StatusCode::OK, &record)),
+        Outcome::Gone(record) if call.served.resource.gives_deleted => Ok(call.respond(StatusCode::OK, &record)),
         Outcome::Gone(record) => Ok(call.respond_value(StatusCode::OK, success(call, &record))),
         Outcome::Pending(record) => {
             let code = if options.orphan == Some(false) { StatusCode::ACCEPTED } else { StatusCode::OK };

@@ -34,7 +34,6 @@ use crate::registry::Served;
 use crate::respond::{self, Accept, Body, Form, View};
 use crate::server::Server;
 use crate::user::User;
-use crate::wire;
 
 /// One authorized request for a resource, body read.
 pub struct Call {
@@ -141,17 +140,14 @@ fn table_form(form: Form) -> Form {
 /// Serves a request for a resource.
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
     let resource = &call.served.resource;
-    let warnings = match &resource.custom {
-        Some(custom) => custom.warnings.clone(),
-        None => resource.deprecation().map(str::to_owned).into_iter().collect(),
-    };
+    let custom = resource.custom.iter().flat_map(|custom| custom.warnings.iter().map(String::as_str));
+    custom.chain(resource.deprecation).for_each(|warning| call.notes.warn(warning));
     let changes_definitions = call.served.resource.table == custom::TABLE && !matches!(call.info.verb, "get" | "list" | "watch");
     let server = call.server.clone();
-    let mut response = answer(call).await?;
+    let response = answer(call).await?;
     if changes_definitions {
         server.definitions.caught_up(&server.store).await;
     }
-    wire::put_warnings(&mut response, &warnings);
     Ok(response)
 }
 

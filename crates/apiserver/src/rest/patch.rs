@@ -28,19 +28,16 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
         let error = api::FieldError::forbidden(&api::Path::new("force"), "may not be specified for non-apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
-    let warnings = parking_lot::Mutex::new(Vec::new());
     let repeated = repeated(call);
     let change = |old: &Value| {
         let patched = patched(call, old)?;
         let (value, faults) = conformed(call, patched, &repeated)?;
-        *warnings.lock() = faults;
+        faults.into_iter().for_each(|fault| call.notes.warn(fault));
         check_identity(call, &value)?;
         Ok(value)
     };
     let record = update::update(call, &change).await?;
-    let mut response = call.respond(StatusCode::OK, &record);
-    wire::put_warnings(&mut response, &warnings.into_inner());
-    Ok(response)
+    Ok(call.respond(StatusCode::OK, &record))
 }
 
 fn media(call: &Call) -> &str {
@@ -146,12 +143,12 @@ async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
     let decoded = wire::decode_applied(call)?;
-    let warnings = match FieldValidation::of(call)? {
+    match FieldValidation::of(call)? {
         // Upstream: of an apply only repeated keys are told so; what the schema does not know fails anyway.
         FieldValidation::Strict if !decoded.warnings.is_empty() => return Err(ApiError::bad_request(format!("error strict decoding YAML: error converting YAML to JSON: {}", decoded.warnings.join(", ")))),
-        FieldValidation::Ignore => Vec::new(),
-        _ => decoded.warnings.iter().map(|w| format!("error converting YAML to JSON: {w}")).collect(),
-    };
+        FieldValidation::Ignore => {}
+        _ => decoded.warnings.iter().for_each(|w| call.notes.warn(format!("error converting YAML to JSON: {w}"))),
+    }
     let mut applied = decoded.value;
     if call.info.subresource != "scale" {
         // What the schema does not know is a fault, whatever the directive says; what it knows is then made to fit.
@@ -173,9 +170,7 @@ async fn apply(call: &Call) -> Result<Response<Body>, ApiError> {
     } else {
         (StatusCode::OK, update::update(call, &|old| merged(call, Some(old), &applied, manager)).await?)
     };
-    let mut response = call.respond(code, &record);
-    wire::put_warnings(&mut response, &warnings);
-    Ok(response)
+    Ok(call.respond(code, &record))
 }
 
 fn merged(call: &Call, live: Option<&Value>, applied: &Value, manager: &str) -> Result<Value, ApiError> {

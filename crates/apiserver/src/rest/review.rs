@@ -18,7 +18,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     if call.accept.view != View::Object {
         return Err(ApiError::not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
     }
-    let mut review = wire::decode_object(call, call.served.resource.gvk())?.value;
+    let mut review = wire::decode_object(call, call.served.resource.gvk())?;
     extension::post(call, &mut review).await?;
     match &*call.served.resource.kind {
         "SelfSubjectReview" => review["status"] = json!({"userInfo": call.user.info()}),

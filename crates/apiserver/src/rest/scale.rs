@@ -18,7 +18,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
         }
         "update" => {
             let expected = api::GroupVersionKind::from_api_version("autoscaling/v1", "Scale");
-            let scale = wire::decode_object(call, expected)?.value;
+            let scale = wire::decode_object(call, expected)?;
             update::update(call, &|old| with_scale(call, old, &scale)).await?
         }
         "patch" => update::update(call, &|old| with_scale(call, old, &patch::patched(call, &scale_of(call, old)?)?)).await?,

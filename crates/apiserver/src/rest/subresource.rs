@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Call, connect, delete, patch, scale, token_request, update};
 use crate::admission::{extension, topology};
 use crate::respond::{self, Body};
-use crate::wire::{self, Decoded};
+use crate::wire;
 
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
     let Some(part) = call.served.resource.subresource(&call.info.subresource) else { return Err(ApiError::no_such_path()) };
@@ -145,7 +145,7 @@ fn binding_faults(binding: &Value) -> api::FieldErrors {
 /// Binds a pod to a node. Upstream: `pkg/registry/core/pod/storage` `assignPod`.
 pub async fn bind(call: &Call) -> Result<Response<Body>, ApiError> {
     let expected = api::GroupVersionKind::from_api_version("v1", "Binding");
-    let Decoded { mut value, .. } = wire::decode_object(call, expected)?;
+    let mut value = wire::decode_object(call, expected)?;
     extension::post(call, &mut value).await?;
     let target = walk::text(&value, "target.name").to_owned();
     let faults = binding_faults(&value);
@@ -209,7 +209,7 @@ pub fn success() -> Value {
 async fn evict(call: &Call) -> Result<Response<Body>, ApiError> {
     let version = if call.headers.get("content-type").is_some() { eviction_version(&call.body) } else { "v1" };
     let expected = api::GroupVersionKind::from_api_version(&format!("policy/{version}"), "Eviction");
-    let Decoded { mut value, .. } = wire::decode_object(call, expected)?;
+    let mut value = wire::decode_object(call, expected)?;
     if meta::name(&value) != call.info.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }

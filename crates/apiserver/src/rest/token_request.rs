@@ -24,7 +24,7 @@ const EXTENDED_SECONDS: i64 = 365 * 24 * 3600;
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let expected = GroupVersionKind::from_api_version("authentication.k8s.io/v1", "TokenRequest");
-    let mut request = wire::decode_object(call, expected)?.value;
+    let mut request = wire::decode_object(call, expected)?;
     for (field, wanted, why) in [("name", &call.info.name, "must match the service account name if specified"), ("namespace", &call.info.namespace, "must match the service account namespace if specified")] {
         let said = walk::text(&request["metadata"], field);
         if !said.is_empty() && said != wanted {

@@ -13,14 +13,14 @@ use super::{Call, delete, patch};
 use crate::admission::{self, Operation};
 use crate::object;
 use crate::respond::Body;
-use crate::wire::{self, Decoded};
+use crate::wire;
 
 /// How often a change that names no revision is tried again on top of a newer object.
 const TRIES: usize = 8;
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let resource = &call.served.resource;
-    let Decoded { value, warnings } = wire::decode_object(call, resource.gvk())?;
+    let value = wire::decode_object(call, resource.gvk())?;
     check_name(call, &value)?;
     let absent = call.server.store.view().get(call.served.table, &call.key()).is_none();
     let (code, record) = if absent && resource.rules.create_on_update && call.info.subresource.is_empty() {
@@ -28,9 +28,7 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     } else {
         (StatusCode::OK, update(call, &|_| Ok(value.clone())).await?)
     };
-    let mut response = call.respond(code, &record);
-    wire::put_warnings(&mut response, &warnings);
-    Ok(response)
+    Ok(call.respond(code, &record))
 }
 
 fn check_name(call: &Call, value: &Value) -> Result<(), ApiError> {
@@ -156,7 +154,7 @@ fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors));
     }
-    resource.warnings(object, Some(old)).into_iter().for_each(|w| call.notes.warn(w));
+    resource.warnings(&call.info.subresource, object, Some(old)).into_iter().for_each(|w| call.notes.warn(w));
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub mod webhooks;
 fn resource(kind: &'static str, plural: &'static str) -> Resource {
     let mut resource = Resource::new("admissionregistration.k8s.io", "v1", kind, plural, false).rules(|rules| {
         rules.generation = true;
+        rules.warn = warn;
         rules.default = if kind.ends_with("WebhookConfiguration") { default_webhooks } else { default_policy };
         rules.validate = match kind {
             _ if kind.ends_with("WebhookConfiguration") => webhooks::validate,
@@ -56,6 +57,15 @@ pub fn resources() -> Vec<Resource> {
         binding(resource("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")),
         webhooks(resource("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")),
     ]
+}
+
+/// Names kept for what is configured by files. Upstream: `WarningsForStaticSuffix`, while ManifestBasedAdmissionControlConfig is off.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    const RESERVED: &str = ".static.k8s.io";
+    if !api::meta::name(object).ends_with(RESERVED) {
+        return Vec::new();
+    }
+    vec![format!("metadata.name: names ending with {RESERVED:?} are reserved for static manifest-based configurations and cannot be managed via the API")]
 }
 
 /// Upstream: `pkg/apis/admissionregistration/v1/defaults.go`.

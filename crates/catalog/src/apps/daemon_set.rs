@@ -18,6 +18,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::daemon_set;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}));
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Up-to-date#", "Available#", "Node Selector", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {

@@ -19,6 +19,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::replicated;
             rules.validate_status = |object, _| workload::counts(object, &["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"]);
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         })

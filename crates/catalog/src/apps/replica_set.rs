@@ -19,6 +19,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::replicated;
             rules.validate_status = workload::replica_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
         })

@@ -19,6 +19,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::stateful_set;
             rules.validate_status = |object, _| workload::counts(object, &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"]);
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0, "availableReplicas": 0}));
         })

@@ -17,6 +17,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::cron_job;
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         })
         .columns(columns(&["Name", "Schedule", "Timezone", "Suspend", "Active#", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {

@@ -19,6 +19,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = super::warnings::job;
             rules.validate_status = job_status::validate;
             rules.prepare = prepare;
         })

@@ -8,6 +8,7 @@ mod job_status;
 mod job_update;
 mod success_policy;
 mod time_zone;
+mod warnings;
 
 use crate::resource::Resource;
 

@@ -11,8 +11,9 @@ use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).rules(|rules| {
+    Resource::new("", "v1", "Endpoints", "endpoints", true).short(&["ep"]).deprecated("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice").rules(|rules| {
         rules.validate = validate;
+        rules.warn = warn;
         rules.default = |object| {
             for subset in object.get_mut("subsets").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
                 for port in walk::items(subset, "ports") {
@@ -91,4 +92,20 @@ fn one_port(errors: &mut FieldErrors, port: &Value, named: bool, path: &Path) {
     errors.extend(names::port_number(number).into_iter().map(|fault| FieldError::invalid(&path.child("port"), number, fault)));
     check::one_of(errors, &path.child("protocol"), walk::text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
     check::optional_name(errors, &path.child("appProtocol"), walk::text(port, "appProtocol"), names::qualified_name);
+}
+
+/// Odd addresses, but not the controller's own: it writes none. Upstream: `pkg/registry/core/endpoint/strategy.go`.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    if object["metadata"]["labels"]["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" {
+        return told;
+    }
+    for (i, subset) in walk::list(object, "subsets").iter().enumerate() {
+        for list in ["addresses", "notReadyAddresses"] {
+            for (j, address) in walk::list(subset, list).iter().enumerate() {
+                ip::warn(&mut told, format_args!("subsets[{i}].{list}[{j}].ip"), walk::text(address, "ip"));
+            }
+        }
+    }
+    told
 }

@@ -5,6 +5,7 @@ pub mod config_map;
 pub mod endpoints;
 pub mod event;
 pub mod event_rules;
+mod key_pair;
 pub mod limit_range;
 pub mod limit_range_rules;
 pub mod namespace;
@@ -23,6 +24,7 @@ pub mod service;
 pub mod service_account;
 pub mod service_addresses;
 pub mod service_rules;
+mod service_warnings;
 
 use crate::resource::Resource;
 
@@ -50,5 +52,5 @@ pub fn resources() -> Vec<Resource> {
 
 fn component_status() -> Resource {
     let verbs = crate::Verbs { get: true, list: true, ..crate::Verbs::NONE };
-    Resource { verbs, ..Resource::new("", "v1", "ComponentStatus", "componentstatuses", false) }.short(&["cs"])
+    Resource { verbs, ..Resource::new("", "v1", "ComponentStatus", "componentstatuses", false) }.short(&["cs"]).deprecated("v1 ComponentStatus is deprecated in v1.19+")
 }

@@ -23,6 +23,7 @@ pub fn resource() -> Resource {
             };
             rules.prepare = |object, old| walk::keep_status_unless_new(object, old);
             rules.validate = super::node_rules::validate;
+            rules.warn = warn;
             rules.validate_status = super::node_rules::validate_status;
         })
         .columns(
@@ -77,4 +78,16 @@ fn roles(object: &Value) -> String {
     roles.sort_unstable();
     roles.dedup();
     roles.join(",")
+}
+
+/// Upstream: `pkg/registry/core/node/strategy.go`.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    if walk::at(object, "spec.configSource").is_object() {
+        told.push("spec.configSource: the feature is removed".into());
+    }
+    if !walk::text(object, "spec.externalID").is_empty() {
+        told.push("spec.externalID: this field is deprecated, and is unused by Kubernetes".into());
+    }
+    told
 }

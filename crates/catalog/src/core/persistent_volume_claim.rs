@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::persistent_volume::{access_modes, attributes_class, class, phase};
 use super::persistent_volume_claim_rules;
 use crate::columns::{age, columns, name};
+use crate::core::pod::warnings::fractional_byte;
 use crate::resource::Resource;
 use crate::walk;
 
@@ -12,6 +13,7 @@ pub fn resource() -> Resource {
     Resource::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true)
         .short(&["pvc"])
         .status_only()
+        .gives_deleted()
         .rules(|rules| {
             rules.default = |object| {
                 if let Some(spec) = walk::existing_mut(object, "spec") {
@@ -21,6 +23,7 @@ pub fn resource() -> Resource {
             rules.validate = persistent_volume_claim_rules::validate;
             rules.validate_status = persistent_volume_claim_rules::validate_status;
             rules.prepare = prepare;
+            rules.warn = warn;
         })
         .columns(columns(&["Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "+VolumeMode"]), |object, now| {
             let volume = walk::text(object, "spec.volumeName");
@@ -56,4 +59,19 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
 
 fn is_claim_or_snapshot(source: &Value) -> bool {
     matches!((walk::text(source, "apiGroup"), walk::text(source, "kind")), ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+}
+
+/// Upstream: `pkg/api/persistentvolumeclaim/util.go`.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    super::persistent_volume::warn_class(&mut told, object);
+    warn_spec(&mut told, &object["spec"], "spec");
+    told
+}
+
+/// A claim's wishes, also where something else makes the claim.
+pub fn warn_spec(told: &mut Vec<String>, spec: &Value, path: impl std::fmt::Display) {
+    for kind in ["requests", "limits"] {
+        fractional_byte(told, &spec["resources"][kind]["storage"], format_args!("{path}.resources.{kind}[storage]"));
+    }
 }

@@ -20,6 +20,7 @@ pub fn resource() -> Resource {
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;
+            rules.warn = crate::apps::warnings::replication_controller;
             rules.validate_status = workload::replica_status;
             rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
         })

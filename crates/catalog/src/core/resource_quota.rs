@@ -8,6 +8,7 @@ use crate::walk;
 
 pub fn resource() -> Resource {
     Resource::new("", "v1", "ResourceQuota", "resourcequotas", true)
+        .gives_deleted()
         .short(&["quota"])
         .status_only()
         .rules(|rules| {

@@ -13,6 +13,7 @@ pub fn resource() -> Resource {
         .in_all()
         .sub(proxy)
         .status_only()
+        .gives_deleted()
         .select(&["spec.clusterIP", "spec.type"])
         .columns(columns(&["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"]), cells);
     service.table = "/registry/services/specs".into();
@@ -20,6 +21,8 @@ pub fn resource() -> Resource {
     service.rules.validate = super::service_rules::validate;
     service.rules.validate_status = super::service_rules::validate_status;
     service.rules.prepare = prepare;
+    service.rules.warn = super::service_warnings::warn;
+    service.rules.warn_status = super::service_warnings::warn_status;
     // Upstream: services are names of DNS, by RFC 1123 since RelaxedServiceNameValidation.
     service.rules.name = api::names::dns1123_label;
     service

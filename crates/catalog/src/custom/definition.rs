@@ -57,6 +57,8 @@ fn resource(definition: &Value, version: &Value, stored: &str) -> Resource {
         stored_version: owned(stored),
         stored_group: owned(group),
         conversion: None,
+        gives_deleted: false,
+        deprecation: None,
         rules: Rules { columns, generation: true, unconditional_update: false, ..Rules::default() },
         custom: Some(Arc::new(custom)),
     }

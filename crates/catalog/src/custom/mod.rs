@@ -22,4 +22,4 @@ mod warnings;
 pub use definition::resources;
 pub use kind::Custom;
 pub use scale::Scale;
-pub use warnings::warnings;
+pub use warnings::{of_definition as definition_warnings, warnings};

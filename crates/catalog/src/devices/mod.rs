@@ -16,7 +16,7 @@ use crate::walk;
 const GROUP: &str = "resource.k8s.io";
 
 fn resource(kind: &'static str, plural: &'static str, namespaced: bool) -> Resource {
-    let mut resource = Resource::new(GROUP, "v1", kind, plural, namespaced);
+    let mut resource = Resource::new(GROUP, "v1", kind, plural, namespaced).gives_deleted();
     resource.table = format!("/registry/{plural}").into();
     resource.columns(columns(&["Name", "Age"]), |object, now| vec![name(object), age(object, now)])
 }

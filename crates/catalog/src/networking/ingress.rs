@@ -37,6 +37,7 @@ pub fn ingress() -> Resource {
         .status()
         .rules(|rules| {
             rules.validate = ingress_rules::validate;
+            rules.warn = warn;
             rules.validate_status = ingress_rules::validate_status;
             rules.prepare = |object, old| walk::own_status(object, old, serde_json::json!({"loadBalancer": {}}));
         })
@@ -59,4 +60,12 @@ fn hosts(object: &Value) -> Value {
         1..=3 => all.join(",").into(),
         n => format!("{} + {} more...", all[..3].join(","), n - 3).into(),
     }
+}
+
+/// A class in the annotation alone. Upstream: `pkg/registry/networking/ingress/strategy.go`.
+fn warn(object: &Value, old: Option<&Value>) -> Vec<String> {
+    if old.is_none() && api::meta::annotation(object, "kubernetes.io/ingress.class").is_some() && walk::at(object, "spec.ingressClassName").is_null() {
+        return vec!["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead".into()];
+    }
+    Vec::new()
 }

@@ -19,6 +19,7 @@ pub fn network_policy() -> Resource {
             rules.generation = true;
             rules.default = default;
             rules.validate = validate;
+            rules.warn = warn;
         })
         .columns(columns(&["Name", "Pod-Selector", "Age"]), |object, now| vec![name(object), selector(walk::at(object, "spec.podSelector")), age(object, now)])
 }
@@ -129,4 +130,21 @@ fn ip_block(errors: &mut FieldErrors, block: &Value, known: &[&str], path: &Path
 fn ranges(object: &Value) -> Vec<&str> {
     let rules = DIRECTIONS.iter().flat_map(|(direction, side)| walk::list(walk::at(object, "spec"), direction).iter().flat_map(|rule| walk::list(rule, side)));
     rules.flat_map(|peer| walk::list(peer, "ipBlock.except").iter().chain([walk::at(peer, "ipBlock.cidr")])).filter_map(Value::as_str).collect()
+}
+
+/// Upstream: `pkg/registry/networking/networkpolicy/strategy.go`.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    for (direction, peers) in DIRECTIONS {
+        for (i, rule) in walk::list(&object["spec"], direction).iter().enumerate() {
+            for (j, block) in walk::list(rule, peers).iter().enumerate().map(|(j, peer)| (j, &peer["ipBlock"])).filter(|(_, block)| block.is_object()) {
+                let path = format_args!("spec.{direction}[{i}].{peers}[{j}].ipBlock");
+                ip::warn_range(&mut told, format_args!("{path}.cidr"), walk::text(block, "cidr"));
+                for (k, except) in walk::list(block, "except").iter().enumerate() {
+                    ip::warn_range(&mut told, format_args!("{path}.except[{k}]"), except.as_str().unwrap_or_default());
+                }
+            }
+        }
+    }
+    told
 }

@@ -24,7 +24,7 @@ fn truth(object: &Value, path: &str) -> Value {
 
 pub fn resources() -> Vec<Resource> {
     vec![
-        resource("CSIDriver", "csidrivers", false).rules(|rules| {
+        resource("CSIDriver", "csidrivers", false).gives_deleted().rules(|rules| {
             rules.generation = true;
             rules.default = default_driver;
             rules.validate = self::rules::driver;
@@ -46,12 +46,15 @@ pub fn resources() -> Vec<Resource> {
                 ]
             },
         ),
-        resource("CSINode", "csinodes", false).rules(|rules| rules.validate = self::rules::node).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
+        resource("CSINode", "csinodes", false).gives_deleted().rules(|rules| rules.validate = self::rules::node).columns(columns(&["Name", "Drivers#", "Age"]), |object, now| vec![name(object), walk::list(object, "spec.drivers").len().into(), age(object, now)]),
         resource("CSIStorageCapacity", "csistoragecapacities", true)
-            .rules(|rules| rules.validate = self::rules::capacity)
+            .rules(|rules| {
+                rules.validate = self::rules::capacity;
+                rules.warn = warn_capacity;
+            })
             .columns(columns(&["Name", "StorageClassName", "Capacity"]), |object, _| vec![name(object), walk::text(object, "storageClassName").into(), walk::text(object, "capacity").into()]),
         storage_class::resource(),
-        resource("VolumeAttachment", "volumeattachments", false).status_only().rules(|rules| {
+        resource("VolumeAttachment", "volumeattachments", false).gives_deleted().status_only().rules(|rules| {
             rules.validate = self::rules::attachment;
             rules.validate_status = self::rules::attachment_status;
             rules.prepare = |object, old| walk::own_status(object, old, serde_json::json!({"attached": false}));
@@ -67,9 +70,17 @@ pub fn resources() -> Vec<Resource> {
         }),
         resource("VolumeAttributesClass", "volumeattributesclasses", false)
             .short(&["vac"])
+            .gives_deleted()
             .rules(|rules| rules.validate = self::rules::attributes_class)
             .columns(columns(&["Name", "DriverName", "Age"]), |object, now| vec![name(object), walk::text(object, "driverName").into(), age(object, now)]),
     ]
+}
+
+/// Upstream: `pkg/api/storage/util.go`.
+fn warn_capacity(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    crate::node_labels::warn_selector(&mut told, &object["nodeTopology"], "nodeTopology");
+    told
 }
 
 /// Upstream: `pkg/apis/storage/v1/defaults.go`.

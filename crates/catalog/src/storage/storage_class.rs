@@ -10,8 +10,9 @@ use crate::resource::Resource;
 use crate::walk;
 
 pub fn resource() -> Resource {
-    of_group("StorageClass", "storageclasses", false).short(&["sc"]).rules(|rules| {
+    of_group("StorageClass", "storageclasses", false).short(&["sc"]).gives_deleted().rules(|rules| {
         rules.validate = validate;
+        rules.warn = warn;
         rules.default = |object| {
         if let Some(class) = object.as_object_mut() {
             walk::fill(class, "reclaimPolicy", "Delete");
@@ -33,6 +34,18 @@ pub fn resource() -> Resource {
             ]
         },
     )
+}
+
+/// Upstream: `pkg/api/storage/util.go`.
+fn warn(object: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut told = Vec::new();
+    for (i, topology) in walk::list(object, "allowedTopologies").iter().enumerate() {
+        for (j, expression) in walk::list(topology, "matchLabelExpressions").iter().enumerate() {
+            let why = crate::node_labels::deprecated(walk::text(expression, "key"));
+            told.extend(why.map(|why| format!("allowedTopologies[{i}].matchLabelExpressions[{j}].key: {why}")));
+        }
+    }
+    told
 }
 
 /// Upstream: `pkg/apis/storage/validation/validation.go`.

@@ -24,6 +24,7 @@ mod update;
 pub mod validate;
 pub mod volume_defaults;
 pub mod volumes;
+pub mod warnings;
 
 use serde_json::Value;
 
@@ -47,6 +48,7 @@ pub fn resource() -> Resource {
         .sub(Subresource::of_kind("proxy", "v1", "PodProxyOptions", proxy))
         .sub(Subresource::part("resize"))
         .status()
+        .gives_deleted()
         .select(&[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -64,6 +66,8 @@ pub fn resource() -> Resource {
     pod.rules.validate = validate::pod;
     pod.rules.validate_status = status::validate;
     pod.rules.validate_part = Some(parts::validate);
+    pod.rules.warn = warnings::of_pod;
+    pod.rules.warn_status = warnings::of_status;
     pod
 }
 
@@ -105,7 +109,15 @@ pub fn qos_class(spec: &Value) -> &'static str {
 }
 
 pub fn template() -> Resource {
-    Resource::new("", "v1", "PodTemplate", "podtemplates", true).rules(|rules| {
+    Resource::new("", "v1", "PodTemplate", "podtemplates", true).gives_deleted().rules(|rules| {
+        rules.generation = true;
+        rules.warn = |object, old| {
+            let mut told = Vec::new();
+            if old.is_none_or(|old| crate::apps::warnings::is_changed(object, old)) {
+                warnings::of_template(&mut told, walk::at(object, "template"), "template.");
+            }
+            told
+        };
         rules.default = |object| defaults::template(object, "template");
         rules.validate = |object, _| {
             let mut errors = api::field::FieldErrors::new();
