@@ -117,6 +117,70 @@ fn kinds_that_end_say_so() {
     }
 }
 
+/// What kubectl tells after `Warning: `.
+fn warnings(ran: &e2e::Ran) -> Vec<String> {
+    ran.err.lines().filter_map(|line| line.strip_prefix("Warning: ")).map(str::to_owned).collect()
+}
+
+/// Upstream: the strategies' `WarningsOnCreate` and `WarningsOnUpdate`, and what their recorder makes of them.
+#[test]
+fn writers_of_odd_objects_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &["--disable-admission-plugins", "ServiceAccount"]) else { return };
+    let odd = [
+        (
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a.b"}, "spec": {"containers": [{"name": "a", "image": "x", "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}], "nodeSelector": {"beta.kubernetes.io/os": "linux"}}}),
+            vec![
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]",
+                "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
+                "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
+            ],
+        ),
+        (
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"clusterIP": "None", "sessionAffinity": "ClientIP", "ports": [{"port": 80}]}}),
+            vec!["spec.SessionAffinity is ignored for headless services"],
+        ),
+        (
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a", "annotations": {"kubernetes.io/ingress.class": "nginx"}}, "spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}}),
+            vec!["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"],
+        ),
+        (
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "type": "kubernetes.io/tls", "stringData": {"tls.crt": "x", "tls.key": "x"}}),
+            vec!["tls: failed to find any PEM data in certificate input"],
+        ),
+        (
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500m"}}}}),
+            vec!["spec.resources.requests[storage]: fractional byte value \"1500m\" is invalid, must be an integer"],
+        ),
+        (json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "unknown": 1}), vec![]),
+    ];
+    for (object, wanted) in &odd {
+        for line in ["create --validate=false --dry-run=server -f -", "create --validate=false -f -"] {
+            let ran = server.kubectl_with(line, &object.to_string());
+            assert_eq!(warnings(&ran), *wanted, "{line} {object}");
+            ran.ok();
+        }
+    }
+    let balanced = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}, "spec": {"type": "LoadBalancer", "loadBalancerClass": "example.com/none", "ports": [{"port": 80}]}});
+    assert_eq!(warnings(&server.kubectl_with("create -f -", &balanced.to_string())), [""; 0]);
+    let ran = server.kubectl("patch service b --subresource=status --type=merge -p {\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"2001:DB8::1\"}]}}}");
+    assert_eq!(warnings(&ran), ["status.loadBalancer.ingress[0]: IPv6 address \"2001:DB8::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")"]);
+
+    let label = "spec.template.spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14; use \"kubernetes.io/arch\" instead";
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"nodeSelector": {"beta.kubernetes.io/arch": "x"}, "containers": [{"name": "a", "image": "x"}]}}}}).to_string();
+    let told = |line: &str, wanted: &[&str]| assert_eq!(warnings(&server.kubectl_with(line, &deployment)), wanted, "{line}");
+    told("apply --server-side -f -", &[label]);
+    // Nothing changes, nothing is told.
+    told("apply --server-side -f -", &[]);
+    told("replace -f -", &[]);
+    told("label deployment a c=d", &[]);
+    told("scale deployment a --replicas=1", &[label]);
+    told("patch deployment a --type=json -p [{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":0}]", &[label]);
+    let failed = server.kubectl("scale deployment a --replicas=2 --warnings-as-errors").fails();
+    assert!(failed.contains("1 warning received"), "{failed}");
+    assert_eq!(server.kubectl("get deployment a -o jsonpath={.spec.replicas}").ok(), "2");
+}
+
 /// Upstream: `instrumentation/core_events.go`.
 #[test]
 fn events_are_written_and_found() {
