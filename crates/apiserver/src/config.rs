@@ -196,6 +196,9 @@ pub struct EtcdConfig {
     pub servers: Vec<String>,
     pub prefix: String,
     pub tls: Option<store::EtcdTls>,
+    /// How long etcd may take to answer until the server is not healthy, and until it is not ready.
+    pub health_timeout: Duration,
+    pub ready_timeout: Duration,
 }
 
 impl Config {

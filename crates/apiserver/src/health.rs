@@ -1,15 +1,11 @@
-//! Health, version, metrics: what is served without a resource.
+//! Health and version: what is served without a resource.
 
-use std::sync::Arc;
+pub mod checks;
 
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use api::query::Query;
-
-use crate::encryption::plugins;
 use crate::respond::{self, Body};
-use crate::server::Server;
 
 /// The release whose API is served.
 pub const MAJOR: &str = "1";
@@ -43,40 +39,4 @@ pub fn version() -> Response<Body> {
             "emulationMajor": MAJOR, "emulationMinor": MINOR, "minCompatibilityMajor": MAJOR, "minCompatibilityMinor": "36",
         }),
     )
-}
-
-/// Upstream: `ok`, or one line a check with `?verbose`, or 500 with the checks that fail.
-pub async fn check(server: &Arc<Server>, path: &str, query: &Query) -> Response<Body> {
-    let kind = path.trim_matches('/').split('/').next().unwrap_or_default();
-    let plugins = plugins::checks(server).await;
-    let mut checks = vec![("ping", true), ("log", true), ("etcd", true)];
-    checks.extend(plugins.iter().map(|(name, ok)| (name.as_str(), *ok)));
-    // Upstream: of readiness alone.
-    if kind == "readyz" {
-        checks.push(("shutdown", !server.ending.has_begun()));
-    }
-    let asked = path.trim_matches('/').split_once('/').map(|(_, name)| name);
-    if let Some(name) = asked {
-        return match checks.iter().find(|(n, _)| *n == name) {
-            Some((_, true)) => respond::text(StatusCode::OK, "ok"),
-            Some(_) => respond::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error: not ok\n"),
-            None => crate::handler::not_found(),
-        };
-    }
-    let skipped: Vec<&str> = query.all("exclude").collect();
-    let failed = checks.iter().any(|(name, ok)| !ok && !skipped.contains(name));
-    if !failed && !query.has("verbose") {
-        return respond::text(StatusCode::OK, "ok");
-    }
-    let mut text = String::new();
-    for (name, ok) in checks {
-        let (sign, word) = match (ok, skipped.contains(&name)) {
-            (_, true) => ("+", "excluded: ok"),
-            (true, _) => ("+", "ok"),
-            (false, _) => ("-", "failed: reason withheld"),
-        };
-        text.push_str(&format!("[{sign}]{name} {word}\n"));
-    }
-    text.push_str(&format!("{kind} check {}\n", if failed { "failed" } else { "passed" }));
-    respond::text(if failed { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }, text)
 }

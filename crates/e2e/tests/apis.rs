@@ -282,6 +282,11 @@ fn what_is_served_and_how_follows_the_flags() {
     let named = run(std::process::Command::new("openssl").args(["s_client", "-connect", &format!("127.0.0.1:{}", server.port), "-verify_hostname", "api.example.com", "-CAfile", &server.pki("ca.crt")]), "").out;
     assert!(named.contains("Verify return code: 0 (ok)"), "{named}");
 
+    // What upstream does after it began to serve is done before.
+    for check in ["/readyz/poststarthook/rbac/bootstrap-roles", "/livez/autoregister-completion", "/healthz/etcd", "/readyz/informer-sync"] {
+        assert_eq!(server.ask(check, &[]), (200, "ok".into()), "{check}");
+    }
+    assert_eq!(server.ask("/livez/etcd-readiness", &[]).0, 404);
     let (code, head) = server.curl("/api/v1/nodes", &["-X", "OPTIONS", "-H", "Origin: https://example.com", "-D", "-"], "");
     assert!(code == 204 && head.contains("access-control-allow-origin: https://example.com") && head.contains("access-control-allow-credentials: true"), "{code} {head}");
     assert!(!server.ask("/api/v1/nodes", &["-H", "Origin: https://example.com.evil", "-D", "-"]).1.contains("access-control"));

@@ -29,7 +29,7 @@ impl Server {
         let port = free_port().to_string();
         let mut command = Command::new(std::env::var_os("KNARR_BIN").expect("KNARR_BIN is set"));
         command.arg("--data-dir").arg(data).args(["apiserver", "--port", &port, "--service-cidr", "10.189.0.0/28"]);
-        command.args(["--etcd-servers", &format!("http://127.0.0.1:{etcd}")]);
+        command.args(["--etcd-servers", &format!("http://127.0.0.1:{etcd}"), "--etcd-healthcheck-timeout=1s"]);
         let mut process = Running::start(&mut command);
         process.until("API serves at");
         Self { kubeconfig: data.join("kubeconfig").display().to_string(), _process: process }
@@ -78,8 +78,12 @@ fn two_servers_share_one_etcd() {
     numbers_are_given_once(&one, &two);
     one.kubectl("create secret generic kept --from-literal=password=unseen").ok();
 
-    // Without etcd nothing is acknowledged; with it back both go on.
+    // Without etcd nothing is acknowledged, and the server says that it is not well; with it back both go on.
+    let health = |path: &str| one.kubectl(&format!("get --raw {path}"));
+    assert!(health("/readyz?verbose").ok().contains("[+]etcd ok\n[+]etcd-readiness ok\n"));
     drop(store);
+    assert!(health("/livez").fails().contains("[-]etcd failed: reason withheld"));
+    assert_eq!(health("/livez?exclude=etcd").ok(), "ok");
     assert!(one.kubectl("create configmap lost --request-timeout=30s").code != Some(0));
     let _store = etcd(&folder.path().join("etcd"), client, peer);
     one.kubectl("create configmap later").ok();

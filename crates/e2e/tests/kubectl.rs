@@ -184,5 +184,12 @@ fn what_runs_shortly_is_heard_whole() {
     }
     follows.kill().expect("it goes on");
     let _ = follows.wait();
+    // Since 1.37 no longer than pods are waited for, and what is not ignored.
+    let on = |line: &str| cluster.kubectl(&format!("-n {} logs -f waits {line}", space.name));
+    let said = on("--pod-running-timeout=100ms");
+    assert_eq!((said.code, said.err.as_str()), (Some(1), "pod waits does not have a host assigned\nerror: context deadline exceeded\n"));
+    let said = on("--ignore-errors");
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "error: pod waits does not have a host assigned\n"));
+    assert_eq!(on("--pod-running-timeout=0").fails(), "error: --pod-running-timeout must be higher than zero\n");
     fails_with(cluster.kubectl(&format!("-n {} logs waits", space.name)), "Error from server (BadRequest): pod waits does not have a host assigned");
 }

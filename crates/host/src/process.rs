@@ -58,17 +58,19 @@ impl Process {
         Self::of(self.pid) == Some(*self)
     }
 
-    /// It lives, but was killed and only takes its time to go: nothing it still does can be relied on.
+    /// It lives, but was killed or asked to end and only takes its time to go: nothing it still does can be relied on.
+    ///
+    /// That it was asked is seen for as long as it has not taken the signal.
     pub fn is_ending(&self) -> bool {
         const PF_EXITING: u64 = 0x4;
-        const SIGKILL: u64 = 1 << 8;
+        const ENDS: u64 = (1 << (libc::SIGKILL - 1)) | (1 << (libc::SIGTERM - 1)) | (1 << (libc::SIGINT - 1));
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();
         let stat = read("stat");
         let fields: Vec<&str> = stat.rfind(')').and_then(|at| stat.get(at + 2..)).map(|rest| rest.split(' ').collect()).unwrap_or_default();
         let flags = fields.get(6).and_then(|flags| flags.parse::<u64>().ok());
         let status = read("status");
         let pending = |line: &str| ["SigPnd:", "ShdPnd:"].iter().find_map(|name| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
-        fields.first() == Some(&"Z") || flags.is_some_and(|flags| flags & PF_EXITING != 0) || status.lines().filter_map(pending).any(|set| set & SIGKILL != 0)
+        fields.first() == Some(&"Z") || flags.is_some_and(|flags| flags & PF_EXITING != 0) || status.lines().filter_map(pending).any(|set| set & ENDS != 0)
     }
 
     pub fn signal(&self, signal: Signal) {

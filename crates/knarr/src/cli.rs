@@ -125,6 +125,12 @@ pub struct EtcdArgs {
     /// What all keys in etcd begin with
     #[arg(long = "etcd-prefix", value_name = "PATH", default_value = "/registry")]
     pub prefix: String,
+    /// How long etcd may take to answer until /livez and /readyz say so [default: 2s]
+    #[arg(long = "etcd-healthcheck-timeout", hide_short_help = true, value_name = "TIME", value_parser = access::duration)]
+    pub health_timeout: Option<String>,
+    /// How long until /readyz alone says so [default: 2s]
+    #[arg(long = "etcd-readycheck-timeout", hide_short_help = true, value_name = "TIME", value_parser = access::duration)]
+    pub ready_timeout: Option<String>,
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use host::Layout;
@@ -39,6 +40,10 @@ pub struct Etcd {
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
     pub prefix: String,
+    #[serde(default)]
+    pub health_timeout: Option<String>,
+    #[serde(default)]
+    pub ready_timeout: Option<String>,
 }
 
 impl Etcd {
@@ -50,7 +55,8 @@ impl Etcd {
         if parts.iter().any(|p| p.is_some()) && parts.iter().any(|p| p.is_none()) {
             return Err(failure("a TLS connection to etcd needs three files", "give --etcd-cafile, --etcd-certfile and --etcd-keyfile together"));
         }
-        Ok(Some(Self { servers: args.servers.clone(), ca: args.ca.clone(), certificate: args.certificate.clone(), key: args.key.clone(), prefix: args.prefix.clone() }))
+        let args = args.clone();
+        Ok(Some(Self { servers: args.servers, ca: args.ca, certificate: args.certificate, key: args.key, prefix: args.prefix, health_timeout: args.health_timeout, ready_timeout: args.ready_timeout }))
     }
 
     /// What the API server needs to know, the files read.
@@ -60,7 +66,10 @@ impl Etcd {
             (Some(ca), Some(certificate), Some(key)) => Some(apiserver::EtcdTls { ca: read(ca)?, certificate: read(certificate)?, key: read(key)? }),
             _ => None,
         };
-        Ok(apiserver::EtcdConfig { servers: self.servers.clone(), prefix: self.prefix.clone(), tls })
+        // Upstream: apiserver `pkg/storage/storagebackend/config.go`.
+        let timeout = |text: &Option<String>| text.as_deref().and_then(gotime::at_least_zero).unwrap_or(Duration::from_secs(2));
+        let (health_timeout, ready_timeout) = (timeout(&self.health_timeout), timeout(&self.ready_timeout));
+        Ok(apiserver::EtcdConfig { servers: self.servers.clone(), prefix: self.prefix.clone(), tls, health_timeout, ready_timeout })
     }
 }
 

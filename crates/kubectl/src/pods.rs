@@ -24,6 +24,16 @@ pub async fn named(call: &Call, word: &str) -> Outcome<Info> {
     Ok(infos.remove(0))
 }
 
+/// How long to wait for a running pod.
+///
+/// Upstream: kubectl `pkg/cmd/util/helpers.go` (`GetPodRunningTimeoutFlag`).
+pub fn running_timeout(call: &Call) -> Outcome<Duration> {
+    match call.flags.duration("pod-running-timeout") {
+        Duration::ZERO => fail("--pod-running-timeout must be higher than zero"),
+        limit => Ok(limit),
+    }
+}
+
 /// A pod of the object: itself, or one that it selects, running and ready ones first.
 pub async fn of_object(call: &Call, info: &Info, limit: Duration) -> Outcome<Value> {
     if info.resource.kind == "Pod" {

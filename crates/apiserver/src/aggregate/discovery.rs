@@ -20,7 +20,7 @@ pub async fn serve(server: &Arc<Server>, mut request: Request<Incoming>, path: &
     let registrations = server.aggregator.remotes(&server.store);
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     if matches!(parts.as_slice(), ["livez" | "readyz" | "healthz", ..]) && matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
-        return Ok(crate::health::check(server, path, query).await);
+        return Ok(crate::health::checks::answer(server, path, query).await);
     }
     if let ["openapi", "v3", "apis", group, version] = parts.as_slice()
         && let Some(part) = registrations.remotes.iter().find(|r| r.group == *group && r.version == *version).and_then(|r| server.aggregator.legacy_part(r))

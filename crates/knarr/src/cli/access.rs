@@ -154,7 +154,7 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
 }
 
 /// A duration as Go writes it. It is kept as it is given.
-pub(super) fn duration(text: &str) -> Result<String, String> {
+pub(crate) fn duration(text: &str) -> Result<String, String> {
     api_duration(text).map(|_| text.to_owned())
 }
 

@@ -56,7 +56,7 @@ pub struct ServingArgs {
     /// End watches one by one within this time [default: 0s]
     #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
     pub shutdown_watch_termination_grace_period: Option<String>,
-    /// How long a server that starts may take until it must be alive; it is once it serves [default: 0s]
+    /// How long what a server does after it began to serve may fail in /livez; here all is done before [default: 0s]
     #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = duration)]
     pub livez_grace_period: Option<String>,
     /// Ports of services on nodes [default: 30000-32767]

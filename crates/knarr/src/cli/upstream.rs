@@ -33,7 +33,7 @@ const INSTEAD: [(&str, &str); 51] = [
     ("--delete-collection-workers", "leave it out: collections are deleted in one pass"),
     ("--egress-selector-config-file", "leave it out: the server reaches nodes, webhooks and issuers itself"),
     ("--enable-garbage-collector", "leave it out: it is always on"),
-    ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile and --etcd-prefix are taken"),
+    ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile, --etcd-prefix and the timeouts of its checks are taken"),
     ("--lease-reuse-duration-seconds", "leave it out: events end by themselves"),
     ("--identity-lease-", "leave it out: there are no leases of API servers"),
     ("--kubelet-", "leave it out: kubelets are reached at the addresses and ports that their nodes tell"),

@@ -1,6 +1,8 @@
 //! The server as a process of its own: one per data folder, started detached, found again by its file.
 
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -33,12 +35,18 @@ fn ending_file(layout: &Layout) -> PathBuf {
 
 /// The server that runs and goes on running: one that was killed or asked to end a moment ago is waited out.
 pub async fn lasting(layout: &Layout) -> Option<Process> {
+    // In this order: a signal is pending until its handler has made the mark, and the mark is made by renaming the file.
+    while let Some(server) = running(layout) {
+        if server.is_ending() {
+            if server.wait(Some(ENDING)).await == Waited::StillRuns {
+                return Some(server);
+            }
+        } else if running(layout) == Some(server) {
+            return Some(server);
+        }
+    }
     if let Some(ending) = Process::from_file(&ending_file(layout)) {
         ending.wait(Some(ENDING)).await;
-    }
-    let server = running(layout)?;
-    if !server.is_ending() || server.wait(Some(ENDING)).await == Waited::StillRuns {
-        return Some(server);
     }
     running(layout)
 }
@@ -48,19 +56,38 @@ pub struct Claim {
     _lock: Flock<File>,
     pid_file: PathBuf,
     ending_file: PathBuf,
+    marks: Vec<signal_hook_registry::SigId>,
 }
 
 impl Claim {
     /// From now on this server counts as one that is about to be gone.
     pub fn ends(&self) {
         if let Err(error) = std::fs::rename(&self.pid_file, &self.ending_file) {
-            tracing::debug!(%error, "could not mark the end");
+            tracing::debug!(%error, "the end was marked already, or could not be");
         }
+    }
+
+    /// Marks the end within the handlers of the signals that ask for it, so that nobody takes a server that was asked to end for a lasting one.
+    fn mark_on_signals(&mut self) -> anyhow::Result<()> {
+        for signal in [nix::libc::SIGTERM, nix::libc::SIGINT] {
+            let from = CString::new(self.pid_file.as_os_str().as_bytes())?;
+            let to = CString::new(self.ending_file.as_os_str().as_bytes())?;
+            let mark = move || {
+                // SAFETY: the texts live as long as the handler, and the kernel reads no further than their ends.
+                unsafe { nix::libc::rename(from.as_ptr(), to.as_ptr()) };
+            };
+            // SAFETY: rename(2) is one of the calls that a handler may make; nothing is allocated or locked.
+            self.marks.push(unsafe { signal_hook_registry::register(signal, mark) }.context("following signals")?);
+        }
+        Ok(())
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        for mark in self.marks.drain(..) {
+            signal_hook_registry::unregister(mark);
+        }
         let _ = std::fs::remove_file(&self.pid_file);
         let _ = std::fs::remove_file(&self.ending_file);
     }
@@ -79,7 +106,9 @@ pub fn claim(layout: &Layout) -> anyhow::Result<Claim> {
     let pid = i32::try_from(std::process::id()).unwrap_or_default();
     let own = Process::of(pid).context("reading this process's own entry in /proc")?;
     own.write(&layout.server_pid())?;
-    Ok(Claim { _lock: lock, pid_file: layout.server_pid(), ending_file: ending_file(layout) })
+    let mut claim = Claim { _lock: lock, pid_file: layout.server_pid(), ending_file: ending_file(layout), marks: Vec::new() };
+    claim.mark_on_signals()?;
+    Ok(claim)
 }
 
 /// Starts `knarr server` in a session of its own. Its progress comes on its standard output, its log goes to the log file.
@@ -112,6 +141,8 @@ pub fn spawn(layout: &Layout, args: &ClusterArgs) -> anyhow::Result<Child> {
         flag("etcd-certfile", path(&args.etcd.certificate));
         flag("etcd-keyfile", path(&args.etcd.key));
         flag("etcd-prefix", Some(args.etcd.prefix.clone()));
+        flag("etcd-healthcheck-timeout", args.etcd.health_timeout.clone());
+        flag("etcd-readycheck-timeout", args.etcd.ready_timeout.clone());
     }
     command.args(args.access.words()?);
     if args.account_secrets {
@@ -143,4 +174,28 @@ pub fn log_tail(layout: &Layout, count: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(16 * 1024)..]).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_was_asked_to_end_is_no_lasting_one_from_that_moment_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { run: folder.path().join("run"), ..Layout::new(&folder.path().join("data")).unwrap() };
+        let asked = crate::cluster::shutdown::on_signal().unwrap();
+        let claim = claim(&layout).unwrap();
+        let own = running(&layout);
+        assert!(own.is_some() && lasting(&layout).await == own);
+        assert!(super::claim(&layout).is_err());
+        // Sent to this thread, a signal is handled before the call comes back; who follows it by tokio has heard nothing yet.
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(running(&layout).is_none() && !asked.is_cancelled());
+        assert_eq!(Process::from_file(&ending_file(&layout)), own);
+        asked.cancelled().await;
+        claim.ends();
+        drop(claim);
+        assert!(running(&layout).is_none() && lasting(&layout).await.is_none());
+    }
 }

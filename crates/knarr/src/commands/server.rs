@@ -43,6 +43,10 @@ pub async fn run(layout: &Layout, args: &ServerArgs) -> anyhow::Result<()> {
     let token = shutdown::on_signal()?;
     let settings = Settings::resolve(layout, &args.cluster)?;
     let claim = daemon::claim(layout)?;
+    // Asked before there was anything to mark.
+    if token.is_cancelled() {
+        return Ok(());
+    }
     let ground = Ground {
         node_ip: match settings.node_ip {
             Some(ip) => ip,

@@ -69,6 +69,7 @@ async fn exec(call: &Call) -> Outcome {
     if command.is_empty() {
         return fail("you must specify at least one command for the container");
     }
+    let limit = pods::running_timeout(call)?;
     let info = if files.is_empty() {
         pods::named(call, &who[0]).await?
     } else {
@@ -80,7 +81,7 @@ async fn exec(call: &Call) -> Outcome {
         }
         infos.remove(0)
     };
-    let pod = pods::of_object(call, &info, flags.duration("pod-running-timeout")).await?;
+    let pod = pods::of_object(call, &info, limit).await?;
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return fail(format!("cannot exec into a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }
@@ -105,8 +106,9 @@ async fn attach(call: &Call) -> Outcome {
         [_] => {}
         all => return fail(format!("expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {}: [{}]", all.len(), all.join(" "))),
     }
+    let limit = pods::running_timeout(call)?;
     let info = pods::named(call, &call.args()[0]).await?;
-    let pod = pods::of_object(call, &info, flags.duration("pod-running-timeout")).await?;
+    let pod = pods::of_object(call, &info, limit).await?;
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return fail(format!("cannot attach a container in a completed pod; current phase is {}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use http::{Method, Response};
-use kube::client::Body;
+use http::Method;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::call::{Call, out_bytes};
 use crate::client::{JSON, request, with_query};
@@ -96,6 +96,7 @@ fn check_range(call: &Call) -> Outcome {
 
 async fn run(call: &Call) -> Outcome {
     check(call)?;
+    pods::running_timeout(call)?;
     let flags = &call.flags;
     let sources = sources(call).await?;
     check_range(call)?;
@@ -104,8 +105,9 @@ async fn run(call: &Call) -> Outcome {
         if sources.len() as i64 > max {
             return fail(format!("you are attempting to follow {} log streams, but maximum allowed concurrency is {max}, use --max-log-requests to increase the limit", sources.len()));
         }
-        let results = futures::future::join_all(sources.iter().map(|s| forgiven(call, s))).await;
-        return Failure::many(results.into_iter().filter_map(Result::err).collect());
+        // The first fault ends all.
+        futures::future::try_join_all(sources.iter().map(|s| forgiven(call, s))).await?;
+        return Ok(());
     }
     for source in &sources {
         forgiven(call, source).await?;
@@ -115,25 +117,34 @@ async fn run(call: &Call) -> Outcome {
 
 /// One stream; with `--ignore-errors` its fault is told and forgotten.
 async fn forgiven(call: &Call, source: &Source) -> Outcome {
-    match stream(call, source).await {
-        Err(e) if call.flags.yes("ignore-errors") => {
-            say!("error: {}", e.message());
+    let flags = &call.flags;
+    match (flags.yes("follow"), flags.yes("ignore-errors")) {
+        (true, false) => followed(call, source).await,
+        (_, true) => {
+            if let Err(e) = stream(call, source).await {
+                say!("error: {}", e.message());
+            }
             Ok(())
         }
-        other => other,
+        (false, false) => stream(call, source).await,
     }
 }
 
-/// Opens a stream. One that is followed is asked for until it is there, each second, whatever the fault.
-async fn open(call: &Call, source: &Source) -> Outcome<Response<Body>> {
+/// A stream that is followed is asked for each second until it is there, whatever the fault, for as long as pods are waited for.
+async fn followed(call: &Call, source: &Source) -> Outcome {
     const PAUSE: Duration = Duration::from_secs(1);
-    loop {
-        match call.api().await?.send(request(Method::GET, &path(call, source), JSON, None)).await {
-            Err(e) if call.flags.yes("follow") && !call.flags.yes("ignore-errors") => complain!("{}", e.message()),
-            other => return other,
+    let mut next = Instant::now();
+    let end = next + pods::running_timeout(call)?;
+    while next <= end {
+        tokio::time::sleep_until(next).await;
+        match stream(call, source).await {
+            Ok(()) => return Ok(()),
+            Err(e) => complain!("{}", e.message()),
         }
-        tokio::time::sleep(PAUSE).await;
+        next = Instant::now().max(next + PAUSE);
     }
+    tokio::time::sleep_until(end).await;
+    fail("context deadline exceeded")
 }
 
 async fn sources(call: &Call) -> Outcome<Vec<Source>> {
@@ -158,7 +169,7 @@ async fn sources(call: &Call) -> Outcome<Vec<Source>> {
     }
     let mut found = selected(call, &info).await?;
     if found.is_empty() {
-        found = vec![pods::of_object(call, &info, flags.duration("pod-running-timeout")).await?];
+        found = vec![pods::of_object(call, &info, pods::running_timeout(call)?).await?];
     }
     found.sort_by_key(pods::rank);
     if found.len() > 1 {
@@ -221,7 +232,7 @@ fn path(call: &Call, source: &Source) -> String {
 }
 
 async fn stream(call: &Call, source: &Source) -> Outcome {
-    let response = open(call, source).await?;
+    let response = call.api().await?.send(request(Method::GET, &path(call, source), JSON, None)).await?;
     if !call.flags.yes("prefix") && !call.flags.yes("all-pods") {
         return watch::copy(response, out_bytes).await;
     }

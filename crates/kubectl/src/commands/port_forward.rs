@@ -40,8 +40,9 @@ async fn run(call: &Call) -> Outcome {
     let Some((who, ports)) = call.args().split_first().filter(|(_, ports)| !ports.is_empty()) else {
         return Err(call.usage("TYPE/NAME and list of ports are required for port-forward"));
     };
+    let limit = pods::running_timeout(call)?;
     let info = pods::named(call, who).await?;
-    let pod = pods::of_object(call, &info, call.flags.duration("pod-running-timeout")).await?;
+    let pod = pods::of_object(call, &info, limit).await?;
     if pod["status"]["phase"] != "Running" {
         return fail(format!("unable to forward port because pod is not running. Current status={}", pod["status"]["phase"].as_str().unwrap_or_default()));
     }
