@@ -100,13 +100,22 @@ pub struct FieldError {
     pub field: String,
     pub value: Value,
     pub detail: String,
-    /// The value is not told: it is the whole of something large.
-    pub hides_value: bool,
+    pub shown: Shown,
+}
+
+/// How a fault tells the value at fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    Value,
+    /// Not at all: it is the whole of something large.
+    Nothing,
+    /// In other words than its JSON: where upstream prints the form it validates.
+    As(String),
 }
 
 impl FieldError {
     fn new(kind: ErrorType, path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Self { kind, field: path.to_string(), value: value.into(), detail: detail.into(), hides_value: false }
+        Self { kind, field: path.to_string(), value: value.into(), detail: detail.into(), shown: Shown::Value }
     }
 
     pub fn not_found(path: &Path, value: impl Into<Value>) -> Self {
@@ -155,7 +164,13 @@ impl FieldError {
 
     /// The same fault without telling the value.
     pub fn without_value(mut self) -> Self {
-        self.hides_value = true;
+        self.shown = Shown::Nothing;
+        self
+    }
+
+    /// The same fault with the value told so.
+    pub fn shown_as(mut self, text: impl Into<String>) -> Self {
+        self.shown = Shown::As(text.into());
         self
     }
 
@@ -164,12 +179,13 @@ impl FieldError {
         let words = self.kind.words();
         let mut text = match self.kind {
             ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => words.to_owned(),
-            _ if self.hides_value => words.to_owned(),
-            _ => match &self.value {
-                Value::String(s) => format!("{words}: {s:?}"),
+            _ => match (&self.shown, &self.value) {
+                (Shown::Nothing, _) => words.to_owned(),
+                (Shown::As(text), _) => format!("{words}: {text}"),
+                (Shown::Value, Value::String(s)) => format!("{words}: {s:?}"),
                 // Upstream: nothing prints as the word for it.
-                Value::Null => format!("{words}: \"null\""),
-                other => format!("{words}: {other}"),
+                (Shown::Value, Value::Null) => format!("{words}: \"null\""),
+                (Shown::Value, other) => format!("{words}: {}", escape_html(&other.to_string())),
             },
         };
         if !self.detail.is_empty() {
@@ -178,6 +194,18 @@ impl FieldError {
         }
         text
     }
+}
+
+/// JSON as Go writes it: safe to stand in HTML.
+pub fn escape_html(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 impl fmt::Display for FieldError {

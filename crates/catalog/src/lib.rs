@@ -37,6 +37,7 @@ pub mod policy;
 pub mod rbac;
 pub mod scheduling;
 pub mod storage;
+pub mod webhook_client;
 
 pub use resource::{Column, Conversion, Resource, Rules, Subresource, Verbs};
 

@@ -22,7 +22,7 @@ mod random;
 pub mod regex;
 pub mod semver;
 mod strings;
-mod url;
+pub mod url;
 mod wrapping;
 
 use gotemplate::Functions;

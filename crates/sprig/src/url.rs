@@ -16,16 +16,17 @@ enum Part {
     Fragment,
 }
 
+/// A URL taken apart; user, host, path and fragment without their escapes.
 #[derive(Default)]
-struct Url {
-    scheme: String,
+pub struct Url {
+    pub scheme: String,
     opaque: Vec<u8>,
     user: Option<(Vec<u8>, Option<Vec<u8>>)>,
-    host: Vec<u8>,
+    pub host: Vec<u8>,
     path: Vec<u8>,
     force_query: bool,
-    query: Vec<u8>,
-    fragment: Vec<u8>,
+    pub query: Vec<u8>,
+    pub fragment: Vec<u8>,
 }
 
 type Parsed<T> = Result<T, String>;
@@ -153,8 +154,8 @@ fn cut(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// `url.Parse`
-fn parse(raw: &[u8]) -> Parsed<Url> {
+/// `url.Parse`, with its errors.
+pub fn parse(raw: &[u8]) -> Parsed<Url> {
     let failed = |shown: &[u8], error: String| format!("parse {}: {error}", quote(shown));
     let (before, fragment) = cut(raw, b'#');
     let mut url = parse_absolute(before).map_err(|error| failed(before, error))?;
@@ -265,7 +266,8 @@ impl Url {
         Ok(())
     }
 
-    fn userinfo(&self) -> Option<Vec<u8>> {
+    /// `name:password`, escaped.
+    pub fn userinfo(&self) -> Option<Vec<u8>> {
         let (name, password) = self.user.as_ref()?;
         let mut out = escape(name, Part::User);
         if let Some(password) = password {

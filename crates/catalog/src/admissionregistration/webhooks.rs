@@ -1,6 +1,6 @@
 //! What webhook configurations may say.
 //!
-//! Upstream: `pkg/apis/admissionregistration/validation/validation.go`, apiserver `pkg/util/webhook/validation.go`.
+//! Upstream: `pkg/apis/admissionregistration/validation/validation.go`.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,7 @@ use api::names;
 use serde_json::Value;
 
 use super::{expressions, rules};
-use crate::check;
-use crate::walk;
+use crate::{check, walk, webhook_client};
 
 const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 const NO_SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
@@ -75,7 +74,7 @@ fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenie
         check::label_selector(errors, &hook[key], &path.child(key));
     }
     check::maybe_one_of(errors, &path.child("reinvocationPolicy"), walk::text(hook, "reinvocationPolicy"), &["IfNeeded", "Never"]);
-    client_config(errors, &hook["clientConfig"], &path.child("clientConfig"));
+    webhook_client::validate(errors, &hook["clientConfig"], &path.child("clientConfig"));
     if !lenience.conditions {
         let conditions = walk::list(hook, "matchConditions");
         rules::match_conditions(errors, conditions, &path.child("matchConditions"));
@@ -110,77 +109,5 @@ fn review_versions(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience
     }
     if !lenience.versions && !versions.iter().any(|v| VERSIONS.contains(v)) {
         errors.push(FieldError::invalid(path, hook["admissionReviewVersions"].clone(), format!("must include at least one of {}", VERSIONS.join(", "))));
-    }
-}
-
-/// `{url | service}` of admission webhooks and of conversion.
-pub fn client_config(errors: &mut FieldErrors, config: &Value, path: &Path) {
-    match (config.get("url").filter(|u| !u.is_null()).map(|u| u.as_str().unwrap_or_default()), config.get("service").filter(|s| !s.is_null())) {
-        (Some(url), None) => validate_url(errors, &path.child("url"), url),
-        (None, Some(service)) => validate_service(errors, &path.child("service"), service),
-        _ => errors.push(FieldError::required(path, "exactly one of url or service is required")),
-    }
-}
-
-fn validate_url(errors: &mut FieldErrors, path: &Path, url: &str) {
-    const FORM: &str = "; desired format: https://host[/path]";
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    if scheme != "https" {
-        errors.push(FieldError::invalid(path, scheme, format!("'https' is the only allowed URL scheme{FORM}")));
-    }
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let authority = if scheme.is_empty() { "" } else { rest.split('/').next().unwrap_or_default() };
-    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-    if host.is_empty() {
-        errors.push(FieldError::invalid(path, "", format!("host must be provided{FORM}")));
-    }
-    if let Some(user) = user {
-        errors.push(FieldError::invalid(path, user, "user information is not permitted in the URL"));
-    }
-    if !fragment.is_empty() {
-        errors.push(FieldError::invalid(path, fragment, "fragments are not permitted in the URL"));
-    }
-    if !query.is_empty() {
-        errors.push(FieldError::invalid(path, query, "query parameters are not permitted in the URL"));
-    }
-}
-
-fn validate_service(errors: &mut FieldErrors, path: &Path, service: &Value) {
-    // Upstream: the two are handed over in each other's place, so each is told under the other's name.
-    if walk::text(service, "namespace").is_empty() {
-        errors.push(FieldError::required(&path.child("name"), "service name is required"));
-    }
-    if walk::text(service, "name").is_empty() {
-        errors.push(FieldError::required(&path.child("namespace"), "service namespace is required"));
-    }
-    let port = walk::int(service, "port");
-    let faults = names::port_number(port);
-    if !faults.is_empty() {
-        errors.push(FieldError::invalid(&path.child("port"), port, format!("port is not valid: {}", faults.join(", "))));
-    }
-    validate_path(errors, &path.child("path"), walk::text(service, "path"));
-}
-
-fn validate_path(errors: &mut FieldErrors, path: &Path, given: &str) {
-    if matches!(given, "" | "/") {
-        return;
-    }
-    if given == "//" {
-        errors.push(FieldError::invalid(path, given, "segment[0] may not be empty"));
-        return;
-    }
-    if !given.starts_with('/') {
-        errors.push(FieldError::invalid(path, given, "must start with a '/'"));
-    }
-    let steps: String = given.chars().skip(1).collect();
-    for (i, step) in steps.strip_suffix('/').unwrap_or(&steps).split('/').enumerate() {
-        if step.is_empty() {
-            errors.push(FieldError::invalid(path, given, format!("segment[{i}] may not be empty")));
-            continue;
-        }
-        for fault in names::dns1123_subdomain(step) {
-            errors.push(FieldError::invalid(path, given, format!("segment[{i}]: {fault}")));
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use api::field::Path;
 use serde_json::Value;
 
-use super::expressions::Tree;
+use super::expressions::{Judged, Tree};
 use super::kind::{Custom, Strategy};
 use super::node::Node;
 use super::scale::Scale;
@@ -88,7 +88,7 @@ fn custom(definition: &Value, version: &Value) -> Custom {
         terminating: status::is_true(definition, "Terminating"),
         selectable: walk::list(version, "selectableFields").iter().map(path).collect(),
         // Rules were compiled when the definition was written; what compiled then compiles now.
-        rules: schema.and_then(|s| Tree::compile(s, &Path::default(), true, &mut Vec::new())),
+        rules: schema.and_then(|s| Tree::compile(s, &Path::default(), Judged::new(true), &mut Vec::new())),
     }
 }
 

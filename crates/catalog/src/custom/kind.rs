@@ -114,7 +114,7 @@ impl Custom {
             let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
             errors.push(FieldError::invalid(&Path::default(), Value::Null, why));
         } else {
-            errors.extend(expressions::validate(rules, object, old));
+            errors.extend(expressions::validate(rules, object, old, &Path::default()));
         }
     }
 

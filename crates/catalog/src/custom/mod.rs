@@ -7,6 +7,7 @@ mod columns;
 pub mod definition;
 mod embedded;
 mod expressions;
+mod field_path;
 mod formats;
 pub mod jsonpath;
 pub mod kind;

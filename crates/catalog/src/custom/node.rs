@@ -69,7 +69,7 @@ pub struct Pattern {
 
 impl Pattern {
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), compiled: Regex::new(text).map_err(|error| error.to_string()) }
+        Self { text: text.to_owned(), compiled: sprig::regex::compile(text.as_bytes()).map(|regex| (*regex).clone()) }
     }
 }
 

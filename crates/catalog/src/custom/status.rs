@@ -141,7 +141,7 @@ pub enum Approval {
 pub fn approval(definition: &Value) -> (Approval, String) {
     const SEE: &str = "see https://github.com/kubernetes/enhancements/pull/1111";
     let text = api::meta::annotation(definition, APPROVED).unwrap_or_default();
-    let is_url = text.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/'));
+    let is_url = sprig::url::parse(text.as_bytes()).is_ok_and(|url| !url.scheme.is_empty() && !url.host.is_empty());
     if text.is_empty() {
         (Approval::Missing, format!("protected groups must have approval annotation {APPROVED:?}, {SEE}"))
     } else if text.starts_with("unapproved") {

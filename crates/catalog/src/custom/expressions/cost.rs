@@ -81,12 +81,12 @@ pub fn most_elements(schema: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::custom::expressions::Tree;
+    use crate::custom::expressions::{Judged, Tree};
     use serde_json::json;
 
     fn told(schema: &Value, is_known: bool) -> Vec<String> {
         let mut faults = FieldErrors::new();
-        Tree::compile(schema, &Path::new("s"), is_known, &mut faults);
+        Tree::compile(schema, &Path::new("s"), Judged::new(is_known), &mut faults);
         faults.iter().map(ToString::to_string).collect()
     }
 

@@ -15,10 +15,10 @@ use super::tree::{Rule, Tree};
 const MAX_MESSAGE: usize = 5 << 10;
 const SPENT: &str = "validation failed due to running out of cost budget, no further validation rules will be run";
 
-/// All faults of an object; `old` is none on create.
-pub fn validate(tree: &Tree, object: &Value, old: Option<&Value>) -> FieldErrors {
+/// All faults of a value at `path`; `old` is none on create.
+pub fn validate(tree: &Tree, object: &Value, old: Option<&Value>, path: &Path) -> FieldErrors {
     let mut asked = Asked { errors: FieldErrors::new(), budget: RUNTIME_BUDGET, over: false };
-    asked.place(tree, object, old, false, &Path::default());
+    asked.place(tree, object, old, false, path);
     asked.errors
 }
 
@@ -37,9 +37,6 @@ impl Asked {
         }
         let same = old.map_or(unchanged, |old| old == value);
         self.rules(tree, value, old, same, path);
-        for of in &tree.all_of {
-            self.place(of, value, old, unchanged, path);
-        }
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
@@ -109,7 +106,11 @@ impl Asked {
     }
 
     fn failed(&mut self, tree: &Tree, rule: &Rule, value: &Value, vars: &Vars<'_>, same: bool, path: &Path) {
-        let at = if rule.field.is_empty() { path.clone() } else { path.child(&rule.field) };
+        let at = match rule.field.as_str() {
+            "" => path.clone(),
+            key if key.starts_with('[') => Path::new(&format!("{}{key}", path.as_str())),
+            field => path.child(field),
+        };
         let detail = self.message(rule, vars, &at, tree).unwrap_or_else(|| {
             let shown = rule.shown();
             if rule.message.is_empty() { format!("failed rule: {shown}") } else { shown.to_owned() }
@@ -163,14 +164,15 @@ fn variables<'a>(tree: &'a Tree, rule: &Rule, value: &'a Value, old: Option<&'a 
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::Judged;
     use super::*;
     use serde_json::json;
 
     fn told(schema: &Value, object: Value, old: Option<Value>) -> Vec<String> {
         let mut faults = FieldErrors::new();
-        let tree = Tree::compile(schema, &Path::new("schema"), false, &mut faults);
+        let tree = Tree::compile(schema, &Path::new("schema"), Judged::new(false), &mut faults);
         assert_eq!(faults, []);
-        validate(&tree.expect("the schema has rules"), &object, old.as_ref()).iter().map(ToString::to_string).collect()
+        validate(&tree.expect("the schema has rules"), &object, old.as_ref(), &Path::default()).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -190,7 +192,7 @@ mod tests {
     fn faults_of_rules_are_told_where_they_stand() {
         let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.nope == 1"}], "properties": {"l": {"type": "array", "maxItems": 9, "items": {"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}}});
         let mut faults = FieldErrors::new();
-        Tree::compile(&schema, &Path::new("s"), false, &mut faults);
+        Tree::compile(&schema, &Path::new("s"), Judged::new(false), &mut faults);
         let told: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.detail.lines().next().unwrap_or_default())).collect();
         assert_eq!(
             told,

@@ -8,4 +8,4 @@ mod evaluate;
 mod tree;
 
 pub use evaluate::validate;
-pub use tree::Tree;
+pub use tree::{Judged, Tree};

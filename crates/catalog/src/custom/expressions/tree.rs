@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::cost::{self, Costs};
 use super::decl;
+use crate::custom::field_path;
+use crate::custom::rules::shown;
 use crate::walk;
 
 /// One place of a schema that has rules, or leads to some.
@@ -21,7 +23,6 @@ pub struct Tree {
     pub properties: BTreeMap<String, Self>,
     pub additional: Option<Box<Self>>,
     pub items: Option<Box<Self>>,
-    pub all_of: Vec<Self>,
     /// The keys that tell items of a list apart; none where old and new items cannot be told to be the same.
     pub keys: Option<Vec<String>>,
 }
@@ -60,24 +61,51 @@ impl Within<'_> {
     }
 }
 
+/// What is known of a schema before its rules are compiled.
+#[derive(Clone, Copy)]
+pub struct Judged<'a> {
+    /// It stood before, and keeps its dear rules.
+    is_known: bool,
+    /// Its own faults: rules at places that have some, there or below, are not looked at.
+    faults: &'a [FieldError],
+}
+
+impl<'a> Judged<'a> {
+    pub fn new(is_known: bool) -> Self {
+        Self { is_known, faults: &[] }
+    }
+
+    pub fn with_faults(self, faults: &'a [FieldError]) -> Self {
+        Self { faults, ..self }
+    }
+}
+
 /// What compiling tells besides the rules.
 struct Found<'a> {
     faults: &'a mut FieldErrors,
+    judged: Judged<'a>,
     costs: Costs,
 }
 
 impl Tree {
     /// The rules of a version's schema; none where it has none. Rules that do not compile are left out and told, as are those
-    /// that may cost too much; a schema that stood before (`is_known`) keeps its dear rules.
-    pub fn compile(schema: &Value, path: &Path, is_known: bool, faults: &mut FieldErrors) -> Option<Self> {
-        let mut found = Found { faults, costs: Costs::new(is_known) };
+    /// that may cost too much.
+    pub fn compile(schema: &Value, path: &Path, judged: Judged<'_>, faults: &mut FieldErrors) -> Option<Self> {
+        let mut found = Found { faults, judged, costs: Costs::new(judged.is_known) };
         let tree = compile(schema, true, "selfType", path, Within { uncorrelatable: None, times: Some(1) }, &mut found);
         found.costs.judge(path, found.faults);
         tree
     }
 
+    /// The rules of one place of a schema, whatever they cost.
+    pub fn of_place(schema: &Value, is_resource: bool) -> Option<Self> {
+        let judged = Judged::new(true);
+        let mut found = Found { faults: &mut FieldErrors::new(), judged, costs: Costs::new(true) };
+        compile(schema, is_resource, "selfType", &Path::default(), Within { uncorrelatable: None, times: Some(1) }, &mut found)
+    }
+
     fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.properties.is_empty() && self.additional.is_none() && self.items.is_none() && self.all_of.is_empty()
+        self.rules.is_empty() && self.properties.is_empty() && self.additional.is_none() && self.items.is_none()
     }
 }
 
@@ -96,7 +124,6 @@ fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: W
         properties: BTreeMap::new(),
         additional: None,
         items: None,
-        all_of: Vec::new(),
         keys: is_map_list.then_some(keys),
     };
     let inside = within.inside(schema);
@@ -111,23 +138,9 @@ fn compile(schema: &Value, is_resource: bool, name: &str, path: &Path, within: W
         let inside = Within { uncorrelatable: within.uncorrelatable.or((!is_map_list).then_some(path)), ..inside };
         tree.items = compile(items, is_embedded(items), &format!("{name}.@idx"), &path.child("items"), inside, found).map(Box::new);
     }
-    for (i, of) in walk::list(schema, "allOf").iter().enumerate() {
-        tree.all_of.extend(restriction(of, schema, is_resource, name, &path.child("allOf").index(i), within, found));
+    if !found.judged.faults.iter().any(|fault| fault.field.starts_with(path.as_str())) {
+        rules(&mut tree, schema, declared.as_ref(), &path.child("x-kubernetes-validations"), within, found);
     }
-    rules(&mut tree, schema, declared.as_ref(), &path.child("x-kubernetes-validations"), within, found);
-    (!tree.is_empty()).then_some(tree)
-}
-
-/// Rules of an `allOf` speak of what the schema around it declares.
-fn restriction(of: &Value, around: &Value, is_resource: bool, name: &str, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Tree> {
-    let mut whole = around.as_object().cloned()?;
-    whole.remove("allOf");
-    match of.get("x-kubernetes-validations") {
-        Some(rules) => drop(whole.insert("x-kubernetes-validations".into(), rules.clone())),
-        None => return None,
-    }
-    let mut tree = compile(&Value::Object(whole), is_resource, name, path, within, found)?;
-    (tree.properties, tree.additional, tree.items) = (BTreeMap::new(), None, None);
     (!tree.is_empty()).then_some(tree)
 }
 
@@ -145,54 +158,47 @@ fn rules(tree: &mut Tree, schema: &Value, declared: Option<&(Arc<Decl>, u64)>, p
     let within = Within { times: Some(within.times.unwrap_or_else(|| decl::most_in_a_request(*least))), ..within };
     for (i, rule) in given.iter().enumerate() {
         let env = if walk::flag(rule, "optionalOldSelf") { &optional } else { &plain };
-        tree.rules.extend(one(rule, env, &path.index(i), within, found));
+        tree.rules.extend(one(rule, schema, env, &path.index(i), within, found));
     }
 }
 
-fn one(rule: &Value, env: &Env, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Rule> {
+fn one(rule: &Value, schema: &Value, env: &Env, path: &Path, within: Within<'_>, found: &mut Found<'_>) -> Option<Rule> {
     let text = |key: &str| walk::text(rule, key);
-    let program = match env.compile(text("rule")) {
-        Ok(program) if program.result_type() == Type::Bool => program,
-        Ok(_) => {
-            found.faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), "cel expression must evaluate to a bool"));
-            return None;
-        }
-        Err(error) => {
-            found.faults.push(FieldError::invalid(&path.child("rule"), rule.clone(), format!("compilation failed: {error}")));
-            return None;
-        }
-    };
-    let message_expression = match text("messageExpression") {
-        "" => None,
-        source => match env.compile(source) {
-            Ok(program) if program.result_type() == Type::String => Some(program),
-            Ok(_) => {
-                found.faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), "messageExpression must evaluate to a string"));
-                None
-            }
-            Err(error) => {
-                found.faults.push(FieldError::invalid(&path.child("messageExpression"), rule.clone(), format!("messageExpression compilation failed: {error}")));
-                None
-            }
-        },
-    };
-    found.costs.of_rule(&path.child("rule"), program.estimate().max.saturating_mul(within.times.unwrap_or(1)), found.faults);
+    let program = program(rule, "rule", env, Type::Bool, path, found);
+    let uses_old_self = program.as_ref().is_some_and(|program| program.variables().any(|v| v == "oldSelf"));
+    let mut message_expression = None;
+    if let Some(program) = &program {
+        found.costs.of_rule(&path.child("rule"), program.estimate().max.saturating_mul(within.times.unwrap_or(1)), found.faults);
+        message_expression = Some("messageExpression").filter(|key| !text(key).is_empty()).and_then(|key| self::program(rule, key, env, Type::String, path, found));
+    }
     if let Some(message) = &message_expression {
         found.costs.of_message(&path.child("messageExpression"), message.estimate().max, found.faults);
     }
-    let uses_old_self = program.variables().any(|v| v == "oldSelf");
     match (uses_old_self, within.uncorrelatable, rule.get("optionalOldSelf")) {
         (true, Some(at), _) => found.faults.push(FieldError::invalid(&path.child("rule"), text("rule"), format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {at}"))),
         (false, _, Some(given)) => found.faults.push(FieldError::invalid(&path.child("optionalOldSelf"), given.clone(), "may not be set if oldSelf is not used in rule")),
         _ => {}
     }
     Some(Rule {
-        program,
+        program: program?,
         message: text("message").to_owned(),
         message_expression,
         reason: text("reason").to_owned(),
-        field: text("fieldPath").trim_start_matches('.').to_owned(),
+        field: field_path::follow(text("fieldPath"), schema, true).map(|(path, _)| path.as_str().to_owned()).unwrap_or_default(),
         optional_old_self: walk::flag(rule, "optionalOldSelf"),
         uses_old_self,
     })
+}
+
+/// What an expression of a rule compiles to; none where it does not, and that is told.
+fn program(rule: &Value, key: &str, env: &Env, gives: Type, path: &Path, found: &mut Found<'_>) -> Option<Program> {
+    let why = match (env.compile(walk::text(rule, key)), key) {
+        (Ok(program), _) if program.result_type() == gives => return Some(program),
+        (Ok(_), "rule") => "cel expression must evaluate to a bool".to_owned(),
+        (Ok(_), _) => "messageExpression must evaluate to a string".to_owned(),
+        (Err(error), "rule") => format!("compilation failed: {error}"),
+        (Err(error), _) => format!("messageExpression compilation failed: {error}"),
+    };
+    found.faults.push(FieldError::invalid(&path.child(key), Value::Null, why).shown_as(shown::rule(rule)));
+    None
 }

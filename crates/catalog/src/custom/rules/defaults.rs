@@ -6,32 +6,57 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
+use crate::custom::expressions::{self, Tree};
 use crate::custom::node::Node;
 use crate::custom::{embedded, prune, values};
 
-pub fn validate(errors: &mut FieldErrors, schema: &Value, path: &Path) {
+/// `pruned`: whether defaults may not hold unknown fields.
+pub fn validate(errors: &mut FieldErrors, schema: &Value, path: &Path, pruned: bool) {
     if let Some(default) = schema.get("default").filter(|d| !d.is_null()) {
-        one(errors, schema, default, &path.child("default"));
+        one(errors, schema, default, &path.child("default"), pruned);
     }
     if let Some(items) = schema.get("items").filter(|i| i.is_object()) {
-        validate(errors, items, &path.child("items"));
+        validate(errors, items, &path.child("items"), pruned);
     }
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        validate(errors, property, &path.child("properties").key(name));
+        validate(errors, property, &path.child("properties").key(name), pruned);
     }
 }
 
-fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path) {
+/// Whether no default of a schema holds unknown fields.
+pub fn are_pruned(schema: &Value) -> bool {
+    !super::kept::has(schema, &|of| of.get("default").is_some_and(|default| !default.is_null() && prune_of(of, default) != *default))
+}
+
+fn prune_of(schema: &Value, default: &Value) -> Value {
     let node = Node::compile(schema);
     let mut pruned = default.clone();
     prune::prune(&mut pruned, &node, node.embedded, &mut Vec::new());
-    if pruned != *default {
+    pruned
+}
+
+fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, pruned: bool) {
+    let node = Node::compile(schema);
+    if pruned && prune_of(schema, default) != *default {
         errors.push(FieldError::invalid(path, default.clone(), "must not have unknown fields"));
     }
-    if let Err(fault) = embedded::conform_embedded(&mut pruned, &node, path, &mut Vec::new()) {
+    if let Err(fault) = embedded::conform_embedded(&mut default.clone(), &node, path, &mut Vec::new()) {
         errors.push(fault);
         return;
     }
-    let faults = embedded::validate(default, &node, path);
-    if faults.is_empty() { errors.extend(values::validate(&node, default, None, path)) } else { errors.extend(faults) }
+    let mut faults = embedded::validate(default, &node, path);
+    if faults.is_empty() {
+        faults = values::validate(&node, default, None, path);
+    }
+    if faults.is_empty() {
+        faults = rules(schema, node.embedded, default, path);
+    }
+    errors.extend(faults);
+}
+
+/// What rules in CEL say of a default: where nothing changes, and where it is new.
+fn rules(schema: &Value, is_resource: bool, default: &Value, path: &Path) -> FieldErrors {
+    let Some(tree) = Tree::of_place(schema, is_resource) else { return FieldErrors::new() };
+    let same = expressions::validate(&tree, default, Some(default), path);
+    if same.is_empty() { expressions::validate(&tree, default, None, path) } else { same }
 }

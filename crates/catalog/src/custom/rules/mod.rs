@@ -6,8 +6,10 @@
 mod conversion;
 mod defaults;
 mod internal;
+mod kept;
 mod openapi;
 mod selectable;
+pub mod shown;
 mod structural;
 mod version;
 
@@ -15,6 +17,8 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
+use self::kept::Kept;
+use self::openapi::Given;
 use super::embedded::mixed_case_label;
 use super::status::{self, Approval};
 use crate::{check, walk};
@@ -27,7 +31,7 @@ pub fn validate(definition: &Value, old: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&Path::new("metadata").child("name"), name, "must be spec.names.plural+\".\"+spec.group"));
     }
     let established = old.is_some_and(|old| status::is_true(old, "Established"));
-    spec(&mut errors, definition, old, established);
+    spec(&mut errors, definition, old);
     if let Some(old) = old {
         immutable(&mut errors, definition, old, established);
     }
@@ -49,18 +53,14 @@ pub fn validate_status(definition: &Value, _old: &Value) -> FieldErrors {
     errors
 }
 
-fn spec(errors: &mut FieldErrors, definition: &Value, old: Option<&Value>, established: bool) {
-    let path = Path::new("spec");
+fn spec(errors: &mut FieldErrors, definition: &Value, old: Option<&Value>) {
+    let (path, kept) = (Path::new("spec"), Kept::of(old));
     let form = internal::form(walk::at(definition, "spec"));
     group(errors, walk::text(&form, "group"), &path.child("group"));
     check::one_of(errors, &path.child("scope"), walk::text(&form, "scope"), &["Cluster", "Namespaced"]);
     let versions = walk::list(&form, "versions");
-    let shared = form.get("validation").and_then(|v| v.get("openAPIV3Schema")).is_some();
-    for (i, version) in versions.iter().enumerate().filter(|_| !shared) {
-        if version.get("schema").and_then(|s| s.get("openAPIV3Schema")).is_none() {
-            errors.push(FieldError::required(&path.child("versions").index(i).child("schema").child("openAPIV3Schema"), "schemas are required"));
-        }
-    }
+    schemas(errors, definition, &form, kept);
+    let structural = must_be_structural(errors, definition, kept);
     let shared_status = has_status(&form);
     let any_per_version = versions.iter().any(|v| v.get("subresources").is_some());
     for (i, version) in versions.iter().enumerate() {
@@ -70,21 +70,52 @@ fn spec(errors: &mut FieldErrors, definition: &Value, old: Option<&Value>, estab
         if !faults.is_empty() {
             errors.push(FieldError::invalid(&at.child("name"), name, faults.join(",")));
         }
-        version::validate(errors, version, &at, if any_per_version { has_status(version) } else { shared_status }, is_known(definition, old, name));
+        let has_status = if any_per_version { has_status(version) } else { shared_status };
+        version::validate(errors, version, &at, Given { has_status, is_known: is_known(definition, old, name), structural, kept });
     }
     version_list(errors, versions, &path.child("versions"));
+    // Upstream: the first version's name stands at the top, too.
+    let first = versions.first().map_or("", |v| walk::text(v, "name"));
+    let faults = names::dns1035_label(first);
+    if !first.is_empty() && !faults.is_empty() {
+        errors.push(FieldError::invalid(&path.child("version"), first, faults.join(",")));
+    }
     required_names(errors, walk::at(&form, "names"), &path.child("names"));
     accepted_names(errors, walk::at(&form, "names"), &path.child("names"));
     let any_status = shared_status || versions.iter().any(has_status);
     if let Some(shared) = form.get("validation") {
-        openapi::validate(errors, shared, &path.child("validation"), any_status, is_known(definition, old, versions.first().map_or("", |v| walk::text(v, "name"))));
+        openapi::validate(errors, shared, &path.child("validation"), Given { has_status: any_status, is_known: is_known(definition, old, first), structural, kept });
     }
     version::subresources(errors, form.get("subresources"), &path.child("subresources"));
     for (i, column) in walk::list(&form, "additionalPrinterColumns").iter().enumerate() {
         version::column(errors, column, &path.child("additionalPrinterColumns").index(i));
     }
     selectable::shared(errors, &form, &path);
-    conversion::validate(errors, &form, &path.child("conversion"), established);
+    conversion::validate(errors, &form, &path.child("conversion"), kept);
+}
+
+/// Every version has a schema; where they need not, those that are served have one, so that not everything is pruned.
+fn schemas(errors: &mut FieldErrors, definition: &Value, form: &Value, kept: Kept) {
+    let shared = form.get("validation").and_then(kept::schema_in).is_some();
+    if shared || kept.no_schema && walk::flag(definition, "spec.preserveUnknownFields") {
+        return;
+    }
+    let why = if kept.no_schema { "because otherwise all fields are pruned" } else { "schemas are required" };
+    for (i, version) in walk::list(form, "versions").iter().enumerate() {
+        if kept::schema_of(version).is_none() && (!kept.no_schema || walk::flag(version, "served")) {
+            errors.push(FieldError::required(&Path::new("spec").child("versions").index(i).child("schema").child("openAPIV3Schema"), why));
+        }
+    }
+}
+
+fn must_be_structural(errors: &mut FieldErrors, definition: &Value, kept: Kept) -> bool {
+    let preserves = walk::flag(definition, "spec.preserveUnknownFields");
+    let any = |wrong: &dyn Fn(&Value) -> bool| walk::list(definition, "spec.versions").iter().filter_map(kept::schema_of).any(|schema| kept::has(schema, wrong));
+    let defaults = any(&|s| s.get("default").is_some_and(|d| !d.is_null()));
+    if defaults && preserves {
+        errors.push(FieldError::invalid(&Path::new("spec").child("preserveUnknownFields"), true, "must be false in order to use defaults in the schema"));
+    }
+    !kept.unstructured || !preserves || defaults || any(&openapi::has_extensions)
 }
 
 /// Whether the version's schema is the one it had before.
@@ -109,13 +140,13 @@ fn group(errors: &mut FieldErrors, group: &str, path: &Path) {
 }
 
 fn version_list(errors: &mut FieldErrors, versions: &[Value], path: &Path) {
-    let shown = || Value::Array(versions.to_vec());
+    let fault = |why: &str| FieldError::invalid(path, Value::Null, why).shown_as(shown::versions(versions));
     let mut seen = std::collections::HashSet::new();
     if !versions.iter().all(|v| seen.insert(walk::text(v, "name"))) {
-        errors.push(FieldError::invalid(path, shown(), "must contain unique version names"));
+        errors.push(fault("must contain unique version names"));
     }
     if versions.iter().filter(|v| walk::flag(v, "storage")).count() != 1 {
-        errors.push(FieldError::invalid(path, shown(), "must have exactly one version marked as storage version"));
+        errors.push(fault("must have exactly one version marked as storage version"));
     }
 }
 

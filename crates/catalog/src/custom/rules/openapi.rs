@@ -3,19 +3,29 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
-use super::{defaults, structural};
-use crate::custom::expressions::Tree;
+use super::kept::Kept;
+use super::{defaults, shown, structural};
+use crate::custom::expressions::{Judged, Tree};
+use crate::custom::field_path;
 use crate::walk;
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 /// Fields of upstream's type, in its order, that may stand at the root where status is a part of its own.
-const AT_ROOT: [(&str, &str); 22] = [
-    ("description", "Description"), ("type", "Type"), ("format", "Format"), ("title", "Title"), ("maximum", "Maximum"), ("exclusiveMaximum", "ExclusiveMaximum"), ("minimum", "Minimum"),
-    ("exclusiveMinimum", "ExclusiveMinimum"), ("maxLength", "MaxLength"), ("minLength", "MinLength"), ("pattern", "Pattern"), ("maxItems", "MaxItems"), ("minItems", "MinItems"),
-    ("uniqueItems", "UniqueItems"), ("multipleOf", "MultipleOf"), ("required", "Required"), ("items", "Items"), ("properties", "Properties"), ("externalDocs", "ExternalDocs"),
-    ("example", "Example"), ("x-kubernetes-preserve-unknown-fields", "XPreserveUnknownFields"), ("x-kubernetes-validations", "XValidations"),
+const AT_ROOT: [&str; 22] = [
+    "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum", "MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems",
+    "MultipleOf", "Required", "Items", "Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations",
 ];
+
+/// What is known of a version beside its schema.
+#[derive(Clone, Copy)]
+pub struct Given {
+    pub has_status: bool,
+    /// The definition had the schema before.
+    pub is_known: bool,
+    pub structural: bool,
+    pub kept: Kept,
+}
 
 /// What surrounds a place of the schema.
 #[derive(Clone, Copy, Default)]
@@ -24,42 +34,54 @@ struct Within<'a> {
     /// Inside of metadata, kind or apiVersion of a resource.
     meta: bool,
     no_defaults: Option<&'a str>,
+    kept: Kept,
 }
 
-/// `of` holds the schema under `openAPIV3Schema`; `is_known` where the definition had it before.
-pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, has_status: bool, is_known: bool) {
+/// `of` holds the schema under `openAPIV3Schema`.
+pub fn validate(errors: &mut FieldErrors, of: &Value, path: &Path, given: Given) {
     let Some(schema) = of.get("openAPIV3Schema").filter(|s| s.is_object()) else { return };
     let at = path.child("openAPIV3Schema");
-    if has_status {
+    let before = errors.len();
+    if given.has_status {
         root(errors, schema, path);
     }
     if walk::flag(schema, "nullable") {
         errors.push(FieldError::forbidden(&path.child("openAPIV3Schema.nullable"), "nullable cannot be true at the root"));
     }
-    let before = errors.len();
-    let faults = structural::validate(schema, &at);
-    if faults.is_empty() {
-        defaults::validate(errors, schema, &at);
+    let unsupported = structural::unsupported(schema).filter(|_| given.structural);
+    let judged = errors.len();
+    if given.structural && unsupported.is_none() {
+        errors.extend(structural::validate(schema, &at));
+        if errors.len() == judged {
+            defaults::validate(errors, schema, &at, !given.kept.unpruned_defaults);
+        }
     }
-    errors.extend(faults);
-    place(errors, schema, &at, Within { is_root: true, ..Within::default() });
-    // Expressions are judged where the schema they speak of is good.
-    if errors.len() == before {
-        let _ = Tree::compile(schema, &at, is_known, errors);
+    let has_rules = given.structural && unsupported.is_none() && errors.len() == judged;
+    let mut faults = FieldErrors::new();
+    place(&mut faults, schema, &at, Within { is_root: true, kept: given.kept, ..Within::default() });
+    errors.extend_from_slice(&faults);
+    if has_rules {
+        let _ = Tree::compile(schema, &at, Judged::new(given.is_known).with_faults(&faults), errors);
+    }
+    if let Some(why) = unsupported.filter(|_| errors.len() == before) {
+        errors.push(FieldError::invalid(&at, "", why));
     }
 }
 
 fn root(errors: &mut FieldErrors, schema: &Value, path: &Path) {
     let kind = walk::text(schema, "type");
-    if !kind.is_empty() && kind != "object" {
-        let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
-        errors.push(FieldError::invalid(&path.child("openAPIV3Schema.type"), kind, why));
-    }
-    let zero = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
-    if schema.as_object().into_iter().flatten().any(|(key, value)| !zero(value) && !AT_ROOT.iter().any(|(k, _)| k == key)) {
-        let names: Vec<&str> = AT_ROOT.iter().map(|(_, name)| *name).collect();
-        let why = format!("only [{}] fields are allowed at the root of the schema if the status subresource is enabled", names.join(" "));
-        errors.push(FieldError::invalid(&path.child("openAPIV3Schema"), schema.clone(), why));
+    // Upstream: the first field that may not be there is told.
+    let odd = shown::fields_set(schema).find(|(key, name)| if *key == "type" { kind != "object" } else { !AT_ROOT.contains(name) });
+    match odd {
+        None => {}
+        Some(("type", _)) => {
+            let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+            errors.push(FieldError::invalid(&path.child("openAPIV3Schema.type"), kind, why));
+        }
+        Some(_) => {
+            let why = format!("only [{}] fields are allowed at the root of the schema if the status subresource is enabled", AT_ROOT.join(" "));
+            errors.push(FieldError::invalid(&path.child("openAPIV3Schema"), Value::Null, why).shown_as(shown::schema(schema)));
+        }
     }
 }
 
@@ -87,7 +109,7 @@ fn place(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'
         let is_meta = (within.is_root || schema.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true))) && matches!(name.as_str(), "metadata" | "kind" | "apiVersion");
         let reason = format!("in top-level {name}");
         let no_defaults = if is_meta && within.is_root { Some(reason.as_str()) } else { within.no_defaults };
-        place(errors, property, &path.child("properties").key(name), Within { meta: within.meta || is_meta, no_defaults, is_root: false });
+        place(errors, property, &path.child("properties").key(name), Within { meta: within.meta || is_meta, no_defaults, ..deeper });
     }
     if let Some(not) = inner(schema, "not") {
         place(errors, not, &path.child("not"), deeper);
@@ -100,14 +122,26 @@ fn place(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'
     if let Some(items) = inner(schema, "items") {
         place(errors, items, &path.child("items"), deeper);
     }
-    extensions(errors, schema, path);
+    extensions(errors, schema, path, within.kept);
     rules(errors, schema, &path.child("x-kubernetes-validations"));
+}
+
+pub fn has_odd_type(schema: &Value) -> bool {
+    let kind = walk::text(schema, "type");
+    !kind.is_empty() && !TYPES.contains(&kind)
+}
+
+/// Whether a place says anything that only structural schemas can say.
+pub fn has_extensions(schema: &Value) -> bool {
+    let on = |key: &str| schema.get(key) == Some(&Value::Bool(true));
+    let some = |key: &str| schema.get(key).is_some_and(|v| !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()));
+    on("x-kubernetes-embedded-resource") || on("x-kubernetes-int-or-string") || ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-validations"].into_iter().any(some)
 }
 
 /// Words of OpenAPI that definitions may not use.
 fn words(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'_>) {
     let kind = walk::text(schema, "type");
-    if !kind.is_empty() && !TYPES.contains(&kind) {
+    if !within.kept.odd_types && has_odd_type(schema) {
         errors.push(FieldError::not_supported(&path.child("type"), kind, &TYPES));
     }
     if let Some(reason) = within.no_defaults
@@ -137,49 +171,48 @@ fn words(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'
     }
 }
 
-fn extensions(errors: &mut FieldErrors, schema: &Value, path: &Path) {
+fn extensions(errors: &mut FieldErrors, schema: &Value, path: &Path, kept: Kept) {
     let preserve = "x-kubernetes-preserve-unknown-fields";
     if schema.get(preserve) == Some(&Value::Bool(false)) {
         errors.push(FieldError::invalid(&path.child(preserve), false, "must be true or undefined"));
     }
     let kind = walk::text(schema, "type");
     let text = |key: &str| schema.get(key).and_then(Value::as_str);
-    let mut wants = |extension: &str, wanted: &str| {
+    let wants = |extension: &str, wanted: &str| {
         let why = format!("must be {wanted} if {extension} is specified");
         let at = path.child("type");
-        errors.push(if kind.is_empty() { FieldError::required(&at, why) } else { FieldError::invalid(&at, kind, why) });
+        if kind.is_empty() { FieldError::required(&at, why) } else { FieldError::invalid(&at, kind, why) }
     };
     let (map_type, list_type) = (text("x-kubernetes-map-type"), text("x-kubernetes-list-type"));
     if map_type.is_some() && kind != "object" {
-        wants("x-kubernetes-map-type", "object");
-    }
-    if list_type.is_some() && kind != "array" {
-        wants("x-kubernetes-list-type", "array");
+        errors.push(wants("x-kubernetes-map-type", "object"));
     }
     if let Some(given) = map_type.filter(|t| !matches!(*t, "atomic" | "granular")) {
         errors.push(FieldError::not_supported(&path.child("x-kubernetes-map-type"), given, &["atomic", "granular"]));
     }
-    if list_type == Some("set") && kind == "array" {
-        set_items(errors, schema, path);
+    if list_type.is_some() && kind != "array" {
+        errors.push(wants("x-kubernetes-list-type", "array"));
+    } else if !kept.compound_sets && let Some(key) = compound_set(schema) {
+        let given = schema["items"].get("x-kubernetes-list-type").cloned().unwrap_or_default();
+        errors.push(FieldError::invalid(&path.child("items").child(key), given, "must be atomic as item of a list with x-kubernetes-list-type=set"));
     }
     if let Some(given) = list_type.filter(|t| !matches!(*t, "atomic" | "set" | "map")) {
         errors.push(FieldError::not_supported(&path.child("x-kubernetes-list-type"), given, &["atomic", "set", "map"]));
     }
     list_map(errors, schema, list_type, path);
+    if !kept.loose_keys {
+        list_keys(errors, schema, path);
+    }
 }
 
-fn set_items(errors: &mut FieldErrors, schema: &Value, path: &Path) {
-    let Some(items) = inner(schema, "items") else { return };
-    let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
-    let text = |key: &str| items.get(key).cloned().unwrap_or_default();
+/// The word by which a set's items are more than one value each; none where they are not.
+pub fn compound_set(schema: &Value) -> Option<&'static str> {
+    let items = inner(schema, "items").filter(|_| walk::text(schema, "type") == "array" && schema.get("x-kubernetes-list-type").is_some_and(|t| t == "set"))?;
+    let text = |key: &str| items.get(key).and_then(Value::as_str);
     match walk::text(items, "type") {
-        "array" if !matches!(text("x-kubernetes-list-type").as_str(), None | Some("atomic")) => {
-            errors.push(FieldError::invalid(&path.child("items").child("x-kubernetes-list-type"), text("x-kubernetes-list-type"), why));
-        }
-        "object" if text("x-kubernetes-map-type") != "atomic" => {
-            errors.push(FieldError::invalid(&path.child("items").child("x-kubernetes-map-type"), text("x-kubernetes-list-type"), why));
-        }
-        _ => {}
+        "array" if !matches!(text("x-kubernetes-list-type"), None | Some("atomic")) => Some("x-kubernetes-list-type"),
+        "object" if text("x-kubernetes-map-type") != Some("atomic") => Some("x-kubernetes-map-type"),
+        _ => None,
     }
 }
 
@@ -193,11 +226,6 @@ fn list_map(errors: &mut FieldErrors, schema: &Value, list_type: Option<&str>, p
     }
     let items = inner(schema, "items");
     let items_path = path.child("items");
-    if let (Some(kind @ ("set" | "map")), Some(items)) = (list_type, items)
-        && walk::flag(items, "nullable")
-    {
-        errors.push(FieldError::forbidden(&items_path.child("nullable"), format!("cannot be nullable when x-kubernetes-list-type is {kind}")));
-    }
     if list_type != Some("map") {
         return;
     }
@@ -214,11 +242,9 @@ fn list_map(errors: &mut FieldErrors, schema: &Value, list_type: Option<&str>, p
         errors.push(FieldError::invalid(&items_path.child("type"), kind, "must be object if parent array's x-kubernetes-list-type is map"));
         return;
     }
-    let required: Vec<&str> = walk::list(items, "required").iter().filter_map(Value::as_str).collect();
     for (i, key) in keys.iter().enumerate() {
-        let property = items.get("properties").and_then(|p| p.get(*key));
         let at = items_path.child("properties").key(key);
-        match property.map(|p| walk::text(p, "type")) {
+        match items.get("properties").and_then(|p| p.get(*key)).map(|p| walk::text(p, "type")) {
             None => errors.push(FieldError::invalid(&keys_path, serde_json::json!(keys), "entries must all be names of item properties")),
             Some("array" | "object") => errors.push(FieldError::invalid(&at.child("type"), kind, "must be a scalar type if parent array's x-kubernetes-list-type is map")),
             Some(_) => {}
@@ -226,8 +252,25 @@ fn list_map(errors: &mut FieldErrors, schema: &Value, list_type: Option<&str>, p
         if keys[..i].contains(key) {
             errors.push(FieldError::invalid(&keys_path, serde_json::json!(keys), "must not contain duplicate entries"));
         }
-        let Some(property) = property else { continue };
-        if !required.contains(key) && property.get("default").is_none_or(Value::is_null) {
+    }
+}
+
+/// Items that are told apart are never null, and have what they are told apart by.
+pub fn list_keys(errors: &mut FieldErrors, schema: &Value, path: &Path) {
+    let kind = schema.get("x-kubernetes-list-type").and_then(Value::as_str).filter(|t| matches!(*t, "set" | "map"));
+    let (Some(kind), Some(items)) = (kind, inner(schema, "items")) else { return };
+    let at = path.child("items");
+    if walk::flag(items, "nullable") {
+        errors.push(FieldError::forbidden(&at.child("nullable"), format!("cannot be nullable when x-kubernetes-list-type is {kind}")));
+    }
+    if kind == "set" {
+        return;
+    }
+    let required = walk::list(items, "required");
+    for key in schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        let Some(property) = items.get("properties").and_then(|p| p.get(key)) else { continue };
+        let at = at.child("properties").key(key);
+        if !required.iter().any(|r| r == key) && property.get("default").is_none_or(Value::is_null) {
             errors.push(FieldError::required(&at.child("default"), "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"));
         }
         if walk::flag(property, "nullable") {
@@ -264,6 +307,9 @@ fn rules(errors: &mut FieldErrors, schema: &Value, path: &Path) {
         }
         if breaks(field) {
             errors.push(FieldError::invalid(&at.child("fieldPath"), field, "fieldPath must not contain line breaks"));
+        }
+        if !field.is_empty() && structural::unsupported(schema).is_none() && field_path::follow(field, schema, true).is_err() {
+            errors.push(FieldError::invalid(&at.child("fieldPath"), field, "fieldPath must be a valid path"));
         }
     }
 }

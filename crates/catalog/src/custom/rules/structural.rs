@@ -3,7 +3,6 @@
 //! Upstream: apiextensions-apiserver `pkg/apiserver/schema/{validation,complete}.go`.
 
 use api::field::{FieldError, FieldErrors, Path};
-use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::walk;
@@ -16,7 +15,7 @@ enum Level {
 }
 
 /// Keys that an alternative must not hold, with what they must be.
-const FORBIDDEN: [(&str, &str); 9] = [
+const FORBIDDEN: [(&str, &str); 10] = [
     ("type", "must be empty to be structural"),
     ("title", "must be empty to be structural"),
     ("description", "must be empty to be structural"),
@@ -26,7 +25,30 @@ const FORBIDDEN: [(&str, &str); 9] = [
     ("x-kubernetes-list-map-keys", "must be empty to be structural"),
     ("x-kubernetes-list-type", "must be undefined to be structural"),
     ("x-kubernetes-map-type", "must be undefined to be structural"),
+    ("x-kubernetes-validations", "must be empty to be structural"),
 ];
+
+/// Whether a schema is structural at all.
+pub fn is_structural(schema: &Value) -> bool {
+    unsupported(schema).is_none() && validate(schema, &Path::default()).is_empty()
+}
+
+/// The first word that structural schemas do not have. Upstream: `NewStructural` of `pkg/apiserver/schema/convert.go`.
+pub fn unsupported(schema: &Value) -> Option<String> {
+    let given = |key: &&str| schema.get(*key).is_some_and(|v| !v.is_null() && v != "" && v.as_object().is_none_or(|m| !m.is_empty() || *key == "additionalItems"));
+    if let Some(key) = ["id", "$schema", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions"].iter().find(|key| given(key)) {
+        return Some(format!("OpenAPIV3Schema '{}' is not supported", if *key == "$schema" { "schema" } else { key }));
+    }
+    if !walk::list(schema, "items").is_empty() {
+        return Some("OpenAPIV3Schema 'items' must be a schema, but is an array".into());
+    }
+    if schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
+        return Some("internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined".into());
+    }
+    let alternatives = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|key| walk::list(schema, key));
+    let single = ["not", "additionalProperties", "items"].into_iter().filter_map(|key| inner(schema, key));
+    alternatives.chain(single).chain(children(schema, "properties").map(|(_, of)| of)).find_map(unsupported)
+}
 
 /// All faults, sorted by their text.
 pub fn validate(schema: &Value, path: &Path) -> FieldErrors {
@@ -143,7 +165,7 @@ fn restrictions(errors: &mut FieldErrors, schema: &Value, (skip_any, skip_first)
         nested(errors, not, false, &path.child("not"));
     }
     let pattern = walk::text(schema, "pattern");
-    if let Err(error) = Regex::new(pattern) {
+    if let Err(error) = sprig::regex::compile(pattern.as_bytes()) {
         errors.push(FieldError::invalid(&path.child("pattern"), pattern, format!("must be a valid regular expression, but isn't: {error}")));
     }
 }

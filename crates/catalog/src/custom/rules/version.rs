@@ -3,16 +3,17 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
-use super::{openapi, selectable};
+use super::openapi::{self, Given};
+use super::selectable;
 use crate::walk;
 
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
-pub fn validate(errors: &mut FieldErrors, version: &Value, path: &Path, has_status: bool, is_known: bool) {
+pub fn validate(errors: &mut FieldErrors, version: &Value, path: &Path, given: Given) {
     deprecation(errors, version, &path.child("deprecationWarning"));
     if let Some(schema) = version.get("schema") {
-        openapi::validate(errors, schema, &path.child("schema"), has_status, is_known);
+        openapi::validate(errors, schema, &path.child("schema"), given);
     }
     subresources(errors, version.get("subresources"), &path.child("subresources"));
     for (i, of) in walk::list(version, "additionalPrinterColumns").iter().enumerate() {
@@ -34,7 +35,7 @@ fn deprecation(errors: &mut FieldErrors, version: &Value, path: &Path) {
     if text.is_empty() {
         fault("must not be an empty string".into());
     }
-    if let Some((at, _)) = text.char_indices().find(|(_, c)| c.is_control()) {
+    if let Some((at, _)) = text.char_indices().find(|(_, c)| !gotemplate::text::is_print(*c)) {
         fault(format!("must only contain printable UTF-8 characters; non-printable character found at index {at}"));
     }
 }
