@@ -74,6 +74,11 @@ pub fn unique<'a>(errors: &mut FieldErrors, values: impl Iterator<Item = (Path, 
 
 /// A label selector's syntax.
 pub fn label_selector(errors: &mut FieldErrors, selector: &Value, path: &Path) {
+    self::selector(errors, selector, path, false);
+}
+
+/// A label selector's syntax; `any_value` where older objects may ask for values that no label has.
+pub fn selector(errors: &mut FieldErrors, selector: &Value, path: &Path, any_value: bool) {
     errors.extend(crate::metadata::validate_labels(walk::at(selector, "matchLabels"), &path.child("matchLabels")));
     for (i, expression) in walk::list(selector, "matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(i);
@@ -86,7 +91,7 @@ pub fn label_selector(errors: &mut FieldErrors, selector: &Value, path: &Path) {
             other => errors.push(FieldError::invalid(&path.child("operator"), other, "not a valid selector operator")),
         }
         syntax(errors, &path.child("key"), key, names::qualified_name(key));
-        for (j, value) in values.iter().filter_map(Value::as_str).enumerate() {
+        for (j, value) in values.iter().filter_map(Value::as_str).enumerate().filter(|_| !any_value) {
             syntax(errors, &path.child("values").index(j), value, names::label_value(value));
         }
     }

@@ -9,7 +9,6 @@ use api::field::{FieldError, FieldErrors, Path};
 use cel::{Decl, DeclKind, Env, Program, Type};
 use serde_json::Value;
 
-use crate::walk;
 
 fn object(name: &str, fields: &[(&str, Decl)]) -> Decl {
     Decl::record(name, fields.iter().map(|(field, decl)| ((*field).to_owned(), decl.clone())))
@@ -187,7 +186,8 @@ fn decl_of(ty: &Type) -> Decl {
     }
 }
 
-fn check(errors: &mut FieldErrors, path: &Path, expression: &str, result: Result<Program, String>) {
+/// Tells why an expression does not compile; nothing is said of one that is empty.
+pub fn told(errors: &mut FieldErrors, path: &Path, expression: &str, result: Result<Program, String>) {
     if let Err(why) = result
         && !expression.trim().is_empty()
     {
@@ -195,40 +195,35 @@ fn check(errors: &mut FieldErrors, path: &Path, expression: &str, result: Result
     }
 }
 
-/// Faults of match conditions. Upstream: they know no variables of the policy.
-pub fn check_conditions(errors: &mut FieldErrors, conditions: &[Value], has_params: bool, path: &Path) {
-    let compiler = Compiler::new(Has { params: has_params, authorizer: true, patches: false }, None, None);
-    for (i, condition) in conditions.iter().enumerate() {
-        let expression = walk::text(condition, "expression").trim();
-        check(errors, &path.index(i).child("expression"), expression, compiler.compile(expression, Gives::Truth));
-    }
+/// What match conditions may speak of. Upstream: they know no variables of the policy.
+pub fn of_conditions(has_params: bool) -> Compiler {
+    Compiler::new(Has { params: has_params, authorizer: true, patches: false }, None, None)
 }
 
-/// Faults of everything else that a policy computes.
-pub fn check_policy(errors: &mut FieldErrors, spec: &Value, path: &Path) {
-    let has = Has { params: spec["paramKind"].is_object(), authorizer: true, patches: spec.get("mutations").is_some() };
-    let mut compiler = Compiler::new(has, None, None);
-    let mut messages = Compiler::new(Has { authorizer: false, ..has }, None, None);
-    for (i, variable) in walk::list(spec, "variables").iter().enumerate() {
-        let (name, expression) = (walk::text(variable, "name"), walk::text(variable, "expression"));
-        let result = compiler.variable(name, expression);
-        let _ = messages.variable(name, expression);
-        check(errors, &path.child("variables").index(i).child("expression"), expression, result);
+/// Compiles what a policy computes, one expression after the other.
+pub struct Policy {
+    values: Compiler,
+    /// Messages have no authorizer.
+    messages: Compiler,
+}
+
+impl Policy {
+    pub fn of(spec: &Value) -> Self {
+        let has = Has { params: spec["paramKind"].is_object(), authorizer: true, patches: spec.get("mutations").is_some() };
+        Self { values: Compiler::new(has, None, None), messages: Compiler::new(Has { authorizer: false, ..has }, None, None) }
     }
-    for (i, rule) in walk::list(spec, "validations").iter().enumerate() {
-        let (at, expression, message) = (path.child("validations").index(i), walk::text(rule, "expression"), walk::text(rule, "messageExpression"));
-        check(errors, &at.child("expression"), expression, compiler.compile(expression, Gives::Truth));
-        check(errors, &at.child("messageExpression"), message, messages.compile(message, Gives::Text));
+
+    pub fn variable(&mut self, errors: &mut FieldErrors, path: &Path, name: &str, expression: &str) {
+        let _ = self.messages.variable(name, expression);
+        told(errors, path, expression, self.values.variable(name, expression));
     }
-    for (i, annotation) in walk::list(spec, "auditAnnotations").iter().enumerate() {
-        let expression = walk::text(annotation, "valueExpression").trim();
-        check(errors, &path.child("auditAnnotations").index(i).child("valueExpression"), expression, compiler.compile(expression, Gives::TextOrNull));
+
+    pub fn value(&self, errors: &mut FieldErrors, path: &Path, expression: &str, gives: Gives) {
+        told(errors, path, expression, self.values.compile(expression, gives));
     }
-    for (i, mutation) in walk::list(spec, "mutations").iter().enumerate() {
-        for (key, gives) in [("applyConfiguration", Gives::Configuration), ("jsonPatch", Gives::Patch)] {
-            let expression = walk::text(&mutation[key], "expression");
-            check(errors, &path.child("mutations").index(i).child(key).child("expression"), expression, compiler.compile(expression, gives));
-        }
+
+    pub fn message(&self, errors: &mut FieldErrors, path: &Path, expression: &str) {
+        told(errors, path, expression, self.messages.compile(expression, Gives::Text));
     }
 }
 

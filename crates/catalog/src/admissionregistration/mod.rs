@@ -53,7 +53,7 @@ pub fn resources() -> Vec<Resource> {
         policy(resource("MutatingAdmissionPolicy", "mutatingadmissionpolicies")),
         binding(resource("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")),
         webhooks(resource("MutatingWebhookConfiguration", "mutatingwebhookconfigurations")),
-        policy(resource("ValidatingAdmissionPolicy", "validatingadmissionpolicies")).status(),
+        policy(resource("ValidatingAdmissionPolicy", "validatingadmissionpolicies")).status().rules(|rules| rules.validate_status = policies::validate_status),
         binding(resource("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")),
         webhooks(resource("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")),
     ]

@@ -8,8 +8,8 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use crate::check;
-use crate::walk;
+use super::expressions::{self, Gives};
+use crate::{check, walk};
 
 const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
 const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
@@ -118,16 +118,18 @@ pub fn match_resources(errors: &mut FieldErrors, value: &Value, path: &Path) {
     }
 }
 
-/// Names of match conditions and whether they say anything.
-pub fn match_conditions(errors: &mut FieldErrors, conditions: &[Value], path: &Path) {
+/// Match conditions: they say something that compiles, under names of their own.
+pub fn match_conditions(errors: &mut FieldErrors, conditions: &[Value], has_params: bool, path: &Path) {
     if conditions.len() > 64 {
         errors.push(FieldError::too_many(path, conditions.len(), 64));
     }
-    let mut seen = HashSet::new();
+    let (mut seen, compiler) = (HashSet::new(), expressions::of_conditions(has_params));
     for (i, condition) in conditions.iter().enumerate() {
-        let (at, name) = (path.index(i), walk::text(condition, "name"));
-        if walk::text(condition, "expression").trim().is_empty() {
+        let (at, name, expression) = (path.index(i), walk::text(condition, "name"), walk::text(condition, "expression").trim());
+        if expression.is_empty() {
             errors.push(FieldError::required(&at.child("expression"), ""));
+        } else {
+            expressions::told(errors, &at.child("expression"), expression, compiler.compile(expression, Gives::Truth));
         }
         check::required_name(errors, &at.child("name"), name, names::qualified_name);
         if !name.is_empty() && !seen.insert(name) {

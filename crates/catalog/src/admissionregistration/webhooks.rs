@@ -8,12 +8,14 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::{expressions, rules};
+use super::rules;
 use crate::{check, walk, webhook_client};
 
 const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 const NO_SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
 const SIDE_EFFECTS: [&str; 4] = ["None", "NoneOnDryRun", "Some", "Unknown"];
+
+const SELECTORS: [&str; 2] = ["namespaceSelector", "objectSelector"];
 
 /// What an older object is allowed to keep.
 struct Lenience {
@@ -21,11 +23,12 @@ struct Lenience {
     names: bool,
     side_effects: bool,
     conditions: bool,
+    selector_values: bool,
 }
 
 impl Lenience {
     fn of(old: Option<&Value>, new: &Value) -> Self {
-        let Some(old) = old else { return Self { versions: false, names: false, side_effects: false, conditions: false } };
+        let Some(old) = old else { return Self { versions: false, names: false, side_effects: false, conditions: false, selector_values: false } };
         let hooks = walk::list(old, "webhooks");
         let mut seen = HashSet::new();
         let known = |hook: &Value| walk::list(hook, "admissionReviewVersions").is_empty() || walk::list(hook, "admissionReviewVersions").iter().any(|v| VERSIONS.iter().any(|k| v == k));
@@ -35,6 +38,11 @@ impl Lenience {
             names: !hooks.iter().all(|h| seen.insert(walk::text(h, "name"))),
             side_effects: !hooks.iter().all(|h| NO_SIDE_EFFECTS.contains(&walk::text(h, "sideEffects"))),
             conditions: conditions(old) == conditions(new),
+            selector_values: hooks.iter().any(|hook| {
+                let mut errors = FieldErrors::new();
+                SELECTORS.iter().for_each(|key| check::label_selector(&mut errors, &hook[*key], &Path::default()));
+                !errors.is_empty()
+            }),
         }
     }
 }
@@ -70,15 +78,14 @@ fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenie
     if let Some(seconds) = walk::at(hook, "timeoutSeconds").as_i64().filter(|s| !(1..=30).contains(s)) {
         errors.push(FieldError::invalid(&path.child("timeoutSeconds"), seconds, "the timeout value must be between 1 and 30 seconds"));
     }
-    for key in ["namespaceSelector", "objectSelector"] {
-        check::label_selector(errors, &hook[key], &path.child(key));
+    for key in SELECTORS {
+        check::selector(errors, &hook[key], &path.child(key), lenience.selector_values);
     }
     check::maybe_one_of(errors, &path.child("reinvocationPolicy"), walk::text(hook, "reinvocationPolicy"), &["IfNeeded", "Never"]);
     webhook_client::validate(errors, &hook["clientConfig"], &path.child("clientConfig"));
     if !lenience.conditions {
         let conditions = walk::list(hook, "matchConditions");
-        rules::match_conditions(errors, conditions, &path.child("matchConditions"));
-        expressions::check_conditions(errors, conditions, false, &path.child("matchConditions"));
+        rules::match_conditions(errors, conditions, false, &path.child("matchConditions"));
     }
 }
 
