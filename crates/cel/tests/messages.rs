@@ -32,6 +32,7 @@ fn check(rows: &[(&str, &[Issue])]) {
 fn syntax() {
     let mismatched = |token: &str| format!("Syntax error: mismatched input {token} expecting {OPERAND}");
     let end = mismatched("'<EOF>'");
+    let first = |sign: &str, after: &str, more: &str| format!("Syntax error: mismatched input '<EOF>' expecting {}", OPERAND.replacen(after, &format!("{after}, {sign}"), 1).replacen("'-', '!'", more, 1));
     check(&[
         ("1 + $", &[(1, 5, "Syntax error: token recognition error at: '$'"), (1, 6, &end)]),
         ("1 + 2\n3 +", &[(2, 1, "Syntax error: mismatched input '3' expecting <EOF>")]),
@@ -41,6 +42,10 @@ fn syntax() {
         ("(a){}", &[(1, 4, "Syntax error: mismatched input '{' expecting <EOF>")]),
         ("(a).b{}", &[(1, 6, "Syntax error: mismatched input '{' expecting <EOF>")]),
         ("'asdf'.contains('x'", &[(1, 20, "Syntax error: missing ')' at '<EOF>'")]),
+        ("self.s.matches(", &[(1, 16, &first("')'", "'('", "'-', '!'"))]),
+        ("[", &[(1, 2, &first("']'", "'['", "',', '-', '!', '?'"))]),
+        ("{", &[(1, 2, &first("'}'", "'{'", "',', '-', '!', '?'"))]),
+        ("x.matches(+ 'a')", &[(1, 11, &first("')'", "'('", "'-', '!'").replace("mismatched input '<EOF>'", "extraneous input '+'"))]),
         ("foo(a,b,)", &[(1, 9, &mismatched("')'"))]),
         ("a.`b-c`", &[(1, 3, "unsupported syntax: '`'")]),
         ("x{.", &[(1, 3, "Syntax error: mismatched input '.' expecting {'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")]),

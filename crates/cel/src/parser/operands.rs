@@ -1,6 +1,6 @@
 //! What operators stand between: names, literals, members, calls, lists, maps, constructed objects.
 
-use super::{MAX_DEPTH, PRIMARY, Parser};
+use super::{FIRST_ARGUMENT, FIRST_ENTRY, FIRST_ITEM, MAX_DEPTH, PRIMARY, Parser};
 use crate::ast::{Const, Entry, Expr, Field, Id, Kind, op, qualified};
 use crate::lexer::Token;
 use crate::literal::{Unescaped, unescape};
@@ -82,9 +82,13 @@ impl Parser {
         if self.accept(close).is_some() {
             return Some((items, optional));
         }
+        let mut first = self.first(close);
         loop {
             optional.push(close == "]" && self.accept("?").is_some());
-            items.push(self.expr()?);
+            items.push(match std::mem::replace(&mut first, Ok(())) {
+                Ok(()) => self.expr()?,
+                Err(instead) => instead?,
+            });
             if self.accept(",").is_none() {
                 self.expect(close)?;
                 return Some((items, optional));
@@ -142,6 +146,9 @@ impl Parser {
                     break;
                 }
             }
+            if entries.is_empty() && self.first("}").is_err() {
+                return None;
+            }
             let optional = self.accept("?").is_some();
             let key = self.expr()?;
             self.expect(":")?;
@@ -161,11 +168,29 @@ impl Parser {
         }
     }
 
+    /// Whether a first item can begin here; otherwise that is told, and what takes its place is given.
+    fn first(&mut self, close: &'static str) -> Result<(), Option<Expr>> {
+        if Self::begins(self.tokens.get(self.next)) || (close != ")" && matches!(self.peek(), Token::Punct("?"))) {
+            return Ok(());
+        }
+        let expected = match close {
+            ")" => FIRST_ARGUMENT,
+            "]" => FIRST_ITEM,
+            _ => FIRST_ENTRY,
+        };
+        Err(self.nothing_of(expected, close))
+    }
+
     /// What stands where an operand should: where the parse can go on behind it, it does.
     fn no_operand(&mut self) -> Option<Expr> {
+        self.nothing_of(PRIMARY, "")
+    }
+
+    fn nothing_of(&mut self, expected: &str, close: &'static str) -> Option<Expr> {
         let shown = self.peek().shown();
-        let what = if Self::begins(self.tokens.get(self.next + 1)) { "extraneous" } else { "mismatched" };
-        let none: Option<()> = self.syntax_error(&format!("{what} input {shown} expecting {PRIMARY}"));
+        let after = self.tokens.get(self.next + 1);
+        let what = if Self::begins(after) || after.is_some_and(|t| t.0 == Token::Punct(close)) { "extraneous" } else { "mismatched" };
+        let none: Option<()> = self.syntax_error(&format!("{what} input {shown} expecting {expected}"));
         debug_assert!(none.is_none());
         let follows = self.operator().is_some() || matches!(self.peek(), Token::End | Token::Punct(")" | "]" | "}" | "," | ":" | "?"));
         (what == "mismatched" && follows).then(|| self.node(self.at(), Kind::Error))
