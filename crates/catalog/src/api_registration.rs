@@ -4,6 +4,7 @@
 
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::check;
@@ -72,7 +73,7 @@ fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
     let service = &spec["service"];
     if !service.is_object() {
         if !bundle.is_empty() {
-            errors.push(FieldError::invalid(&path.child("caBundle"), format!("{} bytes", bundle.len() / 4 * 3), "local APIServices may not have a caBundle"));
+            errors.push(FieldError::invalid(&path.child("caBundle"), format!("{} bytes", base64::prelude::BASE64_STANDARD.decode(bundle).map_or(0, |b| b.len())), "local APIServices may not have a caBundle"));
         }
         if insecure {
             errors.push(FieldError::invalid(&path.child("insecureSkipTLSVerify"), true, "local APIServices may not have insecureSkipTLSVerify"));
@@ -83,6 +84,11 @@ fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
         if walk::text(service, key).is_empty() {
             errors.push(FieldError::required(&path.child("service").child(key), ""));
         }
+    }
+    let port = walk::int(service, "port");
+    let faults = names::port_number(port);
+    if !faults.is_empty() {
+        errors.push(FieldError::invalid(&path.child("service").child("port"), port, format!("port is not valid: {}", faults.join(", "))));
     }
     if insecure && !bundle.is_empty() {
         errors.push(FieldError::invalid(&path.child("insecureSkipTLSVerify"), true, "may not be true if caBundle is present"));

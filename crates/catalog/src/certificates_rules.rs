@@ -20,6 +20,7 @@ const USAGES: [&str; 23] = [
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
     "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping",
 ];
+const LEGACY_SIGNER: &str = "kubernetes.io/legacy-unknown";
 const LARGEST_BUNDLE: usize = 1 << 20;
 const LONGEST_UID: usize = 128;
 const SHORTEST: i64 = 3600;
@@ -64,12 +65,18 @@ pub fn signing_request(object: &Value, old: Option<&Value>) -> FieldErrors {
     if usages.is_empty() {
         errors.push(FieldError::required(&path.child("usages"), ""));
     }
-    for (i, usage) in usages.iter().filter_map(Value::as_str).enumerate() {
-        check::maybe_one_of(&mut errors, &path.child("usages").index(i), usage, &USAGES);
+    let kept = Kept::of(old);
+    if !kept.unknown_usages {
+        for (i, usage) in usages.iter().enumerate().filter(|(_, usage)| !is_usage(usage)) {
+            errors.push(FieldError::not_supported(&path.child("usages").index(i), usage.clone(), &USAGES));
+        }
     }
-    check::unique(&mut errors, usages.iter().filter_map(Value::as_str).enumerate().map(|(i, usage)| (path.child("usages").index(i), usage)));
+    if !kept.usages_twice {
+        let twice = usages.iter().enumerate().filter(|(i, usage)| usages[..*i].contains(usage));
+        errors.extend(twice.map(|(i, usage)| FieldError::duplicate(&path.child("usages").index(i), usage.clone())));
+    }
     let signer = walk::text(spec, "signerName");
-    if signer == "kubernetes.io/legacy-unknown" {
+    if signer == LEGACY_SIGNER && !kept.legacy_signer {
         errors.push(FieldError::invalid(&path.child("signerName"), signer, "the legacy signerName is not allowed via this API version"));
     } else {
         signer_name(&mut errors, signer, &path.child("signerName"));
@@ -77,11 +84,42 @@ pub fn signing_request(object: &Value, old: Option<&Value>) -> FieldErrors {
     if let Some(seconds) = walk::at(spec, "expirationSeconds").as_i64().filter(|s| *s < 600) {
         errors.push(FieldError::invalid(&path.child("expirationSeconds"), seconds, "may not specify a duration less than 600 seconds (10 minutes)"));
     }
-    conditions(&mut errors, object);
+    conditions(&mut errors, object, kept);
     if let Some(old) = old {
         keeps_decisions(&mut errors, object, old);
     }
     errors
+}
+
+/// What an update may leave as it was. Upstream: `getValidationOptions`.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    unknown_usages: bool,
+    usages_twice: bool,
+    legacy_signer: bool,
+    both_decisions: bool,
+    conditions_twice: bool,
+    nameless_conditions: bool,
+}
+
+impl Kept {
+    fn of(old: Option<&Value>) -> Self {
+        let Some(old) = old else { return Self::default() };
+        let usages = walk::list(old, "spec.usages");
+        let kinds: Vec<&str> = walk::list(old, "status.conditions").iter().map(|c| walk::text(c, "type")).collect();
+        Self {
+            unknown_usages: !usages.iter().all(is_usage),
+            usages_twice: usages.iter().enumerate().any(|(i, usage)| usages[..i].contains(usage)),
+            legacy_signer: walk::text(old, "spec.signerName") == LEGACY_SIGNER,
+            both_decisions: kinds.contains(&"Approved") && kinds.contains(&"Denied"),
+            conditions_twice: kinds.iter().enumerate().any(|(i, kind)| kinds[..i].contains(kind)),
+            nameless_conditions: kinds.contains(&""),
+        }
+    }
+}
+
+fn is_usage(usage: &Value) -> bool {
+    usage.as_str().is_some_and(|usage| USAGES.contains(&usage))
 }
 
 /// Upstream: `ParseCSR`.
@@ -116,7 +154,7 @@ fn keeps_decisions(errors: &mut FieldErrors, object: &Value, old: &Value) {
 /// Faults of a write to `approval` or `status`: the one decides, the other is given the certificate.
 pub fn signing_request_part(part: &str, object: &Value, old: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    conditions(&mut errors, object);
+    conditions(&mut errors, object, Kept::of(Some(old)));
     let (now, before, path) = (walk::text(object, "status.certificate"), walk::text(old, "status.certificate"), Path::new("status.certificate"));
     if now != before
         && parse_chain(before).is_ok()
@@ -181,11 +219,13 @@ fn has_headers(bytes: &[u8]) -> bool {
     })
 }
 
-fn conditions(errors: &mut FieldErrors, object: &Value) {
+fn conditions(errors: &mut FieldErrors, object: &Value, kept: Kept) {
     let (mut seen, list) = (HashSet::new(), Path::new("status.conditions"));
     for (i, condition) in walk::list(object, "status.conditions").iter().enumerate() {
         let (path, kind, status) = (list.index(i), walk::text(condition, "type"), walk::text(condition, "status"));
-        check::required(errors, condition, "type", &path, "");
+        if !kept.nameless_conditions {
+            check::required(errors, condition, "type", &path, "");
+        }
         let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") { &["True"] } else { &["False", "True", "Unknown"] };
         check::one_of(errors, &path.child("status"), status, allowed);
         let contrary = match kind {
@@ -193,10 +233,10 @@ fn conditions(errors: &mut FieldErrors, object: &Value) {
             "Denied" => "Approved",
             _ => "",
         };
-        if seen.contains(contrary) {
-            errors.push(FieldError::invalid(&path.child("type"), kind, "Approved and Denied conditions are mutually exclusive"));
+        if seen.contains(contrary) && !kept.both_decisions {
+            errors.push(FieldError::invalid(&list, kind, "Approved and Denied conditions are mutually exclusive"));
         }
-        if !seen.insert(kind) {
+        if !seen.insert(kind) && !kept.conditions_twice {
             errors.push(FieldError::duplicate(&path.child("type"), kind));
         }
     }
@@ -208,14 +248,14 @@ pub fn trust_bundle(object: &Value, old: Option<&Value>) -> FieldErrors {
     // A bundle of a signer carries the signer in its name.
     let prefix = format!("{}:", signer.replace('/', ":"));
     let name_path = Path::new("metadata.name");
-    if signer.is_empty() {
-        check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(name));
-    } else {
+    match name.strip_prefix(&prefix) {
+        _ if signer.is_empty() && name.contains(':') => errors.push(FieldError::invalid(&name_path, name, "ClusterTrustBundle without signer name must not have \":\" in its name")),
+        _ if signer.is_empty() => check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(name)),
+        None => errors.push(FieldError::invalid(&name_path, name, format!("ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"))),
+        Some(rest) => check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(rest)),
+    }
+    if !signer.is_empty() {
         signer_name(&mut errors, signer, &path.child("signerName"));
-        match name.strip_prefix(&prefix) {
-            None => errors.push(FieldError::invalid(&name_path, name, format!("ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"))),
-            Some(rest) => check::syntax(&mut errors, &name_path, name, names::dns1123_subdomain(rest)),
-        }
     }
     let bundle = walk::at(object, "spec.trustBundle");
     if old.is_none_or(|old| walk::at(old, "spec.trustBundle") != bundle) {

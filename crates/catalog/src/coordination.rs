@@ -12,10 +12,23 @@ pub fn resources() -> Vec<Resource> {
         .rules(|rules| {
             rules.unconditional_update = false;
             rules.validate = validate;
+            rules.prepare = drop_coordination;
         })
         .columns(columns(&["Name", "Holder", "Age"]), |object, now| vec![name(object), walk::text(object, "spec.holderIdentity").into(), age(object, now)]);
     lease.table = "/registry/leases".into();
     vec![lease]
+}
+
+/// Leases that candidates agree on are of a feature that is off: what only it reads is not kept, but where it was.
+///
+/// Upstream: `pkg/registry/coordination/lease/strategy.go`.
+fn drop_coordination(object: &mut Value, old: Option<&Value>) {
+    let Some(spec) = walk::existing_mut(object, "spec") else { return };
+    for key in ["strategy", "preferredHolder"] {
+        if old.is_none_or(|old| walk::at(old, "spec")[key].is_null()) {
+            spec.remove(key);
+        }
+    }
 }
 
 /// Upstream: `pkg/apis/coordination/validation/validation.go`.
@@ -29,8 +42,12 @@ fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
         errors.push(FieldError::invalid(&path.child("leaseTransitions"), count, "must be greater than or equal to 0"));
     }
     let (strategy, holder) = (walk::text(spec, "strategy"), walk::at(spec, "preferredHolder"));
-    if !strategy.is_empty() && strategy != "OldestEmulationVersion" && !api::names::qualified_name(strategy).is_empty() {
-        errors.extend(api::names::qualified_name(strategy).into_iter().map(|fault| FieldError::invalid(&path.child("strategy"), strategy, fault)));
+    // Upstream: the field's name stands twice in the path.
+    let at = path.child("strategy").child("strategy");
+    if strategy.contains('/') {
+        errors.extend(api::names::qualified_name(strategy).into_iter().map(|fault| FieldError::invalid(&at, strategy, fault)));
+    } else if !strategy.is_empty() && strategy != "OldestEmulationVersion" {
+        errors.push(FieldError::not_supported(&at, strategy, &["OldestEmulationVersion"]));
     }
     if strategy.is_empty() && holder.as_str().is_some_and(|h| !h.is_empty()) {
         errors.push(FieldError::forbidden(&path.child("preferredHolder"), "may only be specified if `strategy` is defined"));

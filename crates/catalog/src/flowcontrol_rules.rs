@@ -32,7 +32,7 @@ pub fn flow_schema(object: &Value, _: Option<&Value>) -> FieldErrors {
     }
     let method = walk::at(spec, "distinguisherMethod");
     if method.is_object() && !matches!(walk::text(method, "type"), "ByUser" | "ByNamespace") {
-        errors.push(FieldError::not_supported(&path.child("distinguisherMethod").child("type"), method.clone(), &["ByNamespace", "ByUser"]));
+        errors.push(FieldError::not_supported(&path.child("distinguisherMethod").child("type"), Value::Null, &["ByNamespace", "ByUser"]).shown_as(flowcontrol_fixed::method(method)));
     }
     let level = path.child("priorityLevelConfiguration").child("name");
     match walk::text(spec, "priorityLevelConfiguration.name") {

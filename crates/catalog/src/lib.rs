@@ -28,6 +28,7 @@ pub mod extension;
 pub mod flowcontrol;
 mod flowcontrol_fixed;
 mod flowcontrol_rules;
+mod go_form;
 pub mod ip;
 pub mod migration;
 pub mod networking;

@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use crate::check;
 use crate::columns::{age, columns, name};
+use crate::go_form::{self, Field, Form, Zero};
 use crate::resource::{Column, Resource};
 use crate::walk;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
+const ROLE: &[Field] = &[("APIGroup", "apiGroup", Zero::Text, Form::Json), ("Kind", "kind", Zero::Text, Form::Json), ("Name", "name", Zero::Text, Form::Json)];
 
 pub fn resources() -> Vec<Resource> {
     vec![
@@ -80,7 +82,7 @@ fn validate_binding(object: &Value, old: Option<&Value>) -> FieldErrors {
     if let Some(old) = old
         && walk::at(old, "roleRef") != role
     {
-        errors.push(FieldError::invalid(&path, role.clone(), "cannot change roleRef"));
+        errors.push(FieldError::invalid(&path, Value::Null, "cannot change roleRef").shown_as(go_form::object(role, ROLE)));
     }
     errors
 }
@@ -109,7 +111,7 @@ fn validate_subject(errors: &mut FieldErrors, subject: &Value, of_cluster: bool,
     }
 }
 
-fn validate_role(object: &Value, _: Option<&Value>) -> FieldErrors {
+fn validate_role(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let namespaced = walk::text(object, "kind") == "Role";
     for (i, rule) in walk::list(object, "rules").iter().enumerate() {
@@ -122,8 +124,18 @@ fn validate_role(object: &Value, _: Option<&Value>) -> FieldErrors {
     if selectors.is_empty() {
         errors.push(FieldError::required(&path, "at least one clusterRoleSelector required if aggregationRule is non-nil"));
     }
+    let is_bad = |selector: &Value| {
+        let mut errors = FieldErrors::new();
+        check::label_selector(&mut errors, selector, &Path::default());
+        !errors.is_empty()
+    };
+    let any_value = old.is_some_and(|old| walk::list(old, "aggregationRule.clusterRoleSelectors").iter().any(is_bad));
     for (i, selector) in selectors.iter().enumerate() {
-        check::label_selector(&mut errors, selector, &path.index(i));
+        check::selector(&mut errors, selector, &path.index(i), any_value);
+        // Upstream: what it would select by is told, and that is nothing.
+        if is_bad(selector) {
+            errors.push(FieldError::invalid(&path.index(i), Value::Null, "invalid label selector."));
+        }
     }
     errors
 }

@@ -111,6 +111,22 @@ impl fmt::Display for Type {
     }
 }
 
+impl Type {
+    /// The type as Go prints it, not as messages of the checker do.
+    // Upstream: cel-go `common/types/types.go` (`Type.String`); the checker's words are `FormatCELType`.
+    pub fn declared(&self) -> String {
+        match self {
+            Type::Null => "null_type".into(),
+            Type::Duration => "google.protobuf.Duration".into(),
+            Type::Timestamp => "google.protobuf.Timestamp".into(),
+            Type::List(of) => format!("list({})", of.declared()),
+            Type::Map(of) => format!("map({}, {})", of.0.declared(), of.1.declared()),
+            Type::Opaque(name, params) if !params.is_empty() => format!("{name}({})", params.iter().map(Type::declared).collect::<Vec<_>>().join(", ")),
+            other => other.to_string(),
+        }
+    }
+}
+
 pub(crate) fn comma(types: &[Type]) -> String {
     types.iter().map(Type::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -83,13 +83,17 @@ pub fn of_request(info: &Info) -> (Selection, Selection) {
 }
 
 /// What is wrong with the spec of a review of rights.
-pub fn check_spec(spec: &Value) -> Vec<FieldError> {
+pub fn check_spec(spec: &Value, of_user: bool) -> Vec<FieldError> {
     let (root, mut errors) = (Path::new("spec"), Vec::new());
     let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     match (resource.is_object(), other.is_object()) {
         (true, true) => errors.push(FieldError::invalid(&root.child("nonResourceAttributes"), other.clone(), "cannot be specified in combination with resourceAttributes")),
         (false, false) => errors.push(FieldError::invalid(&root.child("resourceAttributes"), Value::Null, "exactly one of nonResourceAttributes or resourceAttributes must be specified")),
         _ => {}
+    }
+    let has_groups = ["groups", "group"].iter().any(|key| spec[*key].as_array().is_some_and(|g| !g.is_empty()));
+    if of_user && spec["user"].as_str().unwrap_or_default().is_empty() && !has_groups {
+        errors.push(FieldError::invalid(&root.child("user"), "", "at least one of user or group must be specified"));
     }
     for (field, of) in [("fieldSelector", Of::Fields), ("labelSelector", Of::Labels)] {
         if resource[field].is_object() {
@@ -109,6 +113,10 @@ fn check(selector: &Value, of: Of, path: &Path, errors: &mut Vec<FieldError>) {
     }
     for (i, requirement) in requirements.iter().enumerate() {
         let at = path.child("requirements").index(i);
+        let key = requirement["key"].as_str().unwrap_or_default();
+        if matches!(of, Of::Fields) && key.is_empty() {
+            errors.push(FieldError::required(&at.child("key"), "must be specified"));
+        }
         let has_values = requirement["values"].as_array().is_some_and(|v| !v.is_empty());
         // Upstream: operators that are not known here may be those of newer clients.
         match requirement["operator"].as_str().unwrap_or_default() {
@@ -116,11 +124,11 @@ fn check(selector: &Value, of: Of, path: &Path, errors: &mut Vec<FieldError>) {
             "Exists" | "DoesNotExist" if has_values => errors.push(FieldError::forbidden(&at.child("values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")),
             _ => {}
         }
-        let key = requirement["key"].as_str().unwrap_or_default();
-        match of {
-            Of::Fields if key.is_empty() => errors.push(FieldError::required(&at.child("key"), "must be specified")),
-            Of::Fields => {}
-            Of::Labels => errors.extend(names::qualified_name(key).into_iter().map(|why| FieldError::invalid(&at.child("key"), key, why))),
+        if matches!(of, Of::Labels) {
+            errors.extend(names::qualified_name(key).into_iter().map(|why| FieldError::invalid(&at.child("key"), key, why)));
+            for (j, value) in requirement["values"].as_array().into_iter().flatten().filter_map(Value::as_str).enumerate() {
+                errors.extend(names::label_value(value).into_iter().map(|why| FieldError::invalid(&at.child("values").index(j), value, why)));
+            }
         }
     }
 }
@@ -143,11 +151,13 @@ mod tests {
 
     #[test]
     fn faults_of_reviews_are_told() {
-        let told = |resource: Value| check_spec(&json!({"resourceAttributes": resource})).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let told = |resource: Value| check_spec(&json!({"resourceAttributes": resource}), false).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         assert_eq!(told(json!({"fieldSelector": {"rawSelector": "foo", "requirements": [{"key": "a", "operator": "Exists"}]}})), "spec.resourceAttributes.fieldSelector.rawSelector: Invalid value: \"foo\": may not specified at the same time as requirements");
         assert_eq!(told(json!({"labelSelector": {}})), "spec.resourceAttributes.labelSelector.requirements: Required value: when spec.resourceAttributes.labelSelector is specified, requirements or rawSelector is required");
         assert!(told(json!({"fieldSelector": {"requirements": [{"operator": "In"}]}})).contains("requirements[0].key: Required value: must be specified"));
-        assert!(check_spec(&json!({}))[0].to_string().contains("exactly one of nonResourceAttributes or resourceAttributes must be specified"));
-        assert!(check_spec(&json!({"resourceAttributes": {}, "nonResourceAttributes": {}}))[0].to_string().contains("cannot be specified in combination with resourceAttributes"));
+        assert_eq!(told(json!({"labelSelector": {"requirements": [{"key": "a", "operator": "In", "values": ["-"]}]}})).split(": ").next(), Some("spec.resourceAttributes.labelSelector.requirements[0].values[0]"));
+        assert_eq!(check_spec(&json!({}), true)[1].to_string(), "spec.user: Invalid value: \"\": at least one of user or group must be specified");
+        assert!(check_spec(&json!({}), true)[0].to_string().contains("exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+        assert!(check_spec(&json!({"resourceAttributes": {}, "nonResourceAttributes": {}}), false)[0].to_string().contains("cannot be specified in combination with resourceAttributes"));
     }
 }

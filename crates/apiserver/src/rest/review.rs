@@ -1,11 +1,11 @@
 //! Reviews: questions about identities and rights. Nothing of them is stored.
 
-use api::{ApiError, meta};
+use api::{ApiError, FieldError, Path, meta};
 use catalog::walk;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, create};
 use crate::admission::extension;
 use crate::auth::authorize::{Attributes, Decision};
 use crate::auth::selection;
@@ -31,21 +31,13 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
             review["status"] = call.server.authorizer.rules_of(&call.server.store, &call.user, namespace);
         }
         "SelfSubjectAccessReview" => {
-            refuse(call, &selection::check_spec(&review["spec"]))?;
+            check_access(call, &review, false)?;
             review["status"] = access(call, &call.user, &review["spec"]).await;
         }
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
-            let spec = &review["spec"];
-            if call.served.resource.namespaced && walk::text(spec, "resourceAttributes.namespace") != call.info.namespace {
-                return Err(ApiError::bad_request(format!("spec.resourceAttributes.namespace must match namespace: {}", call.info.namespace)));
-            }
-            let user = user_of(spec);
-            let mut errors = selection::check_spec(spec);
-            if user.name.is_empty() && user.groups.is_empty() {
-                errors.push(api::FieldError::invalid(&api::Path::new("spec.user"), "", "at least one of user or group must be specified"));
-            }
-            refuse(call, &errors)?;
-            review["status"] = access(call, &user, spec).await;
+            create::check_namespace(call, &mut review)?;
+            check_access(call, &review, true)?;
+            review["status"] = access(call, &user_of(&review["spec"]), &review["spec"]).await;
         }
         _ => return Err(ApiError::method_not_allowed()),
     }
@@ -53,8 +45,26 @@ pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     Ok(respond::encoded(StatusCode::CREATED, &review, call.accept.form))
 }
 
-fn refuse(call: &Call, errors: &[api::FieldError]) -> Result<(), ApiError> {
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("authorization.k8s.io", &call.served.resource.kind, "", errors)) }
+/// Upstream: `pkg/apis/authorization/validation/validation.go`. The form it judges has lost its kind, so faults name none.
+fn check_access(call: &Call, review: &Value, of_user: bool) -> Result<(), ApiError> {
+    let (spec, local) = (&review["spec"], call.served.resource.namespaced);
+    let mut errors = selection::check_spec(spec, of_user);
+    let given = walk::map(review, "metadata").into_iter().flatten().any(|(key, value)| !(value.is_null() || key == "managedFields" || key == "creationTimestamp" || (local && key == "namespace")));
+    if given {
+        let why = if local { "must be empty except for namespace" } else { "must be empty" };
+        errors.push(FieldError::invalid(&Path::new("metadata"), review["metadata"].clone(), why));
+    }
+    if local {
+        let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+        let namespace = walk::text(resource, "namespace");
+        if resource.is_object() && namespace != call.info.namespace {
+            errors.push(FieldError::invalid(&Path::new("spec.resourceAttributes.namespace"), namespace, "must match metadata.namespace"));
+        }
+        if other.is_object() {
+            errors.push(FieldError::invalid(&Path::new("spec.nonResourceAttributes"), other.clone(), "disallowed on this kind of request"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("authorization.k8s.io", "", "", &errors)) }
 }
 
 fn user_of(spec: &Value) -> User {

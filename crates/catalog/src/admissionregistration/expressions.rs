@@ -156,8 +156,8 @@ impl Compiler {
             return Ok(program);
         }
         Err(match wanted.as_slice() {
-            [one] => format!("must evaluate to {one} but got {found}"),
-            many => format!("must evaluate to one of [{}] but got {found}", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            [one] => format!("must evaluate to {} but got {}", one.declared(), found.declared()),
+            many => format!("must evaluate to one of [{}] but got {}", many.iter().map(Type::declared).collect::<Vec<_>>().join(" "), found.declared()),
         })
     }
 

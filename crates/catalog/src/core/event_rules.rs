@@ -15,8 +15,13 @@ fn is_unset(object: &Value, key: &str) -> bool {
     matches!(walk::at(object, key), Value::Null) || walk::at(object, key) == "" || walk::at(object, key) == 0
 }
 
-/// What both groups ask.
+/// What the core group asks.
 pub fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
+    legacy(object, "reportingComponent")
+}
+
+/// What both groups ask; each names the reporter in its own way.
+fn legacy(object: &Value, reporter: &str) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (namespace, involved) = (api::meta::namespace(object), walk::text(object, "involvedObject.namespace"));
     let mismatch = || FieldError::invalid(&Path::new("involvedObject.namespace"), involved, "does not match event.namespace");
@@ -32,9 +37,9 @@ pub fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
     }
     let controller = walk::text(object, "reportingComponent");
     if controller.is_empty() {
-        errors.push(FieldError::required(&Path::new("reportingController"), ""));
+        errors.push(FieldError::required(&Path::new(reporter), ""));
     }
-    check::syntax(&mut errors, &Path::new("reportingController"), controller, names::qualified_name(controller));
+    check::syntax(&mut errors, &Path::new(reporter), controller, names::qualified_name(controller));
     for (key, limit) in [("reportingInstance", LONGEST), ("action", LONGEST), ("reason", LONGEST)] {
         let text = walk::text(object, key);
         if text.is_empty() {
@@ -52,7 +57,7 @@ pub fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
 
 /// What `events.k8s.io` asks besides; objects in the core group's form.
 pub fn validate_strictly(object: &Value, old: Option<&Value>) -> FieldErrors {
-    let mut errors = validate(object, old);
+    let mut errors = legacy(object, "reportingController");
     let Some(old) = old else {
         series(&mut errors, object);
         if is_unset(object, "eventTime") {
@@ -83,6 +88,8 @@ pub fn validate_strictly(object: &Value, old: Option<&Value>) -> FieldErrors {
         ("firstTimestamp", "firstTimestamp"),
         ("lastTimestamp", "lastTimestamp"),
         ("count", "count"),
+        // Upstream: told twice.
+        ("reason", "reason"),
         ("type", "type"),
         ("eventTime", "eventTime"),
         ("action", "action"),

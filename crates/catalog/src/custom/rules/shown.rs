@@ -2,191 +2,135 @@
 //!
 //! Upstream: apiextensions-apiserver `pkg/apis/apiextensions/{types,types_jsonschema}.go`, in the order of their fields.
 
-use api::field::escape_html;
 use serde_json::Value;
 
-/// What a field is where it is not set.
-#[derive(Clone, Copy)]
-enum Zero {
-    Null,
-    Text,
-    False,
-}
+use crate::go_form::{self, Field, Form, Zero, json, list, object};
 
-/// How what is set is printed.
-#[derive(Clone, Copy)]
-enum As {
-    Json,
-    Schema,
-    Schemas,
-    SchemasByName,
-    /// `additionalProperties`: a flag, or a schema.
-    SchemaOrFlag,
-    /// `items`: a schema, or several.
-    SchemaOrList,
-    Columns,
-    Fields,
-    Whole,
-    Subresources,
-}
-
-type Field = (&'static str, &'static str, Zero, As);
-
-const RULE: [Field; 6] = [
-    ("Rule", "rule", Zero::Text, As::Json),
-    ("Message", "message", Zero::Text, As::Json),
-    ("MessageExpression", "messageExpression", Zero::Text, As::Json),
-    ("Reason", "reason", Zero::Null, As::Json),
-    ("FieldPath", "fieldPath", Zero::Text, As::Json),
-    ("OptionalOldSelf", "optionalOldSelf", Zero::Null, As::Json),
+const RULE: &[Field] = &[
+    ("Rule", "rule", Zero::Text, Form::Json),
+    ("Message", "message", Zero::Text, Form::Json),
+    ("MessageExpression", "messageExpression", Zero::Text, Form::Json),
+    ("Reason", "reason", Zero::Null, Form::Json),
+    ("FieldPath", "fieldPath", Zero::Text, Form::Json),
+    ("OptionalOldSelf", "optionalOldSelf", Zero::Null, Form::Json),
 ];
 
-const VERSION: [Field; 9] = [
-    ("Name", "name", Zero::Text, As::Json),
-    ("Served", "served", Zero::False, As::Json),
-    ("Storage", "storage", Zero::False, As::Json),
-    ("Deprecated", "deprecated", Zero::False, As::Json),
-    ("DeprecationWarning", "deprecationWarning", Zero::Null, As::Json),
-    ("Schema", "schema", Zero::Null, As::Whole),
-    ("Subresources", "subresources", Zero::Null, As::Subresources),
-    ("AdditionalPrinterColumns", "additionalPrinterColumns", Zero::Null, As::Columns),
-    ("SelectableFields", "selectableFields", Zero::Null, As::Fields),
+const VERSION: &[Field] = &[
+    ("Name", "name", Zero::Text, Form::Json),
+    ("Served", "served", Zero::False, Form::Json),
+    ("Storage", "storage", Zero::False, Form::Json),
+    ("Deprecated", "deprecated", Zero::False, Form::Json),
+    ("DeprecationWarning", "deprecationWarning", Zero::Null, Form::Json),
+    ("Schema", "schema", Zero::Null, Form::Of(WHOLE)),
+    ("Subresources", "subresources", Zero::Null, Form::Of(SUBRESOURCES)),
+    ("AdditionalPrinterColumns", "additionalPrinterColumns", Zero::Null, Form::List(COLUMN)),
+    ("SelectableFields", "selectableFields", Zero::Null, Form::List(SELECTABLE)),
 ];
 
-const COLUMN: [Field; 6] = [
-    ("Name", "name", Zero::Text, As::Json),
-    ("Type", "type", Zero::Text, As::Json),
-    ("Format", "format", Zero::Text, As::Json),
-    ("Description", "description", Zero::Text, As::Json),
-    ("Priority", "priority", Zero::False, As::Json),
-    ("JSONPath", "jsonPath", Zero::Text, As::Json),
+const COLUMN: &[Field] = &[
+    ("Name", "name", Zero::Text, Form::Json),
+    ("Type", "type", Zero::Text, Form::Json),
+    ("Format", "format", Zero::Text, Form::Json),
+    ("Description", "description", Zero::Text, Form::Json),
+    ("Priority", "priority", Zero::Number, Form::Json),
+    ("JSONPath", "jsonPath", Zero::Text, Form::Json),
 ];
 
-const SCALE: [Field; 3] = [
-    ("SpecReplicasPath", "specReplicasPath", Zero::Text, As::Json),
-    ("StatusReplicasPath", "statusReplicasPath", Zero::Text, As::Json),
-    ("LabelSelectorPath", "labelSelectorPath", Zero::Null, As::Json),
+const WHOLE: &[Field] = &[("OpenAPIV3Schema", "openAPIV3Schema", Zero::Null, Form::By(schema))];
+
+const SELECTABLE: &[Field] = &[("JSONPath", "jsonPath", Zero::Text, Form::Json)];
+
+const SUBRESOURCES: &[Field] = &[("Status", "status", Zero::Null, Form::Of(&[])), ("Scale", "scale", Zero::Null, Form::Of(SCALE))];
+
+const SCALE: &[Field] = &[
+    ("SpecReplicasPath", "specReplicasPath", Zero::Text, Form::Json),
+    ("StatusReplicasPath", "statusReplicasPath", Zero::Text, Form::Json),
+    ("LabelSelectorPath", "labelSelectorPath", Zero::Null, Form::Json),
 ];
 
 /// The fields of a schema, also in the order in which upstream looks for those that may not stand at the root.
-const SCHEMA: [Field; 44] = [
-    ("ID", "id", Zero::Text, As::Json),
-    ("Schema", "$schema", Zero::Text, As::Json),
-    ("Ref", "$ref", Zero::Null, As::Json),
-    ("Description", "description", Zero::Text, As::Json),
-    ("Type", "type", Zero::Text, As::Json),
-    ("Nullable", "nullable", Zero::False, As::Json),
-    ("Format", "format", Zero::Text, As::Json),
-    ("Title", "title", Zero::Text, As::Json),
-    ("Default", "default", Zero::Null, As::Json),
-    ("Maximum", "maximum", Zero::Null, As::Json),
-    ("ExclusiveMaximum", "exclusiveMaximum", Zero::False, As::Json),
-    ("Minimum", "minimum", Zero::Null, As::Json),
-    ("ExclusiveMinimum", "exclusiveMinimum", Zero::False, As::Json),
-    ("MaxLength", "maxLength", Zero::Null, As::Json),
-    ("MinLength", "minLength", Zero::Null, As::Json),
-    ("Pattern", "pattern", Zero::Text, As::Json),
-    ("MaxItems", "maxItems", Zero::Null, As::Json),
-    ("MinItems", "minItems", Zero::Null, As::Json),
-    ("UniqueItems", "uniqueItems", Zero::False, As::Json),
-    ("MultipleOf", "multipleOf", Zero::Null, As::Json),
-    ("Enum", "enum", Zero::Null, As::Json),
-    ("MaxProperties", "maxProperties", Zero::Null, As::Json),
-    ("MinProperties", "minProperties", Zero::Null, As::Json),
-    ("Required", "required", Zero::Null, As::Json),
-    ("Items", "items", Zero::Null, As::SchemaOrList),
-    ("AllOf", "allOf", Zero::Null, As::Schemas),
-    ("OneOf", "oneOf", Zero::Null, As::Schemas),
-    ("AnyOf", "anyOf", Zero::Null, As::Schemas),
-    ("Not", "not", Zero::Null, As::Schema),
-    ("Properties", "properties", Zero::Null, As::SchemasByName),
-    ("AdditionalProperties", "additionalProperties", Zero::Null, As::SchemaOrFlag),
-    ("PatternProperties", "patternProperties", Zero::Null, As::SchemasByName),
-    ("Dependencies", "dependencies", Zero::Null, As::Json),
-    ("AdditionalItems", "additionalItems", Zero::Null, As::SchemaOrFlag),
-    ("Definitions", "definitions", Zero::Null, As::SchemasByName),
-    ("ExternalDocs", "externalDocs", Zero::Null, As::Json),
-    ("Example", "example", Zero::Null, As::Json),
-    ("XPreserveUnknownFields", "x-kubernetes-preserve-unknown-fields", Zero::Null, As::Json),
-    ("XEmbeddedResource", "x-kubernetes-embedded-resource", Zero::False, As::Json),
-    ("XIntOrString", "x-kubernetes-int-or-string", Zero::False, As::Json),
-    ("XListMapKeys", "x-kubernetes-list-map-keys", Zero::Null, As::Json),
-    ("XListType", "x-kubernetes-list-type", Zero::Null, As::Json),
-    ("XMapType", "x-kubernetes-map-type", Zero::Null, As::Json),
-    ("XValidations", "x-kubernetes-validations", Zero::Null, As::Fields),
+const SCHEMA: &[Field] = &[
+    ("ID", "id", Zero::Text, Form::Json),
+    ("Schema", "$schema", Zero::Text, Form::Json),
+    ("Ref", "$ref", Zero::Null, Form::Json),
+    ("Description", "description", Zero::Text, Form::Json),
+    ("Type", "type", Zero::Text, Form::Json),
+    ("Nullable", "nullable", Zero::False, Form::Json),
+    ("Format", "format", Zero::Text, Form::Json),
+    ("Title", "title", Zero::Text, Form::Json),
+    ("Default", "default", Zero::Null, Form::Json),
+    ("Maximum", "maximum", Zero::Null, Form::Json),
+    ("ExclusiveMaximum", "exclusiveMaximum", Zero::False, Form::Json),
+    ("Minimum", "minimum", Zero::Null, Form::Json),
+    ("ExclusiveMinimum", "exclusiveMinimum", Zero::False, Form::Json),
+    ("MaxLength", "maxLength", Zero::Null, Form::Json),
+    ("MinLength", "minLength", Zero::Null, Form::Json),
+    ("Pattern", "pattern", Zero::Text, Form::Json),
+    ("MaxItems", "maxItems", Zero::Null, Form::Json),
+    ("MinItems", "minItems", Zero::Null, Form::Json),
+    ("UniqueItems", "uniqueItems", Zero::False, Form::Json),
+    ("MultipleOf", "multipleOf", Zero::Null, Form::Json),
+    ("Enum", "enum", Zero::Null, Form::Json),
+    ("MaxProperties", "maxProperties", Zero::Null, Form::Json),
+    ("MinProperties", "minProperties", Zero::Null, Form::Json),
+    ("Required", "required", Zero::Null, Form::Json),
+    ("Items", "items", Zero::Null, Form::By(schema_or_list)),
+    ("AllOf", "allOf", Zero::Null, Form::By(schemas)),
+    ("OneOf", "oneOf", Zero::Null, Form::By(schemas)),
+    ("AnyOf", "anyOf", Zero::Null, Form::By(schemas)),
+    ("Not", "not", Zero::Null, Form::By(schema)),
+    ("Properties", "properties", Zero::Null, Form::By(schemas_by_name)),
+    ("AdditionalProperties", "additionalProperties", Zero::Null, Form::By(schema_or_flag)),
+    ("PatternProperties", "patternProperties", Zero::Null, Form::By(schemas_by_name)),
+    ("Dependencies", "dependencies", Zero::Null, Form::Json),
+    ("AdditionalItems", "additionalItems", Zero::Null, Form::By(schema_or_flag)),
+    ("Definitions", "definitions", Zero::Null, Form::By(schemas_by_name)),
+    ("ExternalDocs", "externalDocs", Zero::Null, Form::Json),
+    ("Example", "example", Zero::Null, Form::Json),
+    ("XPreserveUnknownFields", "x-kubernetes-preserve-unknown-fields", Zero::Null, Form::Json),
+    ("XEmbeddedResource", "x-kubernetes-embedded-resource", Zero::False, Form::Json),
+    ("XIntOrString", "x-kubernetes-int-or-string", Zero::False, Form::Json),
+    ("XListMapKeys", "x-kubernetes-list-map-keys", Zero::Null, Form::Json),
+    ("XListType", "x-kubernetes-list-type", Zero::Null, Form::Json),
+    ("XMapType", "x-kubernetes-map-type", Zero::Null, Form::Json),
+    ("XValidations", "x-kubernetes-validations", Zero::Null, Form::List(RULE)),
 ];
 
 /// A rule in CEL.
 pub fn rule(rule: &Value) -> String {
-    object(rule, &RULE)
+    object(rule, RULE)
 }
 
 pub fn versions(versions: &[Value]) -> String {
-    list(versions, |version| object(version, &VERSION))
+    list(versions, |version| object(version, VERSION))
 }
 
 pub fn schema(schema: &Value) -> String {
-    object(schema, &SCHEMA)
+    object(schema, SCHEMA)
 }
 
 /// The names of a schema's fields that are set: in JSON, and in Go.
 pub fn fields_set(schema: &Value) -> impl Iterator<Item = (&'static str, &'static str)> {
-    SCHEMA.iter().filter(|(_, key, zero, _)| set(schema, key, *zero).is_some()).map(|(name, key, _, _)| (*key, *name))
+    SCHEMA.iter().filter(|(_, key, zero, _)| go_form::set(schema, key, *zero).is_some()).map(|(name, key, _, _)| (*key, *name))
 }
 
-fn set<'a>(of: &'a Value, key: &str, zero: Zero) -> Option<&'a Value> {
-    of.get(key).filter(|value| match (zero, value) {
-        (_, Value::Null) => false,
-        (Zero::Text, Value::String(text)) => !text.is_empty(),
-        (Zero::False, Value::Bool(flag)) => *flag,
-        _ => true,
-    })
+fn schemas(value: &Value) -> String {
+    list(value.as_array().map(Vec::as_slice).unwrap_or_default(), schema)
 }
 
-fn list(items: &[Value], print: impl Fn(&Value) -> String) -> String {
-    format!("[{}]", items.iter().map(print).collect::<Vec<_>>().join(","))
+fn schemas_by_name(value: &Value) -> String {
+    let named = value.as_object().into_iter().flatten().map(|(name, of)| format!("{}:{}", json(&name.as_str().into()), schema(of)));
+    format!("{{{}}}", named.collect::<Vec<_>>().join(","))
 }
 
-fn json(value: &Value) -> String {
-    escape_html(&value.to_string())
+/// `additionalProperties`: a flag, or a schema.
+fn schema_or_flag(value: &Value) -> String {
+    if value.is_object() { format!("{{\"Allows\":true,\"Schema\":{}}}", schema(value)) } else { format!("{{\"Allows\":{value},\"Schema\":null}}") }
 }
 
-fn object(of: &Value, fields: &[Field]) -> String {
-    let parts = fields.iter().map(|(name, key, zero, form)| {
-        let text = match (set(of, key, *zero), zero) {
-            (Some(value), _) => print(key, value, *form),
-            (None, Zero::Null) => "null".to_owned(),
-            (None, Zero::Text) => "\"\"".to_owned(),
-            (None, Zero::False) => if *key == "priority" { "0" } else { "false" }.to_owned(),
-        };
-        format!("\"{name}\":{text}")
-    });
-    format!("{{{}}}", parts.collect::<Vec<_>>().join(","))
-}
-
-fn print(key: &str, value: &Value, form: As) -> String {
-    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    match form {
-        As::Json => json(value),
-        As::Schema => schema(value),
-        As::Schemas => list(items, schema),
-        As::SchemasByName => {
-            let named = value.as_object().into_iter().flatten().map(|(name, of)| format!("{}:{}", json(&name.as_str().into()), schema(of)));
-            format!("{{{}}}", named.collect::<Vec<_>>().join(","))
-        }
-        As::SchemaOrFlag if value.is_object() => format!("{{\"Allows\":true,\"Schema\":{}}}", schema(value)),
-        As::SchemaOrFlag => format!("{{\"Allows\":{value},\"Schema\":null}}"),
-        As::SchemaOrList if value.is_object() => format!("{{\"Schema\":{},\"JSONSchemas\":null}}", schema(value)),
-        As::SchemaOrList => format!("{{\"Schema\":null,\"JSONSchemas\":{}}}", list(items, schema)),
-        As::Columns => list(items, |column| object(column, &COLUMN)),
-        As::Fields if key == "selectableFields" => list(items, |field| format!("{{\"JSONPath\":{}}}", json(field.get("jsonPath").unwrap_or(&Value::Null)))),
-        As::Fields => list(items, rule),
-        As::Subresources => {
-            let part = |key: &str, fields: &[Field]| value.get(key).filter(|v| v.is_object()).map_or_else(|| "null".to_owned(), |part| object(part, fields));
-            format!("{{\"Status\":{},\"Scale\":{}}}", part("status", &[]), part("scale", &SCALE))
-        }
-        As::Whole => format!("{{\"OpenAPIV3Schema\":{}}}", value.get("openAPIV3Schema").map_or_else(|| "null".to_owned(), schema)),
-    }
+/// `items`: a schema, or several.
+fn schema_or_list(value: &Value) -> String {
+    if value.is_object() { format!("{{\"Schema\":{},\"JSONSchemas\":null}}", schema(value)) } else { format!("{{\"Schema\":null,\"JSONSchemas\":{}}}", schemas(value)) }
 }
 
 #[cfg(test)]
