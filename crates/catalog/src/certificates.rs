@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name, or_none};
 use crate::resource::{Resource, Subresource, Verbs};
-use crate::{certificates_rules, walk};
+use crate::{certificates_rules, pod_certificates, walk};
 
 pub fn resources() -> Vec<Resource> {
     let approval = Subresource { verbs: Verbs::PART, ..Subresource::part("approval") };
@@ -82,8 +82,8 @@ fn pod_request() -> Resource {
                     walk::fill(spec, "maxExpirationSeconds", 86_400);
                 }
             };
-            rules.validate = certificates_rules::pod_request;
-            rules.validate_status = certificates_rules::pod_request_status;
+            rules.validate = pod_certificates::pod_request;
+            rules.validate_status = |object, old| pod_certificates::pod_request_status(object, old, jiff::Timestamp::now());
             rules.prepare = |object, old| walk::own_status(object, old, json!({}));
         });
     request.table = "/registry/podcertificaterequests".into();

@@ -1,4 +1,4 @@
-//! Validation of signing requests, trust bundles and pods' requests.
+//! Validation of signing requests and trust bundles.
 //!
 //! Upstream: `pkg/apis/certificates/validation/validation.go`.
 
@@ -22,10 +22,6 @@ const USAGES: [&str; 23] = [
 ];
 const LEGACY_SIGNER: &str = "kubernetes.io/legacy-unknown";
 const LARGEST_BUNDLE: usize = 1 << 20;
-const LONGEST_UID: usize = 128;
-const SHORTEST: i64 = 3600;
-const LONGEST: i64 = 91 * 86_400;
-const LONGEST_OF_KUBERNETES: i64 = 86_400;
 
 /// A domain with two labels or more, a slash, and a path of subdomains.
 pub fn signer_name(errors: &mut FieldErrors, name: &str, path: &Path) {
@@ -299,59 +295,4 @@ fn anchors(errors: &mut FieldErrors, bundle: &str, path: &Path) {
         let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
         say(format!("duplicate trust anchor (indices [{}])", shown.join(" ")));
     }
-}
-
-pub fn pod_request(object: &Value, old: Option<&Value>) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
-    if let Some(old) = old {
-        check::immutable(&mut errors, &path, spec, walk::at(old, "spec"));
-        return errors;
-    }
-    let signer = walk::text(spec, "signerName");
-    signer_name(&mut errors, signer, &path.child("signerName"));
-    for (name, uid) in [("podName", "podUID"), ("serviceAccountName", "serviceAccountUID"), ("nodeName", "nodeUID")] {
-        let (text, id) = (walk::text(spec, name), walk::text(spec, uid));
-        check::syntax(&mut errors, &path.child(name), text, names::dns1123_subdomain(text));
-        if id.is_empty() {
-            errors.push(FieldError::invalid(&path.child(uid), id, "must not be empty"));
-        }
-        if id.len() > LONGEST_UID {
-            errors.push(FieldError::too_long(&path.child(uid), LONGEST_UID));
-        }
-    }
-    let longest = if signer.split('/').next().is_some_and(|d| d == "kubernetes.io" || d.ends_with(".kubernetes.io")) { LONGEST_OF_KUBERNETES } else { LONGEST };
-    match walk::at(spec, "maxExpirationSeconds").as_i64() {
-        None => errors.push(FieldError::required(&path.child("maxExpirationSeconds"), "must be set")),
-        Some(seconds) if !(SHORTEST..=longest).contains(&seconds) => {
-            errors.push(FieldError::invalid(&path.child("maxExpirationSeconds"), seconds, format!("must be in the range [{SHORTEST}, {longest}]")));
-        }
-        Some(_) => {}
-    }
-    errors
-}
-
-pub fn pod_request_status(object: &Value, old: &Value) -> FieldErrors {
-    const KNOWN: [&str; 3] = ["Issued", "Denied", "Failed"];
-    let mut errors = FieldErrors::new();
-    let (status, before, path) = (walk::at(object, "status"), walk::at(old, "status"), Path::new("status"));
-    let mut decided = 0;
-    for (i, condition) in walk::list(status, "conditions").iter().enumerate() {
-        let (path, kind) = (path.child("conditions").index(i), walk::text(condition, "type"));
-        if !KNOWN.contains(&kind) {
-            errors.push(FieldError::not_supported(&path.child("type"), kind, &KNOWN));
-            continue;
-        }
-        decided += 1;
-        if decided > 1 {
-            errors.push(FieldError::invalid(&path.child("type"), kind, "There may be at most one condition with type \"Issued\", \"Denied\", or \"Failed\""));
-        }
-        if walk::text(condition, "status") != "True" {
-            errors.push(FieldError::not_supported(&path.child("status"), walk::text(condition, "status"), &["True"]));
-        }
-    }
-    if !walk::list(before, "conditions").is_empty() && status != before {
-        errors.push(FieldError::invalid(&path, status.clone(), "immutable after PodCertificateRequest is issued, denied, or failed"));
-    }
-    errors
 }

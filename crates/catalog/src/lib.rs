@@ -34,6 +34,7 @@ pub mod migration;
 pub mod networking;
 pub mod node;
 mod node_labels;
+mod pod_certificates;
 pub mod policy;
 pub mod rbac;
 pub mod scheduling;

@@ -312,6 +312,18 @@ fn kinds_judge_their_writes() {
     assert!(refused.contains("Pod QOS Class may not change as a result of resizing"), "{refused}");
     let told = server.kubectl("patch pod sized --subresource=status -p {\"status\":{\"qosClass\":\"BestEffort\",\"podIPs\":[{\"ip\":\"10.0.0.1\"},{\"ip\":\"10.0.0.2\"}]}}").fails();
     assert!(told.contains("status.qosClass: Invalid value: \"BestEffort\": field is immutable") && told.contains("may specify no more than one IP for each IP family"), "{told}");
+    // Bindings are of one role for good; policies are told of each expression where it stands.
+    server.kubectl("create rolebinding bound --role=one --user=u").ok();
+    let changed = server.kubectl("patch rolebinding bound -p {\"roleRef\":{\"name\":\"two\"}}").fails();
+    assert!(changed.contains("roleRef: Invalid value: {\"APIGroup\":\"rbac.authorization.k8s.io\",\"Kind\":\"Role\",\"Name\":\"two\"}: cannot change roleRef"), "{changed}");
+    let rules = json!([{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]}]);
+    let policy = json!({"reinvocationPolicy": "Never", "matchConstraints": {"resourceRules": rules}, "matchConditions": [{"name": "a b", "expression": "object.size("}], "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "1"}}]});
+    let told = create("admissionregistration.k8s.io/v1 MutatingAdmissionPolicy", "changes", policy).fails();
+    for why in ["spec.matchConstraints.resourceRules.operations: Unsupported value: \"DELETE\"", "mismatched input '<EOF>' expecting {'[', '{', '(', ')', '.'", "must evaluate to list(JSONPatch) but got int"] {
+        assert!(told.contains(why), "{why}: {told}");
+    }
+    let review = create("authorization.k8s.io/v1 SubjectAccessReview", "named", json!({"resourceAttributes": {"verb": "get", "labelSelector": {"requirements": [{"key": "a", "operator": "In"}]}}})).fails();
+    assert!(review.contains("spec.user: Invalid value: \"\": at least one of user or group must be specified") && review.contains("requirements[0].values: Required value") && review.contains("must be empty"), "{review}");
     // What every server has stays as it is.
     let fixed = server.kubectl("patch flowschema catch-all --type=merge -p {\"spec\":{\"matchingPrecedence\":9000}}").fails();
     assert!(fixed.contains("spec of 'catch-all' must equal the fixed value"), "{fixed}");

@@ -133,7 +133,12 @@ fn definitions_are_validated_in_upstreams_words() {
     let default = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "integer", "default": "x"}}}}});
     fails_with(&create(default), "spec.validation.openAPIV3Schema.properties[a].default: Invalid value: \"string\"");
     let rule = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "integer", "x-kubernetes-validations": [{"rule": "self.b"}]}}}}});
-    fails_with(&create(rule), "compilation failed");
+    let told = create(rule);
+    fails_with(&told, "x-kubernetes-validations[0].rule: Invalid value: {\"Rule\":\"self.b\",\"Message\":\"\",\"MessageExpression\":\"\",\"Reason\":null,\"FieldPath\":\"\",\"OptionalOldSelf\":null}: compilation failed: ERROR: <input>:1:5: type 'int' does not support field selection");
+    let path = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string", "pattern": "^\\d+$", "default": "x"}}, "x-kubernetes-validations": [{"rule": "true", "fieldPath": ".b"}]}}});
+    let told = create(path);
+    fails_with(&told, "spec.validation.openAPIV3Schema.properties[a].default: Invalid value: \"x\":  in body should match '^\\d+$'");
+    fails_with(&told, "spec.validation.openAPIV3Schema.x-kubernetes-validations[0].fieldPath: Invalid value: \".b\": fieldPath must be a valid path");
     let kept = json!({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}, "storage": false});
     fails_with(&create(kept), "must have exactly one version marked as storage version");
 }

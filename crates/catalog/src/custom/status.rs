@@ -1,12 +1,13 @@
 //! What the status of a definition says: names accepted, established, terminating. Pure: the steward of the API server writes it.
 //!
-//! Upstream: apiextensions-apiserver `pkg/controller/{status,establish,finalizer,apiapproval}` and `pkg/apihelpers/helpers.go`.
+//! Upstream: apiextensions-apiserver `pkg/controller/{status,establish,finalizer,apiapproval,nonstructuralschema}` and `pkg/apihelpers/helpers.go`.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::rules;
 use crate::walk;
 
 /// The finalizer under which instances are deleted before their definition.
@@ -68,6 +69,7 @@ pub fn plan(definition: &Value, taken: &Taken, now: Timestamp) -> Option<Value> 
         set_condition(&mut after, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now);
     }
     approve(&mut after, now);
+    structure(&mut after, now);
     (after != *definition).then_some(after)
 }
 
@@ -167,6 +169,20 @@ fn approve(definition: &mut Value, now: Timestamp) {
     set_condition(definition, "KubernetesAPIApprovalPolicyConformant", status, reason, &message, now);
 }
 
+/// Says what keeps old schemas from being structural; new ones are refused.
+fn structure(definition: &mut Value, now: Timestamp) {
+    const KIND: &str = "NonStructuralSchema";
+    match rules::unstructured(definition) {
+        Some((status, reason, message)) => set_condition(definition, KIND, status, reason, &message, now),
+        None if condition(definition, KIND).is_some() => {
+            if let Some(list) = walk::object_mut(definition, "status").and_then(|s| s.get_mut("conditions")).and_then(Value::as_array_mut) {
+                list.retain(|c| walk::text(c, "type") != KIND);
+            }
+        }
+        None => {}
+    }
+}
+
 /// Marks a definition whose deletion was asked for: its instances go first.
 pub fn mark_deleted(definition: &mut Value, now: Timestamp) {
     let metadata = api::meta::metadata_mut(definition);
@@ -185,6 +201,25 @@ mod tests {
 
     fn definition(plural: &str, kind: &str, short: &[&str]) -> Value {
         json!({"metadata": {"name": format!("{plural}.x.example")}, "spec": {"group": "x.example", "names": {"plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List"), "shortNames": short}}})
+    }
+
+    #[test]
+    fn old_schemas_are_told_to_be_odd() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut old = definition("foos", "Foo", &[]);
+        old["spec"]["preserveUnknownFields"] = true.into();
+        old["spec"]["versions"] = json!([{"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {}}}}}]);
+        let mut after = plan(&old, &Taken::default(), now).expect("a new definition is named");
+        let told = |of: &Value| condition(of, "NonStructuralSchema").map(|c| ["status", "reason", "message"].map(|key| walk::text(c, key).to_owned()));
+        let why = "[spec.preserveUnknownFields: Invalid value: true: must be false, spec.versions[0].schema.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields]";
+        assert_eq!(told(&after), Some(["True", "Violations", why].map(str::to_owned)));
+        after["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["$ref"] = "x".into();
+        let after = plan(&after, &Taken::default(), now).expect("the schema changed");
+        assert_eq!(told(&after), Some(["Unknown", "StructuralError", "failed to check validation schema for version v1: OpenAPIV3Schema '$ref' is not supported"].map(str::to_owned)));
+        let mut mended = after;
+        mended["spec"]["preserveUnknownFields"] = false.into();
+        mended["spec"]["versions"] = json!([{"name": "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}]);
+        assert_eq!(told(&plan(&mended, &Taken::default(), now).expect("the schema changed")), None);
     }
 
     #[test]

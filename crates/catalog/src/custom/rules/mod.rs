@@ -53,6 +53,22 @@ pub fn validate_status(definition: &Value, _old: &Value) -> FieldErrors {
     errors
 }
 
+/// Status, reason and message of the condition that tells of schemas that are not structural; none where all are.
+pub fn unstructured(definition: &Value) -> Option<(&'static str, &'static str, String)> {
+    let mut errors = FieldErrors::new();
+    if walk::flag(definition, "spec.preserveUnknownFields") {
+        errors.push(FieldError::invalid(&Path::new("spec").child("preserveUnknownFields"), true, "must be false"));
+    }
+    for (i, version) in walk::list(definition, "spec.versions").iter().enumerate() {
+        let Some(schema) = kept::schema_of(version) else { continue };
+        if let Some(why) = structural::unsupported(schema) {
+            return Some(("Unknown", "StructuralError", format!("failed to check validation schema for version {}: {why}", walk::text(version, "name"))));
+        }
+        errors.extend(structural::validate(schema, &Path::new("spec").child("versions").index(i).child("schema").child("openAPIV3Schema")));
+    }
+    (!errors.is_empty()).then(|| ("True", "Violations", api::field::aggregate(&errors)))
+}
+
 fn spec(errors: &mut FieldErrors, definition: &Value, old: Option<&Value>) {
     let (path, kept) = (Path::new("spec"), Kept::of(old));
     let form = internal::form(walk::at(definition, "spec"));
