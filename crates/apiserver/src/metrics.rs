@@ -32,6 +32,7 @@ pub struct Metrics {
     objects: IntGaugeVec,
     seats: IntGaugeVec,
     queued: IntGaugeVec,
+    deprecated: IntGaugeVec,
     pub judged: Judged,
     pub conditions: ConditionCounts,
     pub reloads: Reloads,
@@ -132,6 +133,11 @@ impl Metrics {
             objects: gauges("apiserver_storage_objects", "Objects stored, by resource.", &["resource"])?,
             seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
             queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
+            deprecated: gauges(
+                "apiserver_requested_deprecated_apis",
+                "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.",
+                &["group", "version", "resource", "subresource", "removed_release"],
+            )?,
             judged: Judged::new(&registry)?,
             conditions: ConditionCounts::new(&registry)?,
             reloads: Reloads::new(&registry)?,
@@ -151,6 +157,11 @@ impl Metrics {
         if labels.verb != "WATCH" && labels.verb != "CONNECT" {
             self.durations.with_label_values(&base).observe(took.as_secs_f64());
         }
+    }
+
+    /// Somebody asked for what is served no longer than it must. No kind of a release that is named is among them.
+    pub fn asked_deprecated(&self, resource: &catalog::Resource, part: &str) {
+        self.deprecated.with_label_values(&[&*resource.group, &*resource.version, &*resource.plural, part, ""]).set(1);
     }
 
     pub fn running(&self, mutating: bool) -> Running {

@@ -207,10 +207,11 @@ impl Resource {
         }
     }
 
-    pub fn validate(&self, object: &Value, old: Option<&Value>) -> FieldErrors {
+    /// Faults of a new object.
+    pub fn validate(&self, object: &Value) -> FieldErrors {
         match &self.custom {
-            None => (self.rules.validate)(object, old),
-            Some(custom) => custom.validate(object, old),
+            None => (self.rules.validate)(object, None),
+            Some(custom) => custom.validate(object, None, &mut Vec::new()),
         }
     }
 
@@ -225,19 +226,14 @@ impl Resource {
         }
     }
 
-    pub fn validate_status(&self, object: &Value, old: &Value) -> FieldErrors {
-        match &self.custom {
-            None => (self.rules.validate_status)(object, old),
-            Some(custom) => custom.validate_status(object, old),
-        }
-    }
-
-    /// Faults of an update of the whole (`part` empty), of `status`, or of another part.
-    pub fn validate_update(&self, part: &str, object: &Value, old: &Value) -> FieldErrors {
-        match (part, self.rules.validate_part) {
-            ("status", _) => self.validate_status(object, old),
-            ("", _) | (_, None) => self.validate(object, Some(old)),
-            (part, Some(validate)) => validate(part, object, old),
+    /// Faults of an update of the whole (`part` empty), of `status`, or of another part. What is `told` is wrong as it was before.
+    pub fn validate_update(&self, part: &str, object: &Value, old: &Value, told: &mut Vec<String>) -> FieldErrors {
+        match (&self.custom, part, self.rules.validate_part) {
+            (Some(custom), "status", _) => custom.validate_status(object, old, told),
+            (Some(custom), ..) => custom.validate(object, Some(old), told),
+            (None, "status", _) => (self.rules.validate_status)(object, old),
+            (None, "", _) | (None, _, None) => (self.rules.validate)(object, Some(old)),
+            (None, part, Some(validate)) => validate(part, object, old),
         }
     }
 

@@ -115,6 +115,8 @@ fn kinds_that_end_say_so() {
         assert!(told.err.starts_with(wanted) && told.err.contains("Warning") != wanted.is_empty(), "{kind}: {}", told.err);
         told.ok();
     }
+    let counted = cluster.kubectl("get --raw /metrics").ok();
+    assert!(counted.contains("apiserver_requested_deprecated_apis{group=\"\",removed_release=\"\",resource=\"endpoints\",subresource=\"\",version=\"v1\"} 1"), "endpoints were not counted");
 }
 
 /// What kubectl tells after `Warning: `.
@@ -179,6 +181,31 @@ fn writers_of_odd_objects_are_told() {
     let failed = server.kubectl("scale deployment a --replicas=2 --warnings-as-errors").fails();
     assert!(failed.contains("1 warning received"), "{failed}");
     assert_eq!(server.kubectl("get deployment a -o jsonpath={.spec.replicas}").ok(), "2");
+}
+
+/// Upstream: apiextensions-apiserver `pkg/registry/customresourcedefinition/strategy.go` and `pkg/apiserver/schema/cel/validation.go`.
+#[test]
+fn writers_of_custom_kinds_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &[]) else { return };
+    let definition = |rules: Value| {
+        let number = json!({"type": "integer", "format": "int16", "x-kubernetes-validations": rules});
+        let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": number, "s": {"type": "string", "format": "date-time"}}}}});
+        let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}});
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "odds.knarr.example"}, "spec": {"group": "knarr.example", "scope": "Cluster", "names": {"plural": "odds", "kind": "Odd"}, "versions": [version]}}).to_string()
+    };
+    let told = |line: &str, manifest: &str, wanted: &[&str]| {
+        let ran = server.kubectl_with(line, manifest);
+        assert_eq!(warnings(&ran), wanted, "{line}: {ran:?}");
+        ran.ok();
+    };
+    told("create -f -", &definition(json!([])), &["unrecognized format \"int16\""]);
+    server.kubectl("wait --for=condition=Established crd/odds.knarr.example").ok();
+    told("create -f -", &json!({"apiVersion": "knarr.example/v1", "kind": "Odd", "metadata": {"name": "a"}, "spec": {"n": 1}}).to_string(), &[]);
+    told("apply --server-side --force-conflicts -f -", &definition(json!([{"rule": "self > 5"}])), &[]);
+    // What was wrong before may stay, and is told; what is newly wrong is refused.
+    told("patch odds a --type=merge -p {\"metadata\":{\"labels\":{\"a\":\"b\"}}}", "", &["spec.n: Invalid value: 1: failed rule: self > 5"]);
+    assert!(server.kubectl("patch odds a --type=merge -p {\"spec\":{\"n\":2}}").fails().contains("spec.n: Invalid value: 2: failed rule: self > 5"));
 }
 
 /// Upstream: `instrumentation/core_events.go`.

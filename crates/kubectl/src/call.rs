@@ -78,6 +78,17 @@ impl Call {
         Ok(api)
     }
 
+    /// Fails where the server warned and that is not to pass. Upstream: when all is done.
+    pub fn check_warnings(&self) -> Outcome {
+        let warnings = self.api.borrow().as_ref().map_or(0, |api| api.warnings());
+        match warnings {
+            0 => Ok(()),
+            _ if !self.flags.yes("warnings-as-errors") => Ok(()),
+            1 => Err(Failure::Text("1 warning received".into())),
+            count => Err(Failure::Text(format!("{count} warnings received"))),
+        }
+    }
+
     /// What the server serves, as remembered or as it says.
     pub async fn served(&self) -> Outcome<Rc<Served>> {
         if let Some(served) = self.served.borrow().as_ref() {

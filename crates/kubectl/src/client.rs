@@ -34,8 +34,8 @@ pub struct Api {
     /// How long a request may take.
     pub timeout: Option<Duration>,
     verbosity: i64,
+    /// Warnings that were told.
     warned: RefCell<HashSet<String>>,
-    warnings_as_errors: bool,
 }
 
 /// `5`, `5s`, `0`: how long a request may take.
@@ -87,7 +87,7 @@ impl Api {
         connect.headers.extend(impersonation(flags)?);
         connect.headers.extend(header("user-agent", &format!("kubectl/{VERSION} ({}/{}) knarr", std::env::consts::OS, go_arch())));
         let client = kube::Client::try_from(connect).map_err(|e| Failure::Text(chain(&e)))?;
-        Ok(Self { client, server, timeout, verbosity: flags.int("v"), warned: RefCell::default(), warnings_as_errors: flags.yes("warnings-as-errors") })
+        Ok(Self { client, server, timeout, verbosity: flags.int("v"), warned: RefCell::default() })
     }
 
     /// Sends a request and gives the answer, errors of the server turned into failures.
@@ -117,7 +117,7 @@ impl Api {
         if self.tells(6) {
             complain!("{verb} {shown} {}", response.status());
         }
-        self.warn(&response)?;
+        self.warn(&response);
         Ok(response)
     }
 
@@ -126,17 +126,19 @@ impl Api {
         self.verbosity >= level
     }
 
-    fn warn(&self, response: &Response<Body>) -> Outcome {
-        let texts: Vec<String> = response.headers().get_all("warning").iter().filter_map(|h| h.to_str().ok()).filter_map(warning_text).collect();
-        for text in texts {
+    /// Tells each warning of the server once.
+    fn warn(&self, response: &Response<Body>) {
+        let headers = response.headers().get_all("warning").iter();
+        for text in headers.filter_map(|h| std::str::from_utf8(h.as_bytes()).ok()).filter_map(warning_text) {
             if self.warned.borrow_mut().insert(text.clone()) {
                 complain!("Warning: {text}");
-                if self.warnings_as_errors {
-                    return fail(format!("{} warning received", self.warned.borrow().len()));
-                }
             }
         }
-        Ok(())
+    }
+
+    /// How many warnings were told.
+    pub fn warnings(&self) -> usize {
+        self.warned.borrow().len()
     }
 
     pub async fn bytes(&self, request: Request<Vec<u8>>) -> Outcome<Bytes> {

@@ -94,5 +94,5 @@ fn start(args: &[String]) -> Outcome<ExitCode> {
     let outcome = runtime.block_on(run(&call));
     // Reads of standard input that never end must not keep a finished command alive.
     runtime.shutdown_background();
-    outcome.map(|()| if call.failed.get() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    outcome.and_then(|()| call.check_warnings()).map(|()| if call.failed.get() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

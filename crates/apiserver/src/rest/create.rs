@@ -75,7 +75,7 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
 fn validate(call: &Call, object: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate(object, resource);
-    errors.extend(resource.validate(object, None));
+    errors.extend(resource.validate(object));
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors));
     }

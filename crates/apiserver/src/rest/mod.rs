@@ -139,9 +139,7 @@ fn table_form(form: Form) -> Form {
 
 /// Serves a request for a resource.
 pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
-    let resource = &call.served.resource;
-    let custom = resource.custom.iter().flat_map(|custom| custom.warnings.iter().map(String::as_str));
-    custom.chain(resource.deprecation).for_each(|warning| call.notes.warn(warning));
+    tell_of_its_end(&call);
     let changes_definitions = call.served.resource.table == custom::TABLE && !matches!(call.info.verb, "get" | "list" | "watch");
     let server = call.server.clone();
     let response = answer(call).await?;
@@ -149,6 +147,20 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         server.definitions.caught_up(&server.store).await;
     }
     Ok(response)
+}
+
+/// Whoever asks for what is deprecated is told so; it is counted and put on record.
+// Upstream: apiserver `pkg/endpoints/metrics` (`MonitorRequest`), `pkg/endpoints/handlers/rest.go` (`AddWarningsHandler`).
+fn tell_of_its_end(call: &Call) {
+    let (resource, part) = (&call.served.resource, &call.info.subresource);
+    let custom = resource.custom.iter().flat_map(|custom| custom.warnings.iter().map(String::as_str));
+    let mut warnings = custom.chain(resource.deprecation).peekable();
+    if warnings.peek().is_none() || !(part.is_empty() || resource.subresource(part).is_some()) {
+        return;
+    }
+    warnings.for_each(|warning| call.notes.warn(warning));
+    call.notes.annotate("k8s.io/deprecated", "true");
+    call.server.metrics.asked_deprecated(resource, part);
 }
 
 async fn answer(call: Call) -> Result<Response<Body>, ApiError> {

@@ -150,7 +150,9 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
 fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate_update(object, old);
-    errors.extend(resource.validate_update(&call.info.subresource, object, old));
+    let mut told = Vec::new();
+    errors.extend(resource.validate_update(&call.info.subresource, object, old, &mut told));
+    told.into_iter().for_each(|fault| call.notes.warn(fault));
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, &call.info.name, &errors));
     }

@@ -77,18 +77,19 @@ impl Custom {
         }
     }
 
-    pub fn validate(&self, object: &Value, old: Option<&Value>) -> FieldErrors {
+    /// All faults; those of rules about what was so before are told only.
+    pub fn validate(&self, object: &Value, old: Option<&Value>, told: &mut Vec<String>) -> FieldErrors {
         let mut errors = values::validate(&self.node, object, old, &Path::default());
         if let Some(scale) = &self.scale {
             errors.extend(scale.validate(object, true));
         }
         errors.extend(embedded::validate(object, &self.node, &Path::default()));
         errors.extend(self.list_faults(object, old));
-        self.ask_rules(&mut errors, object, old);
+        self.ask_rules(&mut errors, object, old, told);
         errors
     }
 
-    pub fn validate_status(&self, object: &Value, old: &Value) -> FieldErrors {
+    pub fn validate_status(&self, object: &Value, old: &Value, told: &mut Vec<String>) -> FieldErrors {
         let mut errors = FieldErrors::new();
         if let (Some(node), Some(status)) = (self.node.properties.get("status"), object.get("status")) {
             errors.extend(values::validate(node, status, old.get("status"), &Path::new("status")));
@@ -97,7 +98,7 @@ impl Custom {
             errors.extend(scale.validate(object, false));
         }
         errors.extend(self.list_faults(object, Some(old)));
-        self.ask_rules(&mut errors, object, Some(old));
+        self.ask_rules(&mut errors, object, Some(old), told);
         errors
     }
 
@@ -107,14 +108,14 @@ impl Custom {
     }
 
     /// Rules in CEL are asked, but not about an object that does not fit its types.
-    fn ask_rules(&self, errors: &mut FieldErrors, object: &Value, old: Option<&Value>) {
+    fn ask_rules(&self, errors: &mut FieldErrors, object: &Value, old: Option<&Value>, told: &mut Vec<String>) {
         use api::field::ErrorType::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
         let Some(rules) = &self.rules else { return };
         if errors.iter().any(|e| matches!(e.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)) {
             let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
             errors.push(FieldError::invalid(&Path::default(), Value::Null, why));
         } else {
-            errors.extend(expressions::validate(rules, object, old, &Path::default()));
+            errors.extend(expressions::validate(rules, object, old, &Path::default(), told));
         }
     }
 

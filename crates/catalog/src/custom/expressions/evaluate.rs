@@ -1,7 +1,7 @@
 //! Rules asked of an object: all faults, within one budget for the whole object.
 //!
 //! Upstream: apiextensions-apiserver `pkg/apiserver/schema/cel/validation.go`. Keeps true: a rule that fails where nothing
-//! changed is no fault of an update, unless it is about the change itself.
+//! changed is no fault of an update, unless it is about the change itself; the writer is told of it.
 
 use std::sync::Arc;
 
@@ -15,21 +15,23 @@ use super::tree::{Rule, Tree};
 const MAX_MESSAGE: usize = 5 << 10;
 const SPENT: &str = "validation failed due to running out of cost budget, no further validation rules will be run";
 
-/// All faults of a value at `path`; `old` is none on create.
-pub fn validate(tree: &Tree, object: &Value, old: Option<&Value>, path: &Path) -> FieldErrors {
-    let mut asked = Asked { errors: FieldErrors::new(), budget: RUNTIME_BUDGET, over: false };
+/// All faults of a value at `path`; `old` is none on create. Those of what was so before are told only.
+pub fn validate(tree: &Tree, object: &Value, old: Option<&Value>, path: &Path, told: &mut Vec<String>) -> FieldErrors {
+    let mut asked = Asked { errors: FieldErrors::new(), told, budget: RUNTIME_BUDGET, over: false };
     asked.place(tree, object, old, false, path);
     asked.errors
 }
 
-struct Asked {
+struct Asked<'a> {
     errors: FieldErrors,
+    /// Faults of what did not change.
+    told: &'a mut Vec<String>,
     budget: u64,
     /// The budget is spent: nothing more is asked.
     over: bool,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// `unchanged` says that what holds this value is what it was, where the value itself cannot be found in the old one.
     fn place(&mut self, tree: &Tree, value: &Value, old: Option<&Value>, unchanged: bool, path: &Path) {
         if self.over || value.is_null() {
@@ -115,18 +117,23 @@ impl Asked {
             let shown = rule.shown();
             if rule.message.is_empty() { format!("failed rule: {shown}") } else { shown.to_owned() }
         });
-        if self.over || (same && !rule.uses_old_self) {
+        if self.over {
             return;
         }
         let is_whole = matches!(tree.kind.as_str(), "object" | "array");
-        self.errors.push(match (rule.reason.as_str(), is_whole) {
+        let fault = match (rule.reason.as_str(), is_whole) {
             ("FieldValueForbidden", _) => FieldError::forbidden(&at, detail),
             ("FieldValueRequired", _) => FieldError::required(&at, detail),
             ("FieldValueDuplicate", false) => FieldError::duplicate(&at, value.clone()),
             ("FieldValueDuplicate", true) => FieldError::duplicate(&at, Value::Null).without_value(),
             (_, true) => FieldError::invalid(&at, Value::Null, detail).without_value(),
             (_, false) => FieldError::invalid(&at, value.clone(), detail),
-        });
+        };
+        if same && !rule.uses_old_self {
+            self.told.push(fault.to_string());
+        } else {
+            self.errors.push(fault);
+        }
     }
 
     /// What the message expression says, where it says something that can be shown.
@@ -172,7 +179,9 @@ mod tests {
         let mut faults = FieldErrors::new();
         let tree = Tree::compile(schema, &Path::new("schema"), Judged::new(false), &mut faults);
         assert_eq!(faults, []);
-        validate(&tree.expect("the schema has rules"), &object, old.as_ref(), &Path::default()).iter().map(ToString::to_string).collect()
+        let mut kept = Vec::new();
+        let errors: Vec<String> = validate(&tree.expect("the schema has rules"), &object, old.as_ref(), &Path::default(), &mut kept).iter().map(ToString::to_string).collect();
+        kept.into_iter().map(|fault| format!("kept: {fault}")).chain(errors).collect()
     }
 
     #[test]
@@ -185,7 +194,7 @@ mod tests {
         let object = |low: i32, high: i32, name: &str| json!({"apiVersion": "g/v1", "kind": "X", "metadata": {"name": "x"}, "spec": {"low": low, "high": high, "name": name}});
         assert_eq!(told(&schema, object(1, 2, "a"), None), [""; 0]);
         assert_eq!(told(&schema, object(3, 2, "b"), None), ["spec: Invalid value: low is 3", "spec.name: Invalid value: \"b\": failed rule: self.startsWith('a')"]);
-        assert_eq!(told(&schema, object(1, 3, "b"), Some(object(1, 2, "b"))), ["spec.high: Forbidden: high is fixed"]);
+        assert_eq!(told(&schema, object(1, 3, "b"), Some(object(1, 2, "b"))), ["kept: spec.name: Invalid value: \"b\": failed rule: self.startsWith('a')", "spec.high: Forbidden: high is fixed"]);
     }
 
     #[test]

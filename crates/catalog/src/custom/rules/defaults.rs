@@ -57,6 +57,8 @@ fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, p
 /// What rules in CEL say of a default: where nothing changes, and where it is new.
 fn rules(schema: &Value, is_resource: bool, default: &Value, path: &Path) -> FieldErrors {
     let Some(tree) = Tree::of_place(schema, is_resource) else { return FieldErrors::new() };
-    let same = expressions::validate(&tree, default, Some(default), path);
-    if same.is_empty() { expressions::validate(&tree, default, None, path) } else { same }
+    // Nobody is told of what a default keeps as it was.
+    let judged = |old| expressions::validate(&tree, default, old, path, &mut Vec::new());
+    let same = judged(Some(default));
+    if same.is_empty() { judged(None) } else { same }
 }

@@ -45,23 +45,31 @@ impl Display for File<'_> {
 }
 
 pub fn overlapping(told: &mut Vec<String>, spec: &Value) {
-    for volume in walk::list(spec, "volumes") {
-        let name = walk::text(volume, "name");
-        for (kind, key) in [("configMap", "name"), ("secret", "secretName"), ("downwardAPI", "")] {
-            let source = &volume[kind];
-            let files = || items(source, Source::Only);
-            each_overlap(told, files, |file, other| match kind {
-                "configMap" => format!("volume {name:?} (ConfigMap {:?}): overlapping paths: {file} with {other}", walk::text(source, key)),
-                "secret" => format!("volume {name:?} (Secret {:?}): overlapping paths: {file} with {other}", walk::text(source, key)),
-                _ => format!("volume {name:?} (DownwardAPI): overlapping paths: {file} with {other}"),
-            });
+    for volume in walk::list(spec, "volumes").iter().filter_map(Value::as_object) {
+        let name = volume.get("name").and_then(Value::as_str).unwrap_or_default();
+        for (kind, source) in volume.iter().filter(|(_, source)| source.is_object()) {
+            match kind.as_str() {
+                "configMap" => alone(told, source, format_args!("volume {name:?} (ConfigMap {:?})", walk::text(source, "name"))),
+                "secret" => alone(told, source, format_args!("volume {name:?} (Secret {:?})", walk::text(source, "secretName"))),
+                "downwardAPI" => alone(told, source, format_args!("volume {name:?} (DownwardAPI)")),
+                "projected" => together(told, walk::list(source, "sources"), name),
+                _ => {}
+            }
         }
-        let sources = walk::list(volume, "projected.sources");
-        for _ in sources.iter().filter(|source| source.as_object().is_some_and(serde_json::Map::is_empty)) {
-            told.push(format!("volume {name:?} (Projected) has no sources provided"));
-        }
-        each_overlap(told, || projected(sources), |file, other| format!("volume {name:?} (Projected): overlapping paths: {file} with {other}"));
     }
+}
+
+/// Files of a volume with one source.
+fn alone(told: &mut Vec<String>, source: &Value, what: impl Display) {
+    each_overlap(told, || items(source, Source::Only), |file, other| format!("{what}: overlapping paths: {file} with {other}"));
+}
+
+/// Files of a projected volume.
+fn together(told: &mut Vec<String>, sources: &[Value], name: &str) {
+    for _ in sources.iter().filter(|source| source.as_object().is_some_and(serde_json::Map::is_empty)) {
+        told.push(format!("volume {name:?} (Projected) has no sources provided"));
+    }
+    each_overlap(told, || projected(sources), |file, other| format!("volume {name:?} (Projected): overlapping paths: {file} with {other}"));
 }
 
 fn items<'a>(of: &'a Value, source: Source<'a>) -> impl Iterator<Item = File<'a>> {

@@ -38,6 +38,9 @@ fn ports(spec: &Value) -> impl Iterator<Item = Port<'_>> {
 }
 
 pub fn overlapping(told: &mut Vec<String>, spec: &Value, within: &str) {
+    if containers_of(spec).all(|(_, _, container)| walk::list(container, "ports").is_empty()) {
+        return;
+    }
     for (i, port) in ports(spec).enumerate() {
         if !port.text("hostIP").is_empty() && port.on_host() == 0 {
             told.push(format!("{}: hostIP set without hostPort: {}", port.path(within), as_go(port)));
