@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::answers::{Answers, Outcome, Reply};
 use crate::disk::Disk;
 use crate::record::{Change, Event, Index, Record, Stamped};
 use crate::state::{Shared, State, TableId};
@@ -42,14 +43,13 @@ pub enum WriteError {
     Closed,
 }
 
-type Reply = oneshot::Sender<Result<Arc<Record>, WriteError>>;
-
 /// The end of the queue that writers hold. When the last one goes, what waits is written and the files are closed.
 #[derive(Clone)]
 pub(crate) struct Writer(Arc<Queue>);
 
 struct Queue {
     sender: Option<mpsc::Sender<(Write, Reply)>>,
+    answers: Answers,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -65,16 +65,19 @@ impl Drop for Queue {
 impl Writer {
     pub fn start(shared: Arc<Shared>, disk: Option<Disk>) -> Self {
         let (sender, waiting) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("store-write".into()).spawn(move || Loop { shared, disk }.run(waiting));
+        let answers = Answers::default();
+        let given = answers.clone();
+        let thread = std::thread::Builder::new().name("store-write".into()).spawn(move || Loop { shared, disk, answers: given }.run(waiting));
         if let Err(error) = &thread {
             // Without its thread every write answers `Closed`.
             tracing::error!(%error, "could not start the write thread");
         }
-        Self(Arc::new(Queue { sender: Some(sender), thread: thread.ok() }))
+        Self(Arc::new(Queue { sender: Some(sender), answers, thread: thread.ok() }))
     }
 
     pub async fn write(&self, write: Write) -> Result<Arc<Record>, WriteError> {
         let (reply, answer) = oneshot::channel();
+        self.0.answers.start();
         let queue = self.0.sender.as_ref().ok_or(WriteError::Closed)?;
         queue.send((write, reply)).await.map_err(|_| WriteError::Closed)?;
         answer.await.map_err(|_| WriteError::Closed)?
@@ -84,6 +87,7 @@ impl Writer {
 struct Loop {
     shared: Arc<Shared>,
     disk: Option<Disk>,
+    answers: Answers,
 }
 
 impl Loop {
@@ -97,7 +101,7 @@ impl Loop {
     fn commit(&mut self, group: &mut Vec<(Write, Reply)>) {
         let mut state = (*self.shared.current()).clone();
         let mut events = Vec::with_capacity(group.len());
-        let mut answers = Vec::with_capacity(group.len());
+        let mut answers: Vec<(Reply, Outcome)> = Vec::with_capacity(group.len());
         for (write, reply) in group.drain(..) {
             let outcome = apply(&mut state, write, &mut events);
             answers.push((reply, outcome));
@@ -109,16 +113,12 @@ impl Loop {
                 tracing::error!(%error, "could not make writes durable");
                 let error = WriteError::Disk(error.to_string().into());
                 // Also for those that met a conflict: it may be with a write of this group, which is now undone.
-                for (reply, _) in answers {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                return;
+                answers.iter_mut().for_each(|(_, outcome)| *outcome = Err(error.clone()));
+                return self.answers.give(answers);
             }
             self.shared.publish(state, events);
         }
-        for (reply, outcome) in answers {
-            let _ = reply.send(outcome);
-        }
+        self.answers.give(answers);
         if let Some(disk) = &mut self.disk {
             disk.compact_if_due(&self.shared);
         }

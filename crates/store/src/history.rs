@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tokio::sync::watch as signal;
 
+use crate::crier::{Crier, Ear};
 use crate::record::Event;
 
 /// History does not reach back to the revision asked for.
@@ -22,7 +22,7 @@ pub struct Expired {
 /// The ring of one table.
 pub(crate) struct History {
     ring: RwLock<Ring>,
-    newest: signal::Sender<u64>,
+    crier: Crier,
     limit: usize,
 }
 
@@ -36,7 +36,7 @@ struct Ring {
 impl History {
     pub fn new(floor: u64, limit: usize) -> Self {
         let ring = Ring { floor, events: VecDeque::new(), bytes: 0 };
-        Self { ring: RwLock::new(ring), newest: signal::Sender::new(floor), limit }
+        Self { ring: RwLock::new(ring), crier: Crier::new(floor), limit }
     }
 
     /// Adds changes without waking anybody; [`History::wake`] follows once readers may see them.
@@ -54,7 +54,7 @@ impl History {
     }
 
     pub fn wake(&self, revision: u64) {
-        self.newest.send_replace(revision);
+        self.crier.publish(revision);
     }
 
     pub fn compact(&self, revision: u64) {
@@ -66,22 +66,28 @@ impl History {
         }
         ring.floor = ring.floor.max(revision);
         drop(ring);
-        self.newest.send_modify(|_| {});
+        self.crier.stir();
     }
 
-    /// Changes after `revision`, at most `max` and none newer than `until`.
-    fn after(&self, revision: u64, until: u64, max: usize) -> Result<Vec<Arc<Event>>, Expired> {
+    /// Changes after `revision`, as many as the portion holds and none newer than `until`.
+    fn after(&self, revision: u64, until: u64, portion: Portion) -> Result<Vec<Arc<Event>>, Expired> {
         let ring = self.ring.read();
         if revision < ring.floor {
             return Err(Expired { asked: revision, oldest: ring.floor });
         }
         let start = ring.events.partition_point(|e| e.revision() <= revision);
-        Ok(ring.events.range(start..).take_while(|e| e.revision() <= until).take(max).cloned().collect())
+        let mut bytes = 0;
+        let fits = |event: &&Arc<Event>| {
+            let fits = event.revision() <= until && bytes < portion.bytes;
+            bytes += weight(event);
+            fits
+        };
+        Ok(ring.events.range(start..).take_while(fits).take(portion.events).cloned().collect())
     }
 
     /// All changes after `revision`, newest first.
     pub fn undo_list(&self, revision: u64, until: u64) -> Result<Vec<Arc<Event>>, Expired> {
-        let mut events = self.after(revision, until, usize::MAX)?;
+        let mut events = self.after(revision, until, Portion::ALL)?;
         events.reverse();
         Ok(events)
     }
@@ -91,7 +97,7 @@ impl History {
         if revision < floor {
             return Err(Expired { asked: revision, oldest: floor });
         }
-        Ok(Watch { history: self.clone(), newest: self.newest.subscribe(), cursor: revision })
+        Ok(Watch { history: self.clone(), ear: self.crier.hear(), cursor: revision })
     }
 }
 
@@ -99,31 +105,49 @@ fn weight(event: &Event) -> usize {
     event.record.weight() + 64
 }
 
+/// How much a watcher takes at once: so many changes, and no further one once they weigh so many bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Portion {
+    pub events: usize,
+    pub bytes: usize,
+}
+
+impl Portion {
+    const ALL: Self = Self { events: usize::MAX, bytes: usize::MAX };
+}
+
 /// A watcher's place in the history of a table.
 pub struct Watch {
     history: Arc<History>,
-    newest: signal::Receiver<u64>,
+    ear: Ear,
     cursor: u64,
 }
 
 impl Watch {
     /// The next changes, at least one and at most `max`; waits for them. Safe to drop while it waits.
     pub async fn next(&mut self, max: usize) -> Result<Vec<Arc<Event>>, Expired> {
+        self.next_portion(Portion { events: max, ..Portion::ALL }).await
+    }
+
+    /// The next changes, at least one and as many as the portion holds; waits for them. Safe to drop while it waits.
+    pub async fn next_portion(&mut self, portion: Portion) -> Result<Vec<Arc<Event>>, Expired> {
         loop {
-            let events = self.ready(max)?;
+            let until = self.ear.cried();
+            let events = self.read(until, portion)?;
             if !events.is_empty() {
                 return Ok(events);
             }
-            if self.newest.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            self.ear.wait().await;
         }
     }
 
     /// The changes that are there already.
     pub fn ready(&mut self, max: usize) -> Result<Vec<Arc<Event>>, Expired> {
-        let until = *self.newest.borrow_and_update();
-        let events = self.history.after(self.cursor, until, max)?;
+        self.read(self.ear.published(), Portion { events: max, ..Portion::ALL })
+    }
+
+    fn read(&mut self, until: u64, portion: Portion) -> Result<Vec<Arc<Event>>, Expired> {
+        let events = self.history.after(self.cursor, until, portion)?;
         if let Some(last) = events.last() {
             self.cursor = last.revision();
         }
@@ -137,7 +161,7 @@ impl Watch {
 
     /// Moves on to a revision that readers see already, where there is no change left up to it; else gives the changes.
     pub fn advance(&mut self, revision: u64, max: usize) -> Result<Vec<Arc<Event>>, Expired> {
-        let events = self.history.after(self.cursor, revision, max)?;
+        let events = self.history.after(self.cursor, revision, Portion { events: max, ..Portion::ALL })?;
         self.cursor = events.last().map_or(self.cursor.max(revision), |last| last.revision());
         Ok(events)
     }

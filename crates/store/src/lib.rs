@@ -7,8 +7,10 @@
 //! One write thread drains all waiting writes, makes them durable with one fsync, puts them where readers see them
 //! and only then answers. Readers never take a lock that a writer holds for longer than a pointer swap.
 
+mod answers;
 mod chunks;
 mod commit;
+mod crier;
 mod disk;
 mod etcd;
 mod files;
@@ -25,7 +27,7 @@ pub use commit::{Expect, Write, WriteError};
 pub use disk::{DiskOptions, OpenError};
 pub use etcd::{EtcdError, EtcdOptions, EtcdTls, Layout, ReadValue};
 pub use files::{Listen, Step};
-pub use history::{Expired, Watch};
+pub use history::{Expired, Portion, Watch};
 pub use record::{Change, Event, Index, Record, Stamped};
 pub use seal::{DataKey, SealOptions, WrapKeys};
 pub use state::{Range, TableId, View};

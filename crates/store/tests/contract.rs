@@ -4,7 +4,7 @@ mod members;
 
 use std::sync::Arc;
 
-use store::{Change, DiskOptions, Expect, Index, Record, Stamped, Store, TableId, Write, WriteError};
+use store::{Change, DiskOptions, Expect, Index, Portion, Record, Stamped, Store, TableId, Write, WriteError};
 
 fn value(text: &str) -> Stamped {
     Stamped { bytes: format!("{{\"revision\":\"\",\"text\":\"{text}\"}}").into(), at: 13 }
@@ -68,6 +68,46 @@ fn watches_resume_and_old_views_come_back() {
         assert!(store.table_at(pods, 1).expect("history is whole").is_empty());
         store.compact(second.revision);
         assert!(store.watch(pods, first.revision).is_err() && store.watch(pods, second.revision).is_ok());
+    });
+}
+
+#[test]
+fn a_watcher_takes_a_portion_at_a_time() {
+    run(async |store| {
+        let table = store.table("/registry/pods");
+        let mut watch = store.watch(table, store.revision()).expect("history is whole");
+        for i in 0..6 {
+            create(&store, table, &format!("k{i}")).await;
+        }
+        let newest = store.revision();
+        let mut sizes = Vec::new();
+        while watch.cursor() < newest {
+            sizes.push(watch.next_portion(Portion { events: 2, bytes: usize::MAX }).await.expect("history is whole").len());
+        }
+        assert!(sizes.iter().all(|n| (1..=2).contains(n)) && sizes.iter().sum::<usize>() == 6, "{sizes:?}");
+        let mut again = store.watch(table, newest - 6).expect("history is whole");
+        assert_eq!(again.next_portion(Portion { events: 9, bytes: 1 }).await.expect("history is whole").len(), 1, "one that is larger than the portion still comes");
+    });
+}
+
+#[test]
+fn writers_and_watchers_outlive_the_runtime_of_the_first() {
+    let store = Store::in_memory();
+    let table = store.table("/registry/pods");
+    let first = tokio::runtime::Runtime::new().expect("a runtime");
+    first.block_on(async {
+        let mut watch = store.watch(table, 1).expect("history is whole");
+        create(&store, table, "a").await;
+        assert_eq!(watch.next(9).await.expect("history is whole").len(), 1);
+    });
+    drop(first);
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let mut watch = store.watch(table, 1).expect("history is whole");
+        create(&store, table, "b").await;
+        let mut seen = 0;
+        while seen < 2 {
+            seen += watch.next(9).await.expect("history is whole").len();
+        }
     });
 }
 

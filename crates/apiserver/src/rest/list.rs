@@ -15,6 +15,8 @@ use crate::respond::{self, Body, Form, View};
 
 /// Bytes of one part of a streamed list.
 const PART: usize = 64 << 10;
+/// Of it for commas, the head and the end.
+const SLACK: usize = 1 << 10;
 
 /// The page of a list: its records and what the list's metadata says.
 pub struct Page {
@@ -161,31 +163,34 @@ fn protobuf(call: &Call, page: &Page) -> Result<Response<Body>, ApiError> {
 fn stream(call: &Call, page: Page) -> Response<Body> {
     let resource = &call.served.resource;
     let head = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", resource.list_kind, resource.api_version(), Value::Object(page.metadata));
-    let convert = resource.conversion.map(|c| c.from_stored);
-    let head_len = call.served.head_len;
-    let state = (page.records.into_iter(), Some(head), true);
-    let parts = futures::stream::unfold(state, move |(mut records, mut head, open)| async move {
+    let parts = parts(head, page.records, call.served.head_len, resource.conversion.map(|c| c.from_stored));
+    respond::respond(StatusCode::OK, respond::JSON, respond::stream(parts))
+}
+
+/// The text of a list, some 64 KiB at a time: no part grows beyond what was allotted to it.
+fn parts(head: String, records: Vec<Arc<Record>>, head_len: usize, convert: Option<fn(Value) -> Value>) -> impl futures::Stream<Item = Bytes> {
+    let state = (records.into_iter().peekable(), Some(head), true, true);
+    futures::stream::unfold(state, move |(mut records, mut head, mut first, open)| async move {
         if !open {
             return None;
         }
-        let mut part = BytesMut::with_capacity(PART);
-        let mut first = head.is_some();
+        let mut part = BytesMut::with_capacity(PART.max(records.peek().map_or(0, |record| record.value.len()) + SLACK));
         if let Some(head) = head.take() {
             part.extend_from_slice(head.as_bytes());
         }
-        while part.len() < PART {
-            let Some(record) = records.next() else {
-                part.extend_from_slice(b"]}\n");
-                return Some((part.freeze(), (records, None, false)));
-            };
+        let room = part.capacity() - SLACK;
+        while let Some(record) = records.next_if(|record| part.len() + record.value.len() <= room || part.is_empty()) {
             if !std::mem::take(&mut first) {
                 part.extend_from_slice(b",");
             }
             put_item(&mut part, &record, head_len, convert);
         }
-        Some((part.freeze(), (records, None, true)))
-    });
-    respond::respond(StatusCode::OK, respond::JSON, respond::stream(parts))
+        let open = records.peek().is_some();
+        if !open {
+            part.extend_from_slice(b"]}\n");
+        }
+        Some((part.freeze(), (records, None, first, open)))
+    })
 }
 
 /// An item of a list carries no kind and apiVersion of its own, as upstream's typed lists.
@@ -199,6 +204,30 @@ fn put_item(part: &mut BytesMut, record: &Record, head_len: usize, convert: Opti
             let value = convert(object::parse(&record.value));
             let bytes: Bytes = object::to_bytes(&value);
             part.extend_from_slice(&bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use store::Stamped;
+
+    fn record(size: usize) -> Arc<Record> {
+        let text = format!("{{\"revision\":\"\",\"data\":\"{}\"}}", "x".repeat(size));
+        Arc::new(Record::dry("name".into(), &Stamped { bytes: text.into(), at: 13 }, 1))
+    }
+
+    #[tokio::test]
+    async fn parts_of_any_sizes_join_to_one_list() {
+        let all = [1, 200_000, 64_000, 1, 70_000].map(record);
+        for first in 0..6 {
+            let records = all[first..].to_vec();
+            let parts: Vec<Bytes> = parts("{\"items\":[".into(), records, 1, None).collect().await;
+            let whole: Value = serde_json::from_slice(&parts.concat()).expect("one list");
+            assert_eq!(whole["items"].as_array().map(Vec::len), Some(5 - first));
+            assert!(parts.iter().all(|part| part.len() < 202_000) && parts.len() <= 6 - first, "{:?}", parts.iter().map(Bytes::len).collect::<Vec<_>>());
         }
     }
 }

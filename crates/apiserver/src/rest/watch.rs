@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Response, StatusCode};
 use rand::Rng;
 use serde_json::{Value, json};
-use store::{Change, Event, Expired, Record, Watch};
+use store::{Change, Event, Expired, Portion, Record, Watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -23,8 +23,11 @@ use super::{Call, list, partial, table};
 use crate::object;
 use crate::respond::{self, Body, Form, View};
 
-/// Events of one part of the stream.
+/// Initial records of one part of the stream.
 const BATCH: usize = 128;
+/// Changes of one part. A part waits in the connection until the client takes it, the changes in the history that all watchers
+/// share: so no more than about one turn of a connection.
+const PORTION: Portion = Portion { events: 128, bytes: 24 << 10 };
 /// Upstream: bookmarks come about once a minute.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A client may ask for as long as it likes; the clock must be able to hold it.
@@ -202,7 +205,7 @@ impl Stream {
         let server = self.call.server.clone();
         while part.is_empty() {
             tokio::select! {
-                events = self.watch.next(BATCH) => match events {
+                events = self.watch.next_portion(PORTION) => match events {
                     Ok(events) => self.put_changes(&mut part, events).await,
                     Err(expired) => {
                         self.over = true;

@@ -4,6 +4,7 @@
 //! watchers of a small object would pay a hundred times. Here a flush does nothing; [`Gather::send`] sends, and whoever
 //! polls the connection calls it after each poll. Nothing is held back beyond that, and never more than [`LIMIT`].
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,27 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that wait before the connection must wait itself.
 const LIMIT: usize = 64 << 10;
+/// Room for what waits and the frame that came last, 16 KiB at the most.
+const ROOM: usize = LIMIT + (17 << 10);
+
+thread_local! {
+    /// A buffer that is free. What is gathered is mostly sent within the same poll: so a worker needs one buffer for all its
+    /// connections, and a connection that is idle holds none.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn lend() -> Vec<u8> {
+    let mut spare = SPARE.take();
+    spare.reserve(ROOM);
+    spare
+}
+
+fn give_back(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= 2 * ROOM {
+        buffer.clear();
+        SPARE.set(buffer);
+    }
+}
 
 pub struct Gather<S>(Arc<Mutex<Inner<S>>>);
 
@@ -49,13 +71,19 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             }
             self.sent += taken;
         }
-        (self.waiting, self.sent) = (Vec::new(), 0);
+        if self.sent > 0 {
+            self.sent = 0;
+            give_back(std::mem::take(&mut self.waiting));
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn gather(&mut self, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.waiting.len() >= LIMIT {
             ready!(self.send(context))?;
+        }
+        if self.waiting.capacity() == 0 {
+            self.waiting = lend();
         }
         parts.iter().for_each(|part| self.waiting.extend_from_slice(part));
         Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
