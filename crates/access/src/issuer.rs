@@ -28,6 +28,8 @@ pub struct Issuer {
     pub discovery_url: String,
     /// Whom the server trusts there, in PEM; empty: the machine's roots.
     pub certificate_authority: String,
+    /// By which way it is reached: `controlplane`, `cluster`; empty: directly.
+    pub egress: String,
     pub audiences: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     username: Mapping,
@@ -53,6 +55,7 @@ impl Issuer {
             url: section.issuer.url.clone(),
             discovery_url: section.issuer.discovery_url.clone(),
             certificate_authority: section.issuer.certificate_authority.clone(),
+            egress: section.issuer.egress_selector_type.clone(),
             audiences: section.issuer.audiences.clone(),
             algorithms: algorithms.to_vec(),
             user_rules: user_rules(&section.user_validation_rules, &path.child("userValidationRules"), errors),
@@ -173,8 +176,8 @@ fn check_issuer(issuer: &IssuerSection, own: &[&str], path: &Path, errors: &mut 
     if !issuer.certificate_authority.is_empty() && !issuer.certificate_authority.contains("-----BEGIN CERTIFICATE-----") {
         errors.push(FieldError::invalid(&path.child("certificateAuthority"), "<omitted>", "data does not contain any valid RSA or ECDSA certificates"));
     }
-    if !issuer.egress_selector_type.is_empty() {
-        errors.push(FieldError::forbidden(&path.child("egressSelectorType"), "this server has no egress selectors: leave it out"));
+    if !matches!(issuer.egress_selector_type.as_str(), "" | "controlplane" | "cluster") {
+        errors.push(FieldError::invalid(&path.child("egressSelectorType"), issuer.egress_selector_type.as_str(), "egress selector must be either controlplane or cluster"));
     }
 }
 

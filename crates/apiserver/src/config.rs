@@ -55,6 +55,8 @@ pub struct Config {
     /// `--feature-gates`.
     pub features: Features,
     pub gates: Gates,
+    /// The text of `--egress-selector-config-file`.
+    pub egress: Option<String>,
     /// The cluster's name in messages and certificates.
     pub cluster_name: String,
 }
@@ -222,6 +224,7 @@ impl Config {
             encryption_reload: false,
             features: Features::default(),
             gates: Gates::default(),
+            egress: None,
             cluster_name: "knarr".into(),
         }
     }

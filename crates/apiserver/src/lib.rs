@@ -18,6 +18,7 @@ mod config_serving;
 mod custom;
 mod derived;
 mod discovery;
+mod egress;
 mod encryption;
 mod ending;
 mod filters;

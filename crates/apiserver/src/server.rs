@@ -23,6 +23,7 @@ use crate::config::{Config, ConfigFile, RuntimeConfig};
 use crate::derived::Derived;
 use crate::custom::steward::{self, Progress};
 use crate::discovery::Documents;
+use crate::egress::Egress;
 use crate::encryption::{Encryption, plugins};
 use crate::ending::Ending;
 use crate::flow::FlowControl;
@@ -101,24 +102,26 @@ impl Server {
         let registry = Registry::new(served(&config.serving.runtime), &store);
         let addresses = Books::new(&store, &config.service_cidr, config.serving.node_ports.clone()).map_err(StartError::Config)?;
         let plugins = config.admission.plugins().map_err(StartError::Config)?;
-        let aggregator = Aggregator::new(&store, &config.pki_dir)?;
+        let egress = config.egress.as_deref().map(Egress::read).transpose().map_err(StartError::Config)?.unwrap_or_default();
+        let services = Services::new(&store).through(egress.clone());
+        let aggregator = Aggregator::new(&store, services.clone(), &config.pki_dir)?;
         let server = Arc::new(Self {
-            authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.accounts, &config.access, &store).map_err(StartError::Config)?,
-            authorizer: Authorizer::new(&store, config.access.authorization.links().map_err(StartError::Config)?, metrics.judged.clone()).map_err(StartError::Config)?,
+            authenticator: Authenticator::new(signer, certificates(&config, &authority, &aggregator)?, &config.accounts, &config.access, &store, &services).map_err(StartError::Config)?,
+            authorizer: Authorizer::new(&store, &services, config.access.authorization.links().map_err(StartError::Config)?, metrics.judged.clone()).map_err(StartError::Config)?,
             budgets: Budgets::new(&store),
             parsed: Parsed::default(),
             documents: Documents::default(),
-            kubelets: Kubelets::new(&authority, &config.pki_dir)?,
-            hooks: Hooks::new(&store).showing(&plugins.webhook_kubeconfigs).map_err(StartError::Config)?,
+            kubelets: Kubelets::new(&authority, &config.pki_dir, egress)?,
+            hooks: Hooks::new(services.clone()).showing(&plugins.webhook_kubeconfigs).map_err(StartError::Config)?,
             encryption,
             configured: Configured::derived(&store),
             aggregator,
             registry: ArcSwap::from_pointee(registry),
             events: Events::new(&plugins),
-            images: Images::new(&plugins, &Services::new(&store)).map_err(StartError::Config)?,
+            images: Images::new(&plugins, &services).map_err(StartError::Config)?,
             plugins,
             flow: FlowControl::new(&store, config.serving.inflight),
-            audit: open_audit(&config, &store)?,
+            audit: open_audit(&config, &services)?,
             metrics,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
@@ -142,6 +145,11 @@ impl Server {
         tokio::spawn(reload::run(server.clone()));
         tokio::spawn(plugins::follow(server.clone()));
         Ok(server)
+    }
+
+    /// The ways to nodes, pods, services and whoever else is called.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.aggregator.services.egress
     }
 
     /// A client of this server for a component of the same process, under the component's identity.
@@ -222,9 +230,9 @@ fn clients(authority: &Authority, further: Option<&str>) -> String {
     format!("{}{}", authority.cert_pem(), further.unwrap_or_default())
 }
 
-fn open_audit(config: &Config, store: &Store) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
+fn open_audit(config: &Config, services: &Services) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
     let Some(settings) = &config.audit else { return Ok(None) };
     let policy = audit::policy(settings).map_err(StartError::Config)?;
-    let log = AuditLog::open(settings, &Services::new(store)).map_err(StartError::Config)?;
+    let log = AuditLog::open(settings, services).map_err(StartError::Config)?;
     Ok(Some((policy, log)))
 }

@@ -1,4 +1,4 @@
-//! Connections to kubelets and pods, on behalf of clients.
+//! Connections to kubelets, pods and registered servers, on behalf of clients.
 //!
 //! Redirects are never followed: an answer is passed on as it is (CVE-2018-1002102 and its kin). A connection carries one
 //! request and ends with it, so nothing can follow a failed upgrade (CVE-2018-1002105).
@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use pki::{Authority, Leaf};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::egress::{BoxedLine, DialError, Egress, Toward};
 use crate::handler::Incoming;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,10 +24,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How kubelets are reached: with the server's own client certificate, and theirs checked against the cluster's authority.
 pub struct Kubelets {
     tls: TlsConnector,
+    egress: Egress,
 }
 
 impl Kubelets {
-    pub fn new(authority: &Authority, folder: &std::path::Path) -> Result<Self, pki::Error> {
+    pub fn new(authority: &Authority, folder: &std::path::Path, egress: Egress) -> Result<Self, pki::Error> {
         let leaf = Leaf {
             common_name: "kube-apiserver-kubelet-client".into(),
             organizations: vec!["system:masters".into()],
@@ -41,13 +42,13 @@ impl Kubelets {
         let mut config = pki::client_config(authority.cert_pem(), Some(&issued))?;
         // Upgrades need HTTP/1.1.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), egress })
     }
 
     /// Sends a request to a kubelet.
     pub async fn send(&self, host: &str, port: u16, request: Request<Incoming>) -> Result<Response<Answer>, ApiError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ApiError::internal(format!("the node's address {host:?} is neither a name nor an address")))?;
-        let stream = connect(host, port).await?;
+        let stream = connect(&self.egress, host, port).await?;
         let tls = tokio::time::timeout(CONNECT, self.tls.connect(name, stream)).await;
         match tls {
             Ok(Ok(stream)) => exchange(stream, request).await,
@@ -61,13 +62,11 @@ fn unreachable(host: &str, port: u16, why: &dyn std::fmt::Display) -> ApiError {
     ApiError::internal(format!("error dialing backend: dial tcp {host}:{port}: {why}"))
 }
 
-pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ApiError> {
-    match tokio::time::timeout(CONNECT, TcpStream::connect((host.trim_matches(['[', ']']), port))).await {
-        Ok(Ok(stream)) => {
-            let _ = stream.set_nodelay(true);
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(unreachable(host, port, &error)),
+pub async fn connect(egress: &Egress, host: &str, port: u16) -> Result<BoxedLine, ApiError> {
+    match tokio::time::timeout(CONNECT, egress.dial(Toward::Cluster, host, port)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(DialError::Direct(error))) => Err(unreachable(host, port, &error)),
+        Ok(Err(DialError::Proxy(why))) => Err(ApiError::internal(format!("error dialing backend: {why}"))),
         Err(_) => Err(unreachable(host, port, &"i/o timeout")),
     }
 }
@@ -114,8 +113,8 @@ where
 /// A TLS connection whose certificate nobody checks: what pods and services show behind a proxy path.
 ///
 /// Upstream: the proxy of pods and services does not verify either; it adds no credentials of its own.
-pub async fn unverified(host: &str, port: u16) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ApiError> {
-    let stream = connect(host, port).await?;
+pub async fn unverified(egress: &Egress, host: &str, port: u16) -> Result<tokio_rustls::client::TlsStream<BoxedLine>, ApiError> {
+    let stream = connect(egress, host, port).await?;
     let config = trusts_anybody()?.with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ApiError::internal(format!("{host:?} is neither a name nor an address")))?;
     match tokio::time::timeout(CONNECT, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
@@ -133,9 +132,9 @@ pub fn trusts_anybody() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, ru
 }
 
 /// A plain connection; its failure in the words of Go's dialler.
-pub async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
+pub async fn dial(egress: &Egress, host: &str, port: u16) -> Result<BoxedLine, String> {
     let prefix = "Internal error occurred: error dialing backend: ";
-    connect(host, port).await.map_err(|e| e.message.trim_start_matches(prefix).to_owned())
+    connect(egress, host, port).await.map_err(|e| e.message.trim_start_matches(prefix).to_owned())
 }
 
 #[derive(Debug)]

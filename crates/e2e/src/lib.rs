@@ -11,6 +11,7 @@ mod life;
 mod process;
 mod server;
 pub mod target;
+mod tunnel;
 mod webhook;
 
 pub use cluster::{Cluster, Namespace};
@@ -20,4 +21,5 @@ pub use kms::KmsPlugin;
 pub use life::Kind;
 pub use process::{Ran, Running, run};
 pub use server::{ApiServer, free_port};
+pub use tunnel::Tunnel;
 pub use webhook::{Answers, Webhook};

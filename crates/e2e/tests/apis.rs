@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use e2e::target::Target;
-use e2e::{Answers, ApiServer, Cluster, Kind, Namespace, Webhook, run};
+use e2e::{Answers, ApiServer, Cluster, Kind, Namespace, Tunnel, Webhook, run};
 use serde_json::{Value, json};
 
 fn pods() -> Value {
@@ -267,6 +267,51 @@ fn registered_servers_are_described_and_bad_documents_harm_nobody() {
     let after: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, after == merged), (200, true));
     drop(release);
+}
+
+/// Upstream: `pkg/server/egressselector`.
+#[test]
+fn calls_go_through_the_proxies_of_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("proxy.sock");
+    let file = folder.path().join("egress.json");
+    let (cluster, plane) = (Tunnel::on_socket(&socket), Tunnel::on_port());
+    let connect = |transport: Value| json!({"proxyProtocol": "HTTPConnect", "transport": transport});
+    let configuration = |selections: Value| {
+        let text = json!({"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration", "egressSelections": selections}).to_string();
+        std::fs::write(&file, text).expect("the configuration is written");
+    };
+    let flag = format!("--egress-selector-config-file={}", file.display());
+    configuration(json!([{"name": "cluster", "connection": connect(json!({"uds": {"udsName": socket}}))},
+        {"name": "controlplane", "connection": connect(json!({"tcp": {"url": format!("http://127.0.0.1:{}", plane.port)}}))},
+        {"name": "etcd", "connection": {"proxyProtocol": "Direct"}}]));
+    let Some(server) = ApiServer::start(folder.path(), &[&flag]) else { return };
+
+    // A registered server is a service of the cluster; a webhook by its address is of the control plane.
+    let wonders = Webhook::start(Arc::new(|path, _| wonder_documents(path)));
+    register(&server, "wonders.example.com", wonders.port);
+    assert_eq!(cluster.asked.recv().as_deref(), Ok(&*format!("localhost:{}", wonders.port)));
+    let judge = Webhook::start(Arc::new(|_, review| (200, json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": review["request"]["uid"], "allowed": true}}))));
+    let hook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "judge"}, "webhooks": [{"name": "judge.example.com",
+        "clientConfig": judge.client_config("/judge"), "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}], "sideEffects": "None", "admissionReviewVersions": ["v1"]}]});
+    server.kubectl_with("create -f -", &hook.to_string()).ok();
+    server.kubectl("create configmap judged").ok();
+    assert_eq!(plane.asked.recv().as_deref(), Ok(&*format!("localhost:{}", judge.port)));
+
+    // So are nodes and pods; what the proxy refuses is told.
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "far"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.99.0.1"}]}});
+    server.kubectl_with("create -f -", &node.to_string()).ok();
+    let refused = server.kubectl("get --raw /api/v1/nodes/far/proxy/healthz").fails();
+    let why = format!("proxy error from {} while dialing 10.99.0.1:10250, code 403: 403 Forbidden", socket.display());
+    assert!(refused.contains(&why), "{refused}");
+    assert!(cluster.asked.iter().any(|target| target == "10.99.0.1:10250"));
+
+    configuration(json!([{"name": "nodes", "connection": {"proxyProtocol": "Direct"}}]));
+    let refused = ApiServer::refuses(folder.path(), &[&flag]);
+    assert!(refused.contains("failed to validate egress selector configuration: service.connection: Unsupported value: \"nodes\""), "{refused}");
+    configuration(json!([{"name": "cluster", "connection": {"proxyProtocol": "GRPC", "transport": {"uds": {"udsName": socket}}}}]));
+    let refused = ApiServer::refuses(folder.path(), &[&flag]);
+    assert!(refused.contains("protocol GRPC is not served: let the proxy serve HTTPConnect"), "{refused}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Aggregator {
         let failed = |why: String| format!("Get {url:?}: {why}");
         let asked = async {
             let name = ServerName::try_from(format!("{}.{}.svc", remote.service.name, remote.service.namespace)).map_err(|e| failed(e.to_string()))?;
-            let stream = upstream::dial(host, port).await.map_err(failed)?;
+            let stream = upstream::dial(&self.services.egress, host, port).await.map_err(failed)?;
             let stream = TlsConnector::from(question.settings).connect(name, stream).await.map_err(|e| failed(tls_words(&e)))?;
             let mut request = Request::get(question.path).header("host", format!("{host}:{port}")).header("accept", "application/json");
             if let Some(headers) = request.headers_mut() {

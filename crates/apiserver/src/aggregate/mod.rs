@@ -28,7 +28,7 @@ use registrations::{Registrations, Remote};
 /// What the server needs to reach the servers of other groups.
 pub struct Aggregator {
     registrations: Derived<Registrations>,
-    services: Services,
+    pub services: Services,
     pub front: Front,
     /// What each registered server said it serves, by the registration's name.
     found: Mutex<HashMap<String, Arc<Found>>>,
@@ -36,8 +36,8 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    pub fn new(store: &Store, folder: &std::path::Path) -> Result<Self, pki::Error> {
-        Ok(Self { registrations: Registrations::derived(store), services: Services::new(store), front: Front::load_or_create(folder)?, found: Mutex::default(), published: openapi::Published::default() })
+    pub fn new(store: &Store, services: Services, folder: &std::path::Path) -> Result<Self, pki::Error> {
+        Ok(Self { registrations: Registrations::derived(store), services, front: Front::load_or_create(folder)?, found: Mutex::default(), published: openapi::Published::default() })
     }
 
     pub fn remotes(&self, store: &Store) -> Arc<Registrations> {

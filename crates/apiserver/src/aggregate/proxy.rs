@@ -15,6 +15,7 @@ use crate::handler::Incoming;
 use crate::respond::{self, Body};
 use crate::rest::connect;
 use crate::server::Server;
+use crate::egress::BoxedLine;
 use crate::upstream;
 use crate::user::User;
 use crate::webhook::tls_words;
@@ -29,16 +30,21 @@ pub async fn serve(server: &Server, remote: &Remote, user: &User, peer: &Peer, r
         Err(why) => return respond::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")),
     };
     let Ok(endpoint) = server.aggregator.services.resolve(&remote.service) else { return unavailable("service unavailable") };
-    match exchange(remote, user, peer, request, &endpoint.host, endpoint.port, settings).await {
+    let settings = TlsConnector::from(settings);
+    let line = upstream::dial(server.egress(), &endpoint.host, endpoint.port).await;
+    let answer = match line {
+        Ok(line) => exchange(remote, user, peer, request, line, settings).await,
+        Err(why) => Err(why),
+    };
+    match answer {
         Ok(response) => response,
         Err(why) => unavailable(&format!("error trying to reach service: {why}")),
     }
 }
 
-async fn exchange(remote: &Remote, user: &User, peer: &Peer, mut request: Request<Incoming>, host: &str, port: u16, settings: std::sync::Arc<rustls::ClientConfig>) -> Result<Response<Body>, String> {
+async fn exchange(remote: &Remote, user: &User, peer: &Peer, mut request: Request<Incoming>, line: BoxedLine, tls: TlsConnector) -> Result<Response<Body>, String> {
     let name = ServerName::try_from(format!("{}.{}.svc", remote.service.name, remote.service.namespace)).map_err(|e| e.to_string())?;
-    let stream = upstream::dial(host, port).await?;
-    let stream = TlsConnector::from(settings).connect(name, stream).await.map_err(|e| tls_words(&e))?;
+    let stream = tls.connect(name, line).await.map_err(|e| tls_words(&e))?;
     let client = hyper::upgrade::on(&mut request);
     let outgoing = outgoing(request, user, peer);
     let answer = upstream::exchange(stream, outgoing).await.map_err(|e| e.message)?;

@@ -66,17 +66,16 @@ impl Providers {
 }
 
 impl Authenticator {
-    pub fn new(signer: TokenSigner, certificates: Certificates, accounts: &AccountTokens, access: &AccessConfig, store: &Store) -> Result<Self, String> {
+    pub fn new(signer: TokenSigner, certificates: Certificates, accounts: &AccountTokens, access: &AccessConfig, store: &Store, services: &Services) -> Result<Self, String> {
         let configured = access.authentication(&accounts.issuers)?;
         let Authentication { issuers, anonymous } = configured;
-        let services = Services::new(store);
-        let providers = Providers::new(issuers, &services)?;
+        let providers = Providers::new(issuers, services)?;
         Ok(Self {
             certificates: ArcSwap::from_pointee(certificates),
             accounts: ServiceAccounts::new(signer, accounts, store),
             file: access.token_file.as_deref().map(TokenFile::read).transpose().map_err(|why| format!("--token-auth-file: {why}"))?.unwrap_or_default(),
             bootstrap: access.bootstrap_tokens.then(|| BootstrapTokens::new(store)),
-            webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, &services)).transpose()?,
+            webhook: access.token_webhook.as_ref().map(|config| TokenWebhook::new(config, services)).transpose()?,
             providers: ArcSwap::from_pointee(providers),
             anonymous_of_file: access.authentication.as_ref().and(access.anonymous.is_none().then_some(anonymous.clone()).flatten()),
             anonymous: anonymous.unwrap_or_default(),
@@ -94,7 +93,7 @@ impl Authenticator {
     }
 
     /// Takes tokens of whom a configuration file names now. Upstream: what it says of requests without credentials cannot change.
-    pub fn renew_providers(&self, text: &str, config: &Config, store: &Store) -> Result<(), String> {
+    pub fn renew_providers(&self, text: &str, config: &Config, services: &Services) -> Result<(), String> {
         if text.is_empty() {
             return Err("empty config data".into());
         }
@@ -102,7 +101,7 @@ impl Authenticator {
         if anonymous != self.anonymous_of_file {
             return Err("anonymous: Forbidden: changed from initial configuration file".into());
         }
-        self.providers.store(Arc::new(Providers::new(issuers, &Services::new(store))?));
+        self.providers.store(Arc::new(Providers::new(issuers, services)?));
         Ok(())
     }
 

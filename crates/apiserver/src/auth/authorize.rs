@@ -190,19 +190,19 @@ fn build(tables: &[Range]) -> Roles {
 }
 
 impl Authorizer {
-    pub fn new(store: &Store, links: Vec<Link>, counts: Judged) -> Result<Self, String> {
+    pub fn new(store: &Store, services: &Services, links: Vec<Link>, counts: Judged) -> Result<Self, String> {
         let tables = ["clusterroles", "roles", "clusterrolebindings", "rolebindings"].iter().map(|t| store.table(&format!("/registry/{t}"))).collect();
         let begun_with = kinds(&links);
-        let judges = ArcSwap::from_pointee(judges(links, &Services::new(store), &counts)?);
+        let judges = ArcSwap::from_pointee(judges(links, services, &counts)?);
         Ok(Self { counts, roles: Derived::new(tables, build), node: node::NodeAuthorizer::new(store), judges, begun_with })
     }
 
     /// Asks others from now on. Upstream: `pkg/kubeapiserver/authorizer/reload.go`.
-    pub fn renew(&self, store: &Store, links: Vec<Link>) -> Result<(), String> {
+    pub fn renew(&self, services: &Services, links: Vec<Link>) -> Result<(), String> {
         if let Some(late) = kinds(&links).into_iter().find(|kind| !self.begun_with.contains(kind)) {
             return Err(format!("authorizer type {late} is not allowed if it was not enabled at initial server startup"));
         }
-        self.judges.store(Arc::new(judges(links, &Services::new(store), &self.counts)?));
+        self.judges.store(Arc::new(judges(links, services, &self.counts)?));
         Ok(())
     }
 

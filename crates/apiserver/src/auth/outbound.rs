@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::egress::Toward;
 use crate::upstream;
 use crate::webhook::{self, Connector, Services};
 
@@ -30,8 +31,8 @@ pub struct Outbound {
 
 impl Outbound {
     /// Trusts `ca` (PEM; empty: the machine's roots) and shows `identity` (certificate and key in PEM).
-    pub fn new(services: Services, ca: &[u8], identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
-        Self::with(services, webhook::client_config(ca)?, identity)
+    pub fn new(services: Services, toward: Toward, ca: &[u8], identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
+        Self::with(services, toward, webhook::client_config(ca)?, identity)
     }
 
     /// A client of what a kubeconfig names, its files read.
@@ -40,11 +41,11 @@ impl Outbound {
         let ca = remote.ca.as_ref().map(bytes).transpose()?.unwrap_or_default();
         let builder = if remote.insecure { upstream::trusts_anybody().map_err(|e| e.message)? } else { webhook::client_config(&ca)? };
         let shown = remote.shown.certificate.as_ref().map(|(certificate, key)| Ok::<_, String>((bytes(certificate)?, bytes(key)?))).transpose()?;
-        let outbound = Self::with(services.clone(), builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
+        let outbound = Self::with(services.clone(), Toward::ControlPlane, builder, shown.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())))?;
         Ok(Reached { outbound, remote, pause: Reached::PAUSE, insists: false })
     }
 
-    fn with(services: Services, builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
+    fn with(services: Services, outside: Toward, builder: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>, identity: Option<(&[u8], &[u8])>) -> Result<Self, String> {
         let mut tls = match identity {
             Some((certificate, key)) => {
                 let (chain, key) = pki::identity_of_pem(certificate, key).map_err(|e| e.to_string())?;
@@ -53,7 +54,7 @@ impl Outbound {
             None => builder.with_no_client_auth(),
         };
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let connector = Connector { services, service: None, tls: Arc::new(tls) };
+        let connector = Connector { services, service: None, outside, tls: Arc::new(tls) };
         Ok(Self { pool: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector) })
     }
 

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::outbound::Outbound;
+use crate::egress::{Egress, Toward};
 use crate::webhook::Services;
 
 /// One call's time.
@@ -36,7 +37,12 @@ pub struct Provider {
 
 impl Provider {
     pub fn new(issuer: Issuer, services: &Services) -> Result<Self, String> {
-        let call = Outbound::new(services.clone(), issuer.certificate_authority.as_bytes(), None).map_err(|why| format!("{}: {why}", issuer.url))?;
+        let (services, toward) = match issuer.egress.as_str() {
+            "cluster" => (services.clone(), Toward::Cluster),
+            "controlplane" => (services.clone(), Toward::ControlPlane),
+            _ => (services.clone().through(Egress::default()), Toward::ControlPlane),
+        };
+        let call = Outbound::new(services, toward, issuer.certificate_authority.as_bytes(), None).map_err(|why| format!("{}: {why}", issuer.url))?;
         let call = Arc::new(call);
         let keys = Keys::new(&issuer.url, &issuer.discovery_url, call.clone());
         Ok(Self { issuer, call, keys, sources: Mutex::default() })

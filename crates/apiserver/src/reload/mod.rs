@@ -148,8 +148,8 @@ impl Followed {
 
 async fn apply(server: &Arc<Server>, what: What, text: &str) -> Result<(), String> {
     match what {
-        What::Authentication => server.authenticator.renew_providers(text, &server.config, &server.store),
-        What::Authorization => server.authorizer.renew(&server.store, access::authorization::read(text)?),
+        What::Authentication => server.authenticator.renew_providers(text, &server.config, &server.aggregator.services),
+        What::Authorization => server.authorizer.renew(&server.aggregator.services, access::authorization::read(text)?),
         What::Encryption => {
             let (server, text) = (server.clone(), text.to_owned());
             // Plugins are asked, which blocks.

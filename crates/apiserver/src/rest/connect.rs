@@ -349,8 +349,8 @@ async fn exchange_with(call: &Call, request: &mut Request<Incoming>, path: &str,
     }
     let answer = match tls {
         Tls::Kubelet => call.server.kubelets.send(host, port, outgoing).await,
-        Tls::Plain => upstream::exchange(upstream::connect(host, port).await.map_err(unavailable)?, outgoing).await,
-        Tls::Unverified => upstream::exchange(upstream::unverified(host, port).await.map_err(unavailable)?, outgoing).await,
+        Tls::Plain => upstream::exchange(upstream::connect(call.server.egress(), host, port).await.map_err(unavailable)?, outgoing).await,
+        Tls::Unverified => upstream::exchange(upstream::unverified(call.server.egress(), host, port).await.map_err(unavailable)?, outgoing).await,
     };
     let answer = answer.map_err(unavailable)?;
     Ok(pass_on(answer, client))

@@ -15,7 +15,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use policy::plugins::WebhookKubeconfigs;
-use store::Store;
 use tokio::time::Instant;
 
 use super::answer::{CallError, io_words};
@@ -24,6 +23,7 @@ use super::resolve::Services;
 use super::target::{ServicePort, Target};
 use super::trust;
 use crate::auth::outbound;
+use crate::egress::Toward;
 
 /// Upstream: this many clients are kept.
 const CLIENTS: usize = 200;
@@ -57,8 +57,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    pub fn new(store: &Store) -> Self {
-        Self { services: Services::new(store), pools: Mutex::default(), mutating: Users::default(), validating: Users::default() }
+    pub fn new(services: Services) -> Self {
+        Self { services, pools: Mutex::default(), mutating: Users::default(), validating: Users::default() }
     }
 
     /// The same, showing what kubeconfigs hold.
@@ -105,7 +105,7 @@ impl Hooks {
         let mut tls = outbound::showing(trust::client_config(&target.ca_bundle)?, self.shown(caller, target).unwrap_or(&Credentials::default()))?;
         // Upstream: HTTP/2 would send all calls to one backend.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let connector = Connector { services: self.services.clone(), service: target.service.clone(), tls: Arc::new(tls) };
+        let connector = Connector { services: self.services.clone(), service: target.service.clone(), outside: Toward::ControlPlane, tls: Arc::new(tls) };
         let pool: Pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
         if pools.len() >= CLIENTS
             && let Some(oldest) = pools.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone())

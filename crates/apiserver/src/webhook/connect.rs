@@ -9,7 +9,6 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -17,6 +16,7 @@ use super::answer::io_words;
 use super::resolve::{Endpoint, Services};
 use super::target::ServicePort;
 use super::trust;
+use crate::egress::{BoxedLine, DialError, Toward};
 
 /// Why there is no connection, in Go's words.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,8 @@ pub struct ConnectError(pub String);
 pub struct Connector {
     pub services: Services,
     pub service: Option<ServicePort>,
+    /// Where a target is that is no service.
+    pub outside: Toward,
     pub tls: Arc<ClientConfig>,
 }
 
@@ -39,10 +41,13 @@ impl Connector {
             None => Endpoint { host: host.clone(), port: uri.port_u16().unwrap_or(443) },
         };
         let failed = |why: &std::io::Error| ConnectError(format!("dial tcp {}:{}: {}", endpoint.host, endpoint.port, dial_words(why)));
-        let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(|e| failed(&e))?;
-        let _ = tcp.set_nodelay(true);
+        let toward = if self.service.is_some() { Toward::Cluster } else { self.outside };
+        let line = self.services.egress.dial(toward, &endpoint.host, endpoint.port).await.map_err(|e| match e {
+            DialError::Direct(why) => failed(&why),
+            DialError::Proxy(why) => ConnectError(why),
+        })?;
         let name = ServerName::try_from(host).map_err(|e| ConnectError(format!("tls: {e}")))?;
-        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(|e| ConnectError(trust::words(&e)))?;
+        let tls = TlsConnector::from(self.tls.clone()).connect(name, line).await.map_err(|e| ConnectError(trust::words(&e)))?;
         Ok(Stream(TokioIo::new(tls)))
     }
 }
@@ -69,7 +74,7 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// A TLS connection as the pool wants it.
-pub struct Stream(TokioIo<TlsStream<TcpStream>>);
+pub struct Stream(TokioIo<TlsStream<BoxedLine>>);
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {

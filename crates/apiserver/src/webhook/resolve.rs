@@ -10,6 +10,7 @@ use serde_json::Value;
 use store::{Store, TableId};
 
 use super::target::ServicePort;
+use crate::egress::Egress;
 use crate::object;
 
 /// Where bytes go.
@@ -25,11 +26,18 @@ pub struct Services {
     store: Store,
     services: TableId,
     slices: TableId,
+    /// The ways there.
+    pub egress: Egress,
 }
 
 impl Services {
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), services: store.table("/registry/services/specs"), slices: store.table("/registry/endpointslices") }
+        Self { store: store.clone(), services: store.table("/registry/services/specs"), slices: store.table("/registry/endpointslices"), egress: Egress::default() }
+    }
+
+    /// The same, reached by these ways.
+    pub fn through(self, egress: Egress) -> Self {
+        Self { egress, ..self }
     }
 
     pub fn service(&self, namespace: &str, name: &str) -> Option<Value> {

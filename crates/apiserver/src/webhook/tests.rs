@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{CallError, Hooks, Target};
+use super::{CallError, Hooks, Services, Target};
 
 /// What a server does with each connection after the handshake.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ async fn hook(manner: Manner, name: &str) -> Hook {
 }
 
 async fn post(hook: &Hook, timeout: Duration) -> Result<Bytes, CallError> {
-    Hooks::new(&Store::in_memory()).post(&hook.target, Bytes::from_static(b"{}"), timeout).await
+    Hooks::new(Services::new(&Store::in_memory())).post(&hook.target, Bytes::from_static(b"{}"), timeout).await
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn answers_come_back_and_connections_are_kept() {
     let hook = hook(Manner::Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "localhost").await;
-    let hooks = Hooks::new(&Store::in_memory());
+    let hooks = Hooks::new(Services::new(&Store::in_memory()));
     for _ in 0..3 {
         let answer = hooks.post(&hook.target, Bytes::from_static(b"{}"), PATIENCE).await.unwrap();
         assert_eq!(&answer[..], b"ok");
@@ -125,7 +125,7 @@ async fn faults_are_told_in_upstreams_words() {
 
 #[tokio::test]
 async fn a_service_without_endpoints_is_told() {
-    let hooks = Hooks::new(&Store::in_memory());
+    let hooks = Hooks::new(Services::new(&Store::in_memory()));
     let target = Target::of(&json!({"service": {"namespace": "ns", "name": "hook"}})).unwrap();
     let error = hooks.post(&target, Bytes::new(), PATIENCE).await.unwrap_err();
     assert_eq!(error.message, "Post \"https://hook.ns.svc:443/?timeout=10s\": services \"hook\" not found");

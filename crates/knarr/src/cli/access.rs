@@ -119,6 +119,9 @@ pub struct AccessArgs {
     /// Follow changes of that file while the server runs
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub encryption_provider_config_automatic_reload: Option<bool>,
+    /// Through which proxies nodes, pods, webhooks and others are reached: a file with an EgressSelectorConfiguration
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    pub egress_selector_config_file: Option<PathBuf>,
     /// Certificate to show instead of the one that the cluster's own authority issues; the cluster's pods trust that authority alone
     #[arg(long, hide_short_help = true, value_name = "FILE", value_parser = file)]
     pub tls_cert_file: Option<PathBuf>,
@@ -214,6 +217,11 @@ impl AccessArgs {
             return Err(failure("--encryption-provider-config-automatic-reload must be set with --encryption-provider-config", "name the file"));
         }
         self.encryption_provider_config.as_ref().map(config_file).transpose()
+    }
+
+    /// The text of the ways out.
+    pub fn egress(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.egress_selector_config_file.as_ref().map(config_file).transpose()?.map(|file| file.text))
     }
 
     fn serving(&self) -> anyhow::Result<ServingFiles> {

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags by what they begin with; the first that fits counts.
-const INSTEAD: [(&str, &str); 51] = [
+const INSTEAD: [(&str, &str); 50] = [
     ("--token-auth", "write --token-auth-file"),
     ("--cert-dir", "certificates are in DIR/pki"),
     ("--service-account-lookup", "leave it out: tokens always end with their account and with what they are bound to"),
@@ -31,7 +31,6 @@ const INSTEAD: [(&str, &str); 51] = [
     ("--default-watch-cache-size", "leave it out: everything is served from memory"),
     ("--watch-cache", "leave it out: everything is served from memory"),
     ("--delete-collection-workers", "leave it out: collections are deleted in one pass"),
-    ("--egress-selector-config-file", "leave it out: the server reaches nodes, webhooks and issuers itself"),
     ("--enable-garbage-collector", "leave it out: it is always on"),
     ("--etcd-", "of etcd, --etcd-servers, --etcd-cafile, --etcd-certfile, --etcd-keyfile, --etcd-prefix and the timeouts of its checks are taken"),
     ("--lease-reuse-duration-seconds", "leave it out: events end by themselves"),

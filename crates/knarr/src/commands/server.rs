@@ -130,6 +130,7 @@ pub fn api_config(layout: &Layout, settings: &Settings, node_ip: IpAddr) -> anyh
         accounts: settings.access.accounts.config()?,
         access: settings.access.config()?,
         admission: settings.access.admission()?,
+        egress: settings.access.egress()?,
         encryption: settings.access.encryption()?,
         encryption_reload: settings.access.encryption_provider_config_automatic_reload == Some(true),
         gates: apiserver::Gates::of(&features),
