@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::resource::{Conversion, Resource};
+use crate::resource::{Conversion, GarbagePolicy, Resource};
 use crate::{core, walk};
 
 /// Names that differ: here, in the core group.
@@ -17,7 +17,7 @@ const NAMES: [(&str, &str); 7] = [
 ];
 
 pub fn resources() -> Vec<Resource> {
-    let mut event = Resource::new("events.k8s.io", "v1", "Event", "events", true).short(&["ev"]).select(&[
+    let mut event = Resource::new("events.k8s.io", "v1", "Event", "events", true).short(&["ev"]).garbage(GarbagePolicy::Unsupported).select(&[
         "regarding.kind",
         "regarding.namespace",
         "regarding.name",

@@ -41,7 +41,7 @@ pub mod scheduling;
 pub mod storage;
 pub mod webhook_client;
 
-pub use resource::{Column, Conversion, Resource, Rules, Subresource, Verbs};
+pub use resource::{Column, Conversion, GarbagePolicy, Resource, Rules, Subresource, Verbs};
 
 /// All built-in resources, in the order discovery shows them.
 pub fn builtin() -> Vec<Resource> {

@@ -72,6 +72,17 @@ impl Subresource {
     }
 }
 
+/// What becomes of an object's dependents where neither who deletes it nor its finalizers say. Upstream: `GarbageCollectionPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GarbagePolicy {
+    /// They go after it.
+    Delete,
+    /// They stay, and whoever did not say so is told this.
+    Orphan(Option<&'static str>),
+    /// It has none: nothing waits for them, whoever asks.
+    Unsupported,
+}
+
 /// A column of a table.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -183,6 +194,7 @@ pub struct Resource {
     pub conversion: Option<Conversion>,
     /// Whether who deletes an object is given it, not a Status. Upstream: the stores that say `ReturnDeletedObject`.
     pub gives_deleted: bool,
+    pub garbage: GarbagePolicy,
     /// What whoever asks for the kind is told of its end. Upstream: the `prerelease-lifecycle-gen` marks of the types, in the
     /// words of apiserver `pkg/endpoints/deprecation`.
     pub deprecation: Option<&'static str>,
@@ -267,6 +279,7 @@ impl Resource {
             stored_group: group.into(),
             conversion: None,
             gives_deleted: false,
+            garbage: GarbagePolicy::Delete,
             deprecation: None,
             rules: Rules::default(),
             custom: None,
@@ -301,6 +314,11 @@ impl Resource {
 
     pub fn gives_deleted(mut self) -> Self {
         self.gives_deleted = true;
+        self
+    }
+
+    pub fn garbage(mut self, policy: GarbagePolicy) -> Self {
+        self.garbage = policy;
         self
     }
 

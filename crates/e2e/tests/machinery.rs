@@ -183,6 +183,39 @@ fn writers_of_odd_objects_are_told() {
     assert_eq!(server.kubectl("get deployment a -o jsonpath={.spec.replicas}").ok(), "2");
 }
 
+/// Upstream: the strategies' `DefaultGarbageCollectionPolicy`; `pkg/registry/batch/job/storage/storage.go`.
+#[test]
+fn pods_of_deleted_jobs_stay_unless_told_otherwise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &[]) else { return };
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}});
+    let job = |name: &str| json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"suspend": true, "template": template}}).to_string();
+    for name in ["kept", "gone", "many"] {
+        server.kubectl_with("create -f -", &job(name)).ok();
+    }
+    let stay = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let told = |path: &str, wanted: &[&str]| assert_eq!(warnings(&server.kubectl(&format!("delete --raw {jobs}{path}"))), wanted, "{path}");
+    // Nobody collects garbage here: what waits for that stays to be seen.
+    let finalizers = |what: &str| server.kubectl(&format!("get {what} -o jsonpath={{.metadata.finalizers}} --ignore-not-found")).ok();
+    told("/kept", &[stay]);
+    assert_eq!(finalizers("job kept"), "[\"orphan\"]");
+    told("/gone?propagationPolicy=Background", &[]);
+    assert_eq!(finalizers("job gone"), "");
+    told("?fieldSelector=metadata.name%3Dmany", &[stay]);
+    assert_eq!(finalizers("job many"), "[\"orphan\"]");
+    let controller = json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "a"}, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}}}});
+    server.kubectl_with("create -f -", &controller.to_string()).ok();
+    assert_eq!(warnings(&server.kubectl("delete --raw /api/v1/namespaces/default/replicationcontrollers/a")), [""; 0]);
+    assert_eq!(finalizers("rc a"), "[\"orphan\"]");
+    // Events have no dependents, whoever waits for them.
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"kind": "Job", "name": "kept", "namespace": "default"}});
+    server.kubectl_with("create -f -", &event.to_string()).ok();
+    server.kubectl("delete --raw /api/v1/namespaces/default/events/e?propagationPolicy=Foreground").ok();
+    assert_eq!(finalizers("event e"), "");
+    assert_eq!(server.kubectl("get event e --ignore-not-found").ok(), "");
+}
+
 /// Upstream: apiextensions-apiserver `pkg/registry/customresourcedefinition/strategy.go` and `pkg/apiserver/schema/cel/validation.go`.
 #[test]
 fn writers_of_custom_kinds_are_told() {

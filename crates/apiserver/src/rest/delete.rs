@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use api::{ApiError, meta};
-use catalog::walk;
+use catalog::{GarbagePolicy, walk};
 use http::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -69,12 +69,20 @@ impl Options {
         if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &errors)) }
     }
 
-    fn orphans(&self, object: &Value) -> bool {
+    fn orphans(&self, object: &Value, kind: GarbagePolicy) -> bool {
+        let has = |finalizer| meta::finalizers(object).any(|f| f == finalizer);
         match (self.orphan, self.propagation.as_deref()) {
             (Some(orphan), _) => orphan,
             (None, Some(policy)) => policy == "Orphan",
-            // Upstream: without a policy an object keeps a finalizer that it has.
-            (None, None) => meta::finalizers(object).any(|f| f == "orphan"),
+            // Upstream: without a policy an object keeps a finalizer that it has; else its kind decides.
+            (None, None) => has("orphan") || (matches!(kind, GarbagePolicy::Orphan(_)) && !has("foregroundDeletion")),
+        }
+    }
+
+    /// Whoever does not say what becomes of dependents is told what the kind does.
+    fn tell(&self, call: &Call) {
+        if let (GarbagePolicy::Orphan(Some(warning)), None, None) = (call.served.resource.garbage, self.orphan, &self.propagation) {
+            call.notes.warn(warning);
         }
     }
 
@@ -89,6 +97,7 @@ impl Options {
 
 pub async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let options = Options::of(call)?;
+    options.tell(call);
     match delete(call, &options).await? {
         Outcome::Gone(record) if call.served.resource.gives_deleted => Ok(call.respond(StatusCode::OK, &record)),
         Outcome::Gone(record) => Ok(call.respond_value(StatusCode::OK, success(call, &record))),
@@ -147,7 +156,7 @@ async fn delete_once(call: &Call, options: &Options, record: &Arc<Record>) -> Re
     if !meta::is_deleting(&old) {
         (call.served.resource.rules.before_delete)(&mut object);
     }
-    let finalizers = finalizers_after(options, &object);
+    let finalizers = finalizers_after(options, &object, call.served.resource.garbage);
     set_finalizers(&mut object, &finalizers);
     let grace = grace_of(call, options, &old);
     let namespace_waits = call.served.resource.plural == "namespaces" && call.served.resource.group.is_empty() && !walk::list(&old, "spec.finalizers").is_empty();
@@ -196,9 +205,12 @@ fn grace_of(call: &Call, options: &Options, object: &Value) -> i64 {
     if wanted < 0 { 1 } else { wanted }
 }
 
-fn finalizers_after(options: &Options, object: &Value) -> Vec<String> {
+fn finalizers_after(options: &Options, object: &Value, kind: GarbagePolicy) -> Vec<String> {
     let mut finalizers: Vec<String> = meta::finalizers(object).filter(|f| !matches!(*f, "orphan" | "foregroundDeletion")).map(str::to_owned).collect();
-    if options.orphans(object) {
+    if kind == GarbagePolicy::Unsupported {
+        return finalizers;
+    }
+    if options.orphans(object, kind) {
         finalizers.push("orphan".into());
     }
     if options.waits_for_dependents(object) {
@@ -255,6 +267,7 @@ pub async fn remove(call: &Call, record: &Arc<Record>, last: Option<Value>) -> R
 /// Deletes everything that a list would show.
 pub async fn collection(call: &Call) -> Result<Response<Body>, ApiError> {
     let options = Options::of(call)?;
+    options.tell(call);
     let page = list::page(call).await?;
     for record in &page.records {
         let object = object::parse(&record.value);

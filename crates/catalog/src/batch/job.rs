@@ -8,14 +8,18 @@ use super::{job_rules, job_status, job_update};
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::defaults::template;
-use crate::resource::Resource;
+use crate::resource::{GarbagePolicy, Resource};
 use crate::walk::{self, fill, fill_text};
+
+/// Upstream: `pkg/registry/batch/job/storage/storage.go`.
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 
 pub fn resource() -> Resource {
     Resource::new("batch", "v1", "Job", "jobs", true)
         .in_all()
         .status()
         .select(&["status.successful"])
+        .garbage(GarbagePolicy::Orphan(Some(PODS_STAY)))
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;

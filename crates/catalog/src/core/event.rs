@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use crate::columns::{age_of, columns};
-use crate::resource::{Column, Resource};
+use crate::resource::{Column, GarbagePolicy, Resource};
 use crate::walk;
 
 pub fn resource() -> Resource {
     Resource::new("", "v1", "Event", "events", true)
         .short(&["ev"])
+        .garbage(GarbagePolicy::Unsupported)
         // `events.k8s.io` selects by position in this list: new names go to its end.
         .select(&[
             "involvedObject.kind",

@@ -7,7 +7,7 @@ use crate::apps::workload;
 use crate::check;
 use crate::columns::{age, columns, containers, labels, name};
 use crate::core::pod::defaults::template;
-use crate::resource::Resource;
+use crate::resource::{GarbagePolicy, Resource};
 use crate::walk;
 
 pub fn resource() -> Resource {
@@ -17,6 +17,7 @@ pub fn resource() -> Resource {
         .scale()
         .status()
         .select(&["status.replicas"])
+        .garbage(GarbagePolicy::Orphan(None))
         .rules(|rules| {
             rules.default = default;
             rules.validate = validate;

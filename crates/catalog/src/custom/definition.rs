@@ -12,7 +12,7 @@ use super::kind::{Custom, Strategy};
 use super::node::Node;
 use super::scale::Scale;
 use super::{columns, status};
-use crate::resource::{Resource, Rules, Subresource, Verbs};
+use crate::resource::{GarbagePolicy, Resource, Rules, Subresource, Verbs};
 use crate::walk;
 
 /// The resources of a definition, one per version; whether each is served stands beside it. None before names are accepted.
@@ -58,6 +58,7 @@ fn resource(definition: &Value, version: &Value, stored: &str) -> Resource {
         stored_group: owned(group),
         conversion: None,
         gives_deleted: false,
+        garbage: GarbagePolicy::Delete,
         deprecation: None,
         rules: Rules { columns, generation: true, unconditional_update: false, ..Rules::default() },
         custom: Some(Arc::new(custom)),
