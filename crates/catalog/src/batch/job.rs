@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{job_rules, job_status, job_update};
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::{GarbagePolicy, Resource};
 use crate::walk::{self, fill, fill_text};
 
@@ -111,6 +111,9 @@ pub(super) fn default_failure_policy(spec: &mut Map<String, Value>) {
 /// Upstream: `generateSelector` of `pkg/registry/batch/job/strategy.go`. Labels a user gave stay, so that validation sees them.
 fn prepare(object: &mut Value, old: Option<&Value>) {
     walk::own_status(object, old, json!({}));
+    // WorkloadWithJob is off.
+    walk::drop_new(object, old, "spec", "scheduling");
+    disabled::drop(object, old, "spec.template.spec");
     if old.is_some() || walk::flag(object, "spec.manualSelector") {
         return;
     }

@@ -36,7 +36,7 @@ pub fn validate(object: &Value, old: &Value) -> FieldErrors {
     errors
 }
 
-fn is(status: &Value, kind: &str) -> bool {
+pub(super) fn is(status: &Value, kind: &str) -> bool {
     walk::list(status, "conditions").iter().any(|c| walk::text(c, "type") == kind && walk::text(c, "status") == "True")
 }
 

@@ -6,18 +6,18 @@ use api::field::{FieldError, FieldErrors, Path};
 use serde_json::Value;
 
 use super::job_rules::is_indexed;
+use super::job_status;
 use crate::check;
 use crate::walk;
 
-/// What a job that waits may still be told of where its pods go.
+/// What a job of which nothing runs may still be told of where its pods go.
 const SCHEDULING: [&str; 3] = ["nodeSelector", "tolerations", "schedulingGates"];
 
 pub fn check(errors: &mut FieldErrors, object: &Value, old: &Value, path: &Path) {
     let (new, was) = (walk::at(object, "spec"), walk::at(old, "spec"));
     completions(errors, new, was, &path.child("completions"));
     check::immutable(errors, &path.child("selector"), walk::at(new, "selector"), walk::at(was, "selector"));
-    let waits = walk::flag(old, "spec.suspend") && walk::text(old, "status.startTime").is_empty();
-    template(errors, walk::at(new, "template"), walk::at(was, "template"), waits, &path.child("template"));
+    template(errors, walk::at(new, "template"), walk::at(was, "template"), is_at_rest(old), &path.child("template"));
     for key in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
         check::immutable(errors, &path.child(key), walk::at(new, key), walk::at(was, key));
     }
@@ -33,22 +33,43 @@ fn completions(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) 
     }
 }
 
-fn template(errors: &mut FieldErrors, new: &Value, old: &Value, waits: bool, path: &Path) {
-    let mut allowed = old.clone();
-    if waits {
-        if let Some(spec) = walk::object_mut(&mut allowed, "spec") {
-            for key in SCHEDULING {
-                take(spec, walk::at(new, "spec"), key);
-            }
-            node_affinity(spec, walk::at(new, "spec.affinity"));
-        }
-        if let Some(metadata) = walk::object_mut(&mut allowed, "metadata") {
-            for key in ["annotations", "labels"] {
-                take(metadata, walk::at(new, "metadata"), key);
-            }
-        }
+/// A job that is held back and of which no pod runs: it never started, or its controller says that it rests. Upstream:
+/// `validationOptionsForJob` in `pkg/registry/batch/job/strategy.go`, with MutableSchedulingDirectivesForSuspendedJobs and
+/// MutablePodResourcesForSuspendedJobs, both on since 1.36.
+fn is_at_rest(job: &Value) -> bool {
+    let status = walk::at(job, "status");
+    let rests = || job_status::is(status, "Suspended") && walk::int(status, "active") == 0;
+    walk::flag(job, "spec.suspend") && (walk::text(status, "startTime").is_empty() || rests())
+}
+
+/// Upstream: `validatePodTemplateUpdate` and `validatePodResourceUpdatesOnly`.
+fn template(errors: &mut FieldErrors, new: &Value, old: &Value, at_rest: bool, path: &Path) {
+    if !at_rest {
+        return check::immutable(errors, path, new, old);
     }
-    check::immutable(errors, path, new, &allowed);
+    let mut allowed = walk::at(old, "spec").clone();
+    if let Some(spec) = allowed.as_object_mut() {
+        for key in SCHEDULING {
+            take(spec, walk::at(new, "spec"), key);
+        }
+        node_affinity(spec, walk::at(new, "spec.affinity"));
+    }
+    for list in ["containers", "initContainers"] {
+        amounts(&mut allowed, walk::at(new, "spec"), list);
+    }
+    check::immutable(errors, &path.child("spec"), walk::at(new, "spec"), &allowed);
+}
+
+/// Containers that kept their number, place and name may get other amounts.
+fn amounts(allowed: &mut Value, new: &Value, list: &str) {
+    let now = walk::list(new, list);
+    let before = walk::list_mut(allowed, list);
+    if now.len() != before.len() {
+        return;
+    }
+    for (before, now) in before.iter_mut().zip(now).filter(|(before, now)| walk::text(before, "name") == walk::text(now, "name")) {
+        walk::keep(before, Some(now), "resources");
+    }
 }
 
 fn take(into: &mut serde_json::Map<String, Value>, from: &Value, key: &str) {
