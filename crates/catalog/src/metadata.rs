@@ -37,11 +37,12 @@ pub fn validate(object: &Value, resource: &Resource) -> FieldErrors {
         (false, true) => {}
     }
     validate_common(object, &path, &mut errors);
+    validate_finalizers(object, resource, &path, &mut errors);
     errors
 }
 
 /// Faults of an object's metadata when it replaces `old`.
-pub fn validate_update(object: &Value, old: &Value) -> FieldErrors {
+pub fn validate_update(object: &Value, old: &Value, resource: &Resource) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let path = Path::new("metadata");
     if meta::is_deleting(old) {
@@ -58,7 +59,27 @@ pub fn validate_update(object: &Value, old: &Value) -> FieldErrors {
         }
     }
     validate_common(object, &path, &mut errors);
+    validate_finalizers(object, resource, &path, &mut errors);
     errors
+}
+
+/// Kinds whose metadata is judged as that of any object is. Upstream: those whose validation does not call
+/// `ValidateObjectMeta` of `pkg/apis/core/validation`.
+const GENERIC: [(&str, &str); 6] = [
+    ("admissionregistration.k8s.io", ""), ("apiextensions.k8s.io", ""), ("apiregistration.k8s.io", ""), ("coordination.k8s.io", ""), ("node.k8s.io", ""), ("policy", "poddisruptionbudgets"),
+];
+
+/// Finalizers without a domain are those that Kubernetes itself began with.
+fn validate_finalizers(object: &Value, resource: &Resource, path: &Path, errors: &mut FieldErrors) {
+    let is_generic = GENERIC.iter().any(|(group, plural)| resource.group == *group && (plural.is_empty() || resource.plural == *plural));
+    if resource.custom.is_some() || is_generic {
+        return;
+    }
+    for (i, name) in meta::finalizers(object).enumerate().filter(|(_, name)| !name.contains('/')) {
+        if !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+            errors.push(FieldError::invalid(&path.child("finalizers").index(i), name, "name is neither a standard finalizer name nor is it fully qualified"));
+        }
+    }
 }
 
 /// Faults of labels; also of those in pod templates.
@@ -77,6 +98,24 @@ pub fn validate_annotations(annotations: &Value, path: &Path) -> FieldErrors {
     let mut size = 0;
     for (key, value) in annotations.as_object().into_iter().flatten() {
         errors.extend(names::qualified_name(&key.to_lowercase()).into_iter().map(|f| FieldError::invalid(path, key.as_str(), f)));
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MAX_ANNOTATIONS {
+        errors.push(FieldError::too_long(path, MAX_ANNOTATIONS));
+    }
+    errors
+}
+
+/// What a pod tells those who sign its certificates: keys with a domain each. Upstream: `ValidateUserAnnotations`.
+pub fn validate_user_annotations(annotations: &Value, path: &Path) -> FieldErrors {
+    let (mut errors, mut size) = (FieldErrors::new(), 0);
+    for (key, value) in annotations.as_object().into_iter().flatten() {
+        let lower = key.to_lowercase();
+        let faults = names::qualified_name(&lower);
+        if faults.is_empty() && !lower.contains('/') {
+            errors.push(FieldError::invalid(path, lower.as_str(), "must be a domain-prefixed key (such as \"acme.io/foo\")"));
+        }
+        errors.extend(faults.into_iter().map(|fault| FieldError::invalid(path, lower.as_str(), fault)));
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > MAX_ANNOTATIONS {
@@ -140,8 +179,8 @@ mod tests {
     #[test]
     fn tells_every_fault() {
         let pods = crate::builtin().into_iter().find(|r| r.plural == "pods").unwrap();
-        let object = json!({"metadata": {"name": "A", "labels": {"": "x y"}, "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a"}]}});
+        let object = json!({"metadata": {"name": "A", "labels": {"": "x y"}, "finalizers": ["orphan", "a.io/b", "mine"], "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a"}]}});
         let fields: Vec<_> = super::validate(&object, &pods).into_iter().map(|e| e.field).collect();
-        assert_eq!(fields, ["metadata.name", "metadata.namespace", "metadata.labels", "metadata.labels", "metadata.labels", "metadata.ownerReferences.uid"]);
+        assert_eq!(fields, ["metadata.name", "metadata.namespace", "metadata.labels", "metadata.labels", "metadata.labels", "metadata.ownerReferences.uid", "metadata.finalizers[2]"]);
     }
 }

@@ -70,6 +70,14 @@ pub fn keep(object: &mut Value, old: Option<&Value>, key: &str) {
     }
 }
 
+/// Takes a key that the old object did not have out of the object at a dotted path: for what is not served yet.
+pub fn drop_new(object: &mut Value, old: Option<&Value>, path: &str, key: &str) {
+    let had = old.is_some_and(|old| at(old, path).get(key).is_some_and(|value| !value.is_null()));
+    if let Some(map) = existing_mut(object, path).filter(|_| !had) {
+        map.remove(key);
+    }
+}
+
 /// Status of a kind whose creator may set it (nodes): what a create says stays, an update takes the old one over.
 pub fn keep_status_unless_new(object: &mut Value, old: Option<&Value>) {
     if old.is_some() {

@@ -149,7 +149,7 @@ async fn finish(call: &Call, mut object: Value, old: &Value, record: &Arc<Record
 
 fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
-    let mut errors = catalog::metadata::validate_update(object, old);
+    let mut errors = catalog::metadata::validate_update(object, old, resource);
     let mut told = Vec::new();
     errors.extend(resource.validate_update(&call.info.subresource, object, old, &mut told));
     told.into_iter().for_each(|fault| call.notes.warn(fault));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::workload;
 use crate::check;
 use crate::columns::{age, columns, containers, labels, name, selector};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::Resource;
 use crate::walk::{self, fill, fill_text, made};
 
@@ -19,7 +19,10 @@ pub fn resource() -> Resource {
             rules.default = default;
             rules.validate = validate;
             rules.warn = super::warnings::daemon_set;
-            rules.prepare = |object, old| walk::own_status(object, old, json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}));
+            rules.prepare = |object, old| {
+                walk::own_status(object, old, json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}));
+                disabled::drop(object, old, "spec.template.spec");
+            };
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Up-to-date#", "Available#", "Node Selector", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
             let count = |path| walk::int(object, path).into();

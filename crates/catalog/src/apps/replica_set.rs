@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::workload;
 use crate::columns::{age, columns, containers, name, selector};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::Resource;
 use crate::walk::{self, fill};
 
@@ -21,7 +21,10 @@ pub fn resource() -> Resource {
             rules.validate = validate;
             rules.warn = super::warnings::replicated;
             rules.validate_status = workload::replica_status;
-            rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
+            rules.prepare = |object, old| {
+                walk::own_status(object, old, json!({"replicas": 0}));
+                disabled::drop(object, old, "spec.template.spec");
+            };
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
             let count = |path| walk::int(object, path).into();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::workload;
 use crate::check;
 use crate::columns::{age, columns, containers, name};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::Resource;
 use crate::walk::{self, fill, fill_text, made};
 
@@ -21,7 +21,10 @@ pub fn resource() -> Resource {
             rules.validate = validate;
             rules.warn = super::warnings::stateful_set;
             rules.validate_status = |object, _| workload::counts(object, &["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"]);
-            rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0, "availableReplicas": 0}));
+            rules.prepare = |object, old| {
+                walk::own_status(object, old, json!({"replicas": 0, "availableReplicas": 0}));
+                disabled::drop(object, old, "spec.template.spec");
+            };
         })
         .columns(columns(&["Name", "Ready", "Age", "+Containers", "+Images"]), |object, now| {
             let [names, images] = containers(walk::at(object, "spec.template.spec"));

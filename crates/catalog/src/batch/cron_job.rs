@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::check;
 use crate::columns::{age, age_of, columns, containers, name, or_none, selector};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::Resource;
 use crate::walk::{self, fill, fill_text};
 
@@ -18,7 +18,11 @@ pub fn resource() -> Resource {
             rules.default = default;
             rules.validate = validate;
             rules.warn = super::warnings::cron_job;
-            rules.prepare = |object, old| walk::own_status(object, old, json!({}));
+            rules.prepare = |object, old| {
+                walk::own_status(object, old, json!({}));
+                walk::drop_new(object, old, "spec.jobTemplate.spec", "scheduling");
+                disabled::drop(object, old, "spec.jobTemplate.spec.template.spec");
+            };
         })
         .columns(columns(&["Name", "Schedule", "Timezone", "Suspend", "Active#", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
             let last = match walk::text(object, "status.lastScheduleTime") {

@@ -86,7 +86,9 @@ fn bounds(errors: &mut FieldErrors, item: &Value, path: &Path) {
             if let (Some(low), Some(high)) = (low.get(name), high.get(name))
                 && low > high
             {
-                errors.push(FieldError::invalid(&path.child(field).key(name), low.to_string(), format!("{low_name} {low} is greater than {high_name} {high}")));
+                // Upstream shows the bound that a default breaks, but for the least of a default.
+                let shown = if high_name == "default request value" || low_name == "default value" { high } else { low };
+                errors.push(FieldError::invalid(&path.child(field).key(name), shown.to_string(), format!("{low_name} {low} is greater than {high_name} {high}")));
             }
         }
         if let Some(ratio) = ratio.get(name) {

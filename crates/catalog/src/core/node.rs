@@ -21,7 +21,7 @@ pub fn resource() -> Resource {
                     walk::fill(status, "allocatable", capacity);
                 }
             };
-            rules.prepare = |object, old| walk::keep_status_unless_new(object, old);
+            rules.prepare = prepare;
             rules.validate = super::node_rules::validate;
             rules.warn = warn;
             rules.validate_status = super::node_rules::validate_status;
@@ -30,6 +30,15 @@ pub fn resource() -> Resource {
             columns(&["Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"]),
             cells,
         )
+}
+
+/// Kubelets are told their configuration by nobody any more. Upstream: `dropDisabledFields` in `pkg/registry/core/node/strategy.go`.
+fn prepare(object: &mut Value, old: Option<&Value>) {
+    walk::keep_status_unless_new(object, old);
+    walk::drop_new(object, old, "spec", "configSource");
+    if old.is_none() {
+        walk::drop_new(object, None, "status", "config");
+    }
 }
 
 fn cells(object: &Value, now: jiff::Timestamp) -> Vec<Value> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use api::field::{FieldError, FieldErrors, Path};
 use api::names;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::pod::resources::resource_amount;
 use crate::ip::{self, Range};
@@ -17,7 +17,8 @@ const LONGEST_FEATURE: usize = 253;
 
 pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    taints(&mut errors, object);
+    annotations(&mut errors, object);
+    taints(&mut errors, walk::at(object, "spec"), &Path::new("metadata.taints"));
     amounts(&mut errors, object);
     swap(&mut errors, object);
     features(&mut errors, object);
@@ -30,24 +31,55 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
 
 pub fn validate_status(object: &Value, _: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
+    annotations(&mut errors, object);
     amounts(&mut errors, object);
     features(&mut errors, object);
     addresses(&mut errors, object);
+    taints(&mut errors, walk::at(object, "spec"), &Path::new("metadata.taints"));
     errors
 }
 
 fn swap(errors: &mut FieldErrors, object: &Value) {
     if let Some(capacity) = walk::at(object, "status.nodeInfo.swap.capacity").as_i64().filter(|n| *n <= 0) {
         // Upstream: the path begins at the metadata here too.
-        errors.push(FieldError::invalid(&Path::new("metadata.nodeSwapStatus.capacity"), capacity, "must be greater than 0"));
+        errors.push(FieldError::invalid(&Path::new("metadata.nodeSwapStatus.capacity"), capacity, "must be greater than zero"));
     }
 }
 
-fn taints(errors: &mut FieldErrors, object: &Value) {
+/// What a node once said in annotations. Upstream: `ValidateNodeSpecificAnnotations`.
+fn annotations(errors: &mut FieldErrors, object: &Value) {
+    const TAINTS: &str = "scheduler.alpha.kubernetes.io/taints";
+    const AVOID: &str = "scheduler.alpha.kubernetes.io/preferAvoidPods";
+    let path = Path::new("metadata.annotations");
+    let of = |key| api::meta::annotation(object, key).filter(|text| !text.is_empty());
+    match of(TAINTS).map(serde_json::from_str::<Vec<Value>>) {
+        Some(Ok(list)) => taints(errors, &json!({"taints": list}), &path.child(TAINTS)),
+        Some(Err(fault)) => errors.push(FieldError::invalid(&path, TAINTS, fault.to_string())),
+        None => {}
+    }
+    match of(AVOID).map(serde_json::from_str::<Map<String, Value>>) {
+        Some(Ok(pods)) => avoided(errors, &Value::Object(pods), &path.child(AVOID)),
+        Some(Err(fault)) => errors.push(FieldError::invalid(&path.child("AvoidPods"), AVOID, fault.to_string())),
+        None => {}
+    }
+}
+
+fn avoided(errors: &mut FieldErrors, pods: &Value, path: &Path) {
+    for (i, entry) in walk::list(pods, "preferAvoidPods").iter().enumerate() {
+        let (owner, path) = (walk::at(entry, "podSignature.podController"), path.index(i).child("PodSignature"));
+        if !owner.is_object() {
+            errors.push(FieldError::required(&path, ""));
+        } else if !walk::flag(owner, "controller") {
+            errors.push(FieldError::invalid(&path.child("PodController").child("Controller"), false, "must point to a controller"));
+        }
+    }
+}
+
+/// Upstream: also of the spec the path begins at the metadata.
+fn taints(errors: &mut FieldErrors, of: &Value, list: &Path) {
     let mut seen = HashSet::new();
-    for (i, taint) in walk::list(object, "spec.taints").iter().enumerate() {
-        // Upstream: the path begins at the metadata.
-        let path = Path::new("metadata.taints").index(i);
+    for (i, taint) in walk::list(of, "taints").iter().enumerate() {
+        let path = list.index(i);
         let (key, value, effect) = (walk::text(taint, "key"), walk::text(taint, "value"), walk::text(taint, "effect"));
         check::syntax(errors, &path.child("key"), key, names::qualified_name(key));
         let faults = names::label_value(value);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::apps::workload;
 use crate::check;
 use crate::columns::{age, columns, containers, labels, name};
-use crate::core::pod::defaults::template;
+use crate::core::pod::{defaults::template, disabled};
 use crate::resource::{GarbagePolicy, Resource};
 use crate::walk;
 
@@ -23,7 +23,10 @@ pub fn resource() -> Resource {
             rules.validate = validate;
             rules.warn = crate::apps::warnings::replication_controller;
             rules.validate_status = workload::replica_status;
-            rules.prepare = |object, old| walk::own_status(object, old, json!({"replicas": 0}));
+            rules.prepare = |object, old| {
+                walk::own_status(object, old, json!({"replicas": 0}));
+                disabled::drop(object, old, "spec.template.spec");
+            };
         })
         .columns(columns(&["Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"]), |object, now| {
             let [names, images] = containers(walk::at(object, "spec.template.spec"));

@@ -151,7 +151,7 @@ fn source(errors: &mut FieldErrors, source: &Value, fresh: bool, path: &Path) {
         (false, Some("")) => errors.push(FieldError::required(&path.child("persistentVolumeName"), "must specify non empty persistentVolumeName")),
         (false, Some(name)) if fresh => check::syntax(errors, &path.child("persistentVolumeName"), name, names::dns1123_subdomain(name)),
         (false, Some(_)) => {}
-        (true, None) => volume_spec(errors, inline, true, &path.child("inlineVolumeSpec")),
+        (true, None) => volume_spec(errors, inline, None, &path.child("inlineVolumeSpec")),
     }
 }
 

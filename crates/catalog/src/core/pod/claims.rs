@@ -14,10 +14,17 @@ use crate::walk;
 const SOURCES: [&str; 2] = ["resourceClaimName", "resourceClaimTemplateName"];
 
 /// Adds the faults and returns the names that containers may refer to.
-pub fn validate<'a>(errors: &mut FieldErrors, spec: &'a Value, path: &Path) -> HashSet<&'a str> {
+///
+/// What a node makes of a file of its own (`of_file`) has nobody who would allocate devices to it.
+pub fn validate<'a>(errors: &mut FieldErrors, spec: &'a Value, of_file: bool, path: &Path) -> HashSet<&'a str> {
     let mut names = HashSet::new();
     for (i, claim) in walk::list(spec, "resourceClaims").iter().enumerate() {
         let (path, name) = (path.child("resourceClaims").index(i), walk::text(claim, "name"));
+        if of_file {
+            names.insert(name);
+            errors.push(FieldError::forbidden(&check::nameless(), "static pods do not support resource claims"));
+            continue;
+        }
         if !name.is_empty() && !names.insert(name) {
             errors.push(FieldError::duplicate(&path.child("name"), name));
         } else {

@@ -6,13 +6,14 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::{environment, handlers, resources, restarts, security, volumes};
+use super::volumes::Volumes;
+use super::{environment, handlers, mounts, resources, restarts, security};
 use crate::check::{self, required_name};
 use crate::walk;
 
-/// What containers may refer to.
+/// What containers may refer to, and what holds for all of them.
 pub struct Known<'a> {
-    pub volumes: HashSet<&'a str>,
+    pub volumes: Volumes<'a>,
     pub claims: HashSet<&'a str>,
     /// The pod's restart policy.
     pub restarts: &'a str,
@@ -20,6 +21,8 @@ pub struct Known<'a> {
     pub grace: Option<i64>,
     /// The system that its containers are made for.
     pub os: &'a str,
+    /// Whether the pod has users of its own.
+    pub own_users: bool,
 }
 
 pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Path) {
@@ -30,35 +33,52 @@ pub fn all(errors: &mut FieldErrors, spec: &Value, known: &Known<'_>, path: &Pat
     let mut names = HashSet::new();
     for (i, container) in regular.iter().enumerate() {
         let path = path.child("containers").index(i);
-        one(errors, container, &mut names, known, &path);
+        one(errors, container, known, &path);
+        unique_name(errors, container, &mut names, &path);
         running(errors, container, known, &path);
         restarts::validate(errors, container, &path);
     }
     host_ports(errors, regular, &path.child("containers"));
     for (i, container) in init.iter().enumerate() {
-        let path = path.child("initContainers").index(i);
-        one(errors, container, &mut names, known, &path);
-        restarts::validate(errors, container, &path);
-        host_ports(errors, std::slice::from_ref(container), &path);
-        if walk::text(container, "restartPolicy") == "Always" {
-            running(errors, container, known, &path);
-            continue;
-        }
-        for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
-            if walk::at(container, key).is_object() {
-                errors.push(FieldError::forbidden(&path.child(key), "may not be set for init containers without restartPolicy=Always"));
-            }
-        }
+        self::init(errors, container, &mut names, known, &path.child("initContainers"), i);
     }
     ephemeral(errors, spec, &mut names, known, &path.child("ephemeralContainers"));
 }
 
+/// Those that run before the others, or beside them.
+fn init<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&'a str>, known: &Known<'_>, list: &Path, i: usize) {
+    let path = list.index(i);
+    one(errors, container, known, &path);
+    restarts::validate(errors, container, &path);
+    unique_name(errors, container, names, &path);
+    // Upstream: the path says the first, whichever it is.
+    host_ports(errors, std::slice::from_ref(container), list);
+    if walk::text(container, "restartPolicy") == "Always" {
+        return running(errors, container, known, &path);
+    }
+    for key in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+        if walk::at(container, key).is_object() {
+            errors.push(FieldError::forbidden(&path.child(key), "may not be set for init containers without restartPolicy=Always"));
+        }
+    }
+    for (j, _) in walk::list(container, "resizePolicy").iter().enumerate().filter(|(_, policy)| walk::text(policy, "restartPolicy") == "RestartContainer") {
+        let path = path.child("resizePolicy").index(j).child("restartPolicy");
+        errors.push(FieldError::invalid(&path, "RestartContainer", "must not be set to 'RestartContainer' for non-sidecar initContainers"));
+    }
+}
+
+fn unique_name<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&'a str>, path: &Path) {
+    let name = walk::text(container, "name");
+    if !names.insert(name) {
+        errors.push(FieldError::duplicate(&path.child("name"), name));
+    }
+}
+
 /// On its host's network a pod's ports are its host's; a template's are filled in when the pod is made.
-pub fn host_network(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+pub fn host_network(errors: &mut FieldErrors, spec: &Value, is_pod: bool, path: &Path) {
     if !walk::flag(spec, "hostNetwork") {
         return;
     }
-    let is_pod = path.as_str() == "spec";
     for (i, container) in walk::list(spec, "containers").iter().enumerate() {
         for (j, port) in walk::list(container, "ports").iter().enumerate() {
             let number = walk::int(port, "hostPort");
@@ -72,53 +92,61 @@ pub fn host_network(errors: &mut FieldErrors, spec: &Value, path: &Path) {
 
 /// Names of images as pods must have them; templates of older servers may have more.
 pub fn images(errors: &mut FieldErrors, spec: &Value, path: &Path) {
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
+    for list in ["containers", "initContainers"] {
         for (i, container) in walk::list(spec, list).iter().enumerate() {
-            let image = walk::text(container, "image");
-            if image.trim() != image {
-                errors.push(FieldError::invalid(&path.child(list).index(i).child("image"), image, "must not have leading or trailing whitespace"));
-            }
+            image(errors, container, &path.child(list).index(i));
         }
     }
 }
 
+fn image(errors: &mut FieldErrors, container: &Value, path: &Path) {
+    let image = walk::text(container, "image");
+    if image.trim() != image {
+        errors.push(FieldError::invalid(&path.child("image"), image, "must not have leading or trailing whitespace"));
+    }
+}
+
+/// What those who look into a pod may not say, in the order of Go's fields.
+const NOT_EPHEMERAL: [&str; 9] = ["ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
+
 fn ephemeral<'a>(errors: &mut FieldErrors, spec: &'a Value, names: &mut HashSet<&'a str>, known: &Known<'_>, path: &Path) {
+    const REFUSED: &str = "cannot be set for an Ephemeral Container";
     let targets = names.clone();
     for (i, container) in walk::list(spec, "ephemeralContainers").iter().enumerate() {
         let path = path.index(i);
+        one(errors, container, known, &path);
+        image(errors, container, &path);
+        unique_name(errors, container, names, &path);
         let target = walk::text(container, "targetContainerName");
         if !target.is_empty() && !targets.contains(target) {
             errors.push(FieldError::not_found(&path.child("targetContainerName"), target));
         }
-        one(errors, container, names, known, &path);
-        for key in ["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"] {
-            if !walk::at(container, key).is_null() {
-                errors.push(FieldError::forbidden(&path.child(key), "cannot be set for an Ephemeral Container"));
+        for key in NOT_EPHEMERAL {
+            let value = walk::at(container, key);
+            let is_unset = value.is_null() || (key == "resources" && walk::map(container, key).is_some_and(|r| r.is_empty()));
+            if !is_unset {
+                errors.push(FieldError::forbidden(&path.child(key), REFUSED));
             }
         }
-        if walk::map(container, "resources").is_some_and(|r| !r.is_empty()) {
-            errors.push(FieldError::forbidden(&path.child("resources"), "cannot be set for an Ephemeral Container"));
+        for (j, mount) in walk::list(container, "volumeMounts").iter().enumerate() {
+            for key in ["subPath", "subPathExpr"].into_iter().filter(|key| !walk::text(mount, key).is_empty()) {
+                errors.push(FieldError::forbidden(&path.child("volumeMounts").index(j).child(key), REFUSED));
+            }
         }
     }
 }
 
-fn one<'a>(errors: &mut FieldErrors, container: &'a Value, names: &mut HashSet<&'a str>, known: &Known<'_>, path: &Path) {
-    let (name, image) = (walk::text(container, "name"), walk::text(container, "image"));
-    required_name(errors, &path.child("name"), name, names::dns1123_label);
-    if !name.is_empty() && !names.insert(name) {
-        errors.push(FieldError::duplicate(&path.child("name"), name));
-    }
-    if image.is_empty() {
-        errors.push(FieldError::required(&path.child("image"), ""));
-    }
+fn one(errors: &mut FieldErrors, container: &Value, known: &Known<'_>, path: &Path) {
+    required_name(errors, &path.child("name"), walk::text(container, "name"), names::dns1123_label);
+    check::required(errors, container, "image", path, "");
     check::one_of(errors, &path.child("terminationMessagePolicy"), walk::text(container, "terminationMessagePolicy"), &["File", "FallbackToLogsOnError"]);
     ports(errors, container, &path.child("ports"));
     environment::env(errors, container, path);
-    volumes::mounts(errors, container, &known.volumes, path);
+    mounts::validate(errors, container, &known.volumes, path);
     check::one_of(errors, &path.child("imagePullPolicy"), walk::text(container, "imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
     resources::requirements(errors, walk::at(container, "resources"), &known.claims, &path.child("resources"));
     resources::resize_policy(errors, container, known.restarts, path);
-    security::container(errors, walk::at(container, "securityContext"), &path.child("securityContext"));
+    security::container(errors, walk::at(container, "securityContext"), known.own_users, &path.child("securityContext"));
 }
 
 /// What only containers say that run beside others: how they begin, live and end.

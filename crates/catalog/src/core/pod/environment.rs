@@ -28,6 +28,12 @@ pub fn env(errors: &mut FieldErrors, container: &Value, path: &Path) {
 }
 
 fn value_from(errors: &mut FieldErrors, source: &Value, has_value: bool, path: &Path) {
+    if walk::at(source, "fieldRef").is_object() {
+        field_reference(errors, walk::at(source, "fieldRef"), false, &path.child("fieldRef"));
+    }
+    if walk::at(source, "resourceFieldRef").is_object() {
+        resource_reference(errors, walk::at(source, "resourceFieldRef"), false, &path.child("resourceFieldRef"));
+    }
     for kind in ["configMapKeyRef", "secretKeyRef"] {
         let reference = walk::at(source, kind);
         if reference.is_object() {
@@ -35,12 +41,6 @@ fn value_from(errors: &mut FieldErrors, source: &Value, has_value: bool, path: &
             check::syntax(errors, &path.child(kind).child("name"), name, names::dns1123_subdomain(name));
             required_name(errors, &path.child(kind).child("key"), walk::text(reference, "key"), names::config_map_key);
         }
-    }
-    if walk::at(source, "fieldRef").is_object() {
-        field_reference(errors, walk::at(source, "fieldRef"), false, &path.child("fieldRef"));
-    }
-    if walk::at(source, "resourceFieldRef").is_object() {
-        resource_reference(errors, walk::at(source, "resourceFieldRef"), false, &path.child("resourceFieldRef"));
     }
     if walk::at(source, "fileKeyRef").is_object() {
         file_key(errors, walk::at(source, "fileKeyRef"), &path.child("fileKeyRef"));
@@ -61,7 +61,30 @@ fn file_key(errors: &mut FieldErrors, reference: &Value, path: &Path) {
     if file.is_empty() {
         errors.push(FieldError::required(&path.child("path"), ""));
     }
-    super::volumes::no_backsteps(errors, file, &path.child("path"));
+    super::sources::no_backsteps(errors, file, &path.child("path"));
+}
+
+/// A file that variables are read from lies in an empty directory. Upstream: `validateFileKeyRefVolumes`.
+pub fn files(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for (i, container) in walk::list(spec, list).iter().enumerate() {
+            for (j, variable) in walk::list(container, "env").iter().enumerate() {
+                let reference = walk::at(variable, "valueFrom.fileKeyRef");
+                if reference.is_object() {
+                    let path = path.child(list).index(i).child("env").index(j).child("valueFrom").child("fileKeyRef").child("volumeName");
+                    file_volume(errors, spec, walk::text(reference, "volumeName"), &path);
+                }
+            }
+        }
+    }
+}
+
+fn file_volume(errors: &mut FieldErrors, spec: &Value, name: &str, path: &Path) {
+    match walk::list(spec, "volumes").iter().rev().find(|volume| walk::text(volume, "name") == name) {
+        None => errors.push(FieldError::not_found(path, name)),
+        Some(volume) if !walk::at(volume, "emptyDir").is_object() => errors.push(FieldError::invalid(path, name, "referenced volume must be of type emptyDir")),
+        Some(_) => {}
+    }
 }
 
 /// A field of the pod; volumes may also name whole maps.
@@ -102,12 +125,16 @@ pub fn resource_reference(errors: &mut FieldErrors, reference: &Value, volume: b
     if divisor.is_empty() || divisor == "0" {
         return;
     }
-    let cpu = resource.ends_with(".cpu");
     let units = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
-    if cpu && !matches!(divisor, "1m" | "1") {
-        errors.push(FieldError::invalid(&path.child("divisor"), resource, "only divisor's values 1m and 1 are supported with the cpu resource"));
-    } else if !cpu && !units.contains(&divisor) {
-        let of = if resource.ends_with(".memory") { "memory" } else if resource.contains("hugepages") { "hugepages" } else { "local ephemeral storage" };
+    let of = match resource {
+        "limits.cpu" | "requests.cpu" if matches!(divisor, "1m" | "1") => return,
+        "limits.cpu" | "requests.cpu" => return errors.push(FieldError::invalid(&path.child("divisor"), resource, "only divisor's values 1m and 1 are supported with the cpu resource")),
+        "limits.memory" | "requests.memory" => "memory",
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => "local ephemeral storage",
+        _ if resource.starts_with("limits.hugepages-") || resource.starts_with("requests.hugepages-") => "hugepages",
+        _ => return,
+    };
+    if !units.contains(&divisor) {
         errors.push(FieldError::invalid(&path.child("divisor"), resource, format!("only divisor's values {} are supported with the {of} resource", units.join(", "))));
     }
 }

@@ -11,19 +11,17 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 
 /// Judges `new` against `old`, and puts what was judged back into `munged` as it was.
 pub fn check(errors: &mut FieldErrors, munged: &mut Value, new: &Value, old: &Value, path: &Path) {
-    gates(errors, new, old, path);
     selector(errors, new, old, &path.child("nodeSelector"));
     node_affinity(errors, walk::at(new, "affinity.nodeAffinity"), walk::at(old, "affinity.nodeAffinity"), &path.child("affinity").child("nodeAffinity"));
-    for key in ["schedulingGates", "nodeSelector"] {
-        walk::keep(munged, Some(old), key);
-    }
+    walk::keep(munged, Some(old), "nodeSelector");
     restore_affinity(munged, old);
 }
 
-fn gates(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+/// Gates are only taken away.
+pub fn gates(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
     let before = walk::list(old, "schedulingGates");
-    for gate in walk::list(new, "schedulingGates").iter().filter(|g| !before.contains(g)) {
-        errors.push(FieldError::forbidden(&path.child("schedulingGates"), format!("only deletion is allowed, but found new scheduling gate '{}'", walk::text(gate, "name"))));
+    for (i, gate) in walk::list(new, "schedulingGates").iter().enumerate().filter(|(_, gate)| !before.contains(gate)) {
+        errors.push(FieldError::forbidden(&path.child("schedulingGates").index(i).child("name"), format!("only deletion is allowed, but found new scheduling gate '{}'", walk::text(gate, "name"))));
     }
 }
 

@@ -69,6 +69,9 @@ pub fn probe(errors: &mut FieldErrors, probe: &Value, once: bool, path: &Path) {
     if grace.as_i64().is_some_and(|g| g <= 0) {
         errors.push(FieldError::invalid(&path.child("terminationGracePeriodSeconds"), grace.clone(), "must be greater than 0"));
     }
+    if !once && !grace.is_null() {
+        errors.push(FieldError::invalid(&path.child("terminationGracePeriodSeconds"), grace.clone(), "must not be set for readinessProbes"));
+    }
     let threshold = walk::int(probe, "successThreshold");
     if once && threshold != 1 {
         errors.push(FieldError::invalid(&path.child("successThreshold"), threshold, "must be 1"));

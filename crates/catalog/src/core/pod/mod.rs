@@ -1,30 +1,38 @@
 //! Pods and pod templates.
 
+mod annotations;
 mod claims;
 mod columns;
 mod containers;
 pub mod defaults;
+pub mod disabled;
 mod ended;
 mod environment;
 mod gated;
 mod handlers;
 mod label_keys;
+mod legacy_sources;
+mod mounts;
 mod parts;
 pub mod placement;
 pub mod pod_level;
 mod pod_level_rules;
+mod projected;
 pub mod resources;
 mod restarts;
 mod security;
 mod signals;
+pub mod sources;
 mod spreading;
 mod status;
+mod status_devices;
 mod systems;
 mod update;
 pub mod validate;
 pub mod volume_defaults;
 pub mod volumes;
 pub mod warnings;
+mod windows;
 
 use serde_json::Value;
 
@@ -63,6 +71,11 @@ pub fn resource() -> Resource {
         .columns(self::columns::pod_columns(), self::columns::cells);
     pod.rules.default = defaults::pod;
     pod.rules.prepare = prepare;
+    pod.rules.prepare_part = |part, object, old, _| {
+        if part == "status" {
+            disabled::drop_of_status(object, old);
+        }
+    };
     pod.rules.validate = validate::pod;
     pod.rules.validate_status = status::validate;
     pod.rules.validate_part = Some(parts::validate);
@@ -73,6 +86,7 @@ pub fn resource() -> Resource {
 
 fn prepare(object: &mut Value, old: Option<&Value>) {
     walk::keep(object, old, "status");
+    disabled::drop(object, old, "spec");
     if old.is_none() {
         label_keys::fold(object);
         let class = qos_class(&object["spec"]);
@@ -119,6 +133,8 @@ pub fn template() -> Resource {
             told
         };
         rules.default = |object| defaults::template(object, "template");
+        rules.prepare = |object, old| disabled::drop(object, old, "template.spec");
+        rules.generation = true;
         rules.validate = |object, _| {
             let mut errors = api::field::FieldErrors::new();
             validate::template(&mut errors, walk::at(object, "template"), &api::field::Path::new("template"));

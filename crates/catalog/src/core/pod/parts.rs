@@ -5,10 +5,10 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Map, Value};
 
+use super::annotations::{self, MIRROR};
 use super::qos_class;
 use crate::{check, walk};
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
 const RESIZED: [&str; 2] = ["cpu", "memory"];
 const LISTS: [&str; 2] = ["containers", "initContainers"];
 
@@ -26,7 +26,8 @@ fn refused(detail: &str) -> FieldErrors {
 }
 
 fn ephemeral(object: &Value, old: &Value) -> FieldErrors {
-    let mut errors = super::validate::changed_spec(object, old);
+    let mut errors = super::validate::changed(object, Some(old));
+    annotations::stay(&mut errors, object, old, &Path::new("metadata.annotations"));
     if api::meta::annotation(old, MIRROR).is_some() {
         return refused("static pods do not support ephemeral containers");
     }
@@ -44,7 +45,7 @@ fn ephemeral(object: &Value, old: &Value) -> FieldErrors {
 }
 
 fn resize(object: &Value, old: &Value) -> FieldErrors {
-    let mut errors = super::validate::changed_spec(object, old);
+    let mut errors = super::validate::changed(object, Some(old));
     if api::meta::annotation(old, MIRROR).is_some() {
         return refused("static pods cannot be resized");
     }

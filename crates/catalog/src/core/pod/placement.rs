@@ -37,7 +37,7 @@ pub fn affinity(errors: &mut FieldErrors, affinity: &Value, path: &Path) {
     for (i, term) in walk::list(node, PREFERRED).iter().enumerate() {
         let path = path_of_node.child(PREFERRED).index(i);
         weight(errors, term, &path);
-        node_term(errors, walk::at(term, "preference"), &path.child("preference"));
+        node_term(errors, walk::at(term, "preference"), false, &path.child("preference"));
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         let (pods, path) = (walk::at(affinity, kind), path.child(kind));
@@ -66,11 +66,12 @@ pub fn node_selector(errors: &mut FieldErrors, selector: &Value, path: &Path) {
         errors.push(FieldError::required(&path, "must have at least one node selector term"));
     }
     for (i, term) in walk::list(selector, "nodeSelectorTerms").iter().enumerate() {
-        node_term(errors, term, &path.index(i));
+        node_term(errors, term, true, &path.index(i));
     }
 }
 
-fn node_term(errors: &mut FieldErrors, term: &Value, path: &Path) {
+/// Upstream: what is only preferred may name values that no label has.
+fn node_term(errors: &mut FieldErrors, term: &Value, required: bool, path: &Path) {
     for (i, requirement) in walk::list(term, "matchExpressions").iter().enumerate() {
         let path = path.child("matchExpressions").index(i);
         let (key, values) = (walk::text(requirement, "key"), walk::list(requirement, "values"));
@@ -82,6 +83,9 @@ fn node_term(errors: &mut FieldErrors, term: &Value, path: &Path) {
             other => errors.push(FieldError::invalid(&path.child("operator"), other, "not a valid selector operator")),
         }
         syntax(errors, &path.child("key"), key, names::qualified_name(key));
+        for (j, value) in values.iter().filter_map(Value::as_str).enumerate().filter(|_| required) {
+            syntax(errors, &path.child("values").index(j), value, names::label_value(value));
+        }
     }
     for (i, requirement) in walk::list(term, "matchFields").iter().enumerate() {
         let path = path.child("matchFields").index(i);
@@ -93,6 +97,10 @@ fn node_term(errors: &mut FieldErrors, term: &Value, path: &Path) {
         let key = walk::text(requirement, "key");
         if key != "metadata.name" {
             errors.push(FieldError::invalid(&path.child("key"), key, "not a valid field selector key"));
+            continue;
+        }
+        for (j, value) in walk::list(requirement, "values").iter().filter_map(Value::as_str).enumerate() {
+            syntax(errors, &path.child("values").index(j), value, names::dns1123_subdomain(value));
         }
     }
 }
@@ -130,8 +138,10 @@ pub fn tolerations(errors: &mut FieldErrors, spec: &Value, list: &Path) {
                     errors.push(FieldError::invalid(&path.child("operator"), text("value"), faults.join(";")));
                 }
             }
-            "Exists" if !text("value").is_empty() => errors.push(FieldError::invalid(&path.child("operator"), toleration.clone(), "value must be empty when `operator` is 'Exists'")),
+            "Exists" if !text("value").is_empty() => errors.push(FieldError::invalid(&path.child("operator"), text("value"), "value must be empty when `operator` is 'Exists'")),
             "Exists" => {}
+            // Upstream: without TaintTolerationComparisonOperators these are refused, yet named.
+            other @ ("Lt" | "Gt") => errors.push(FieldError::not_supported(&path.child("operator"), other, &["Equal", "Exists", "Lt", "Gt"])),
             other => errors.push(FieldError::not_supported(&path.child("operator"), other, &["Equal", "Exists"])),
         }
         check::maybe_one_of(errors, &path.child("effect"), text("effect"), &EFFECTS);

@@ -178,7 +178,7 @@ pub fn resize_policy(errors: &mut FieldErrors, container: &Value, pod_restarts: 
         check::one_of(errors, &path, resource, &["cpu", "memory"]);
         check::one_of(errors, &path, restart, &["NotRequired", "RestartContainer"]);
         if pod_restarts == "Never" && restart != "NotRequired" {
-            errors.push(FieldError::invalid(&path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"));
+            errors.push(FieldError::invalid(&path, restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
         }
     }
 }

@@ -8,7 +8,7 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::names;
 use serde_json::Value;
 
-use super::ended;
+use super::{annotations, ended, status_devices};
 use crate::check::{self, IMMUTABLE};
 use crate::{ip, walk};
 
@@ -20,6 +20,9 @@ const OWN: [&str; 3] = ["Initialized", "PodScheduled", "Ready"];
 pub fn validate(object: &Value, old: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (path, status, before) = (Path::new("status"), walk::at(object, "status"), walk::at(old, "status"));
+    let marks = Path::new("metadata.annotations");
+    annotations::stay(&mut errors, object, old, &marks);
+    annotations::validate(&mut errors, object, Some(old), &marks);
     conditions(&mut errors, status, &path);
     nominated(&mut errors, old, status, &path);
     generation(&mut errors, status, &path);
@@ -28,13 +31,17 @@ pub fn validate(object: &Value, old: &Value) -> FieldErrors {
     }
     ended::check(&mut errors, walk::at(old, "spec"), status, before, &path);
     claims(&mut errors, object, status, &path);
+    let spec = walk::at(object, "spec");
+    status_devices::extended_claim(&mut errors, spec, status, &path);
     addresses(&mut errors, status, before, "podIPs", &path);
-    if addresses(&mut errors, status, before, "hostIPs", &path)
-        && let Some(first) = walk::list(status, "hostIPs").first()
+    if let Some(first) = walk::list(status, "hostIPs").first()
         && walk::text(first, "ip") != walk::text(status, "hostIP")
     {
         errors.push(FieldError::invalid(&path.child("hostIPs").index(0).child("ip"), walk::text(first, "ip"), "must be equal to `hostIP`"));
     }
+    addresses(&mut errors, status, before, "hostIPs", &path);
+    status_devices::users(&mut errors, spec, status, &path);
+    status_devices::health(&mut errors, spec, status, &path);
     errors
 }
 
@@ -85,8 +92,8 @@ fn claims(errors: &mut FieldErrors, object: &Value, status: &Value, path: &Path)
     }
 }
 
-/// Upstream: `validatePodIPs`, `validateHostIPs`. Whether there are any.
-fn addresses(errors: &mut FieldErrors, status: &Value, before: &Value, key: &str, path: &Path) -> bool {
+/// Upstream: `validatePodIPs`, `validateHostIPs`.
+fn addresses(errors: &mut FieldErrors, status: &Value, before: &Value, key: &str, path: &Path) {
     let (list, all) = (path.child(key), walk::list(status, key));
     let known: Vec<Value> = walk::list(before, key).iter().map(|entry| walk::at(entry, "ip").clone()).collect();
     for (i, entry) in all.iter().enumerate() {
@@ -98,5 +105,4 @@ fn addresses(errors: &mut FieldErrors, status: &Value, before: &Value, key: &str
             errors.push(FieldError::invalid(&list, walk::at(status, key).clone(), ONE_EACH));
         }
     }
-    !all.is_empty()
 }

@@ -8,12 +8,15 @@ use serde_json::Value;
 
 use crate::walk;
 
-const LINUX_ONLY: [(&str, &[&str]); 2] = [
-    ("", &["hostUsers", "hostPID", "hostIPC", "shareProcessNamespace"]),
-    ("securityContext", &[
-        "appArmorProfile", "seLinuxOptions", "seccompProfile", "fsGroup", "fsGroupChangePolicy", "sysctls", "runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy",
-        "seLinuxChangePolicy",
-    ]),
+const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+const NOT_OWN_USERS: &str = "when `hostUsers` is false";
+/// In upstream's order; those with a place stand in the pod's security context.
+const LINUX_ONLY: [(&str, &[&str]); 5] = [
+    ("securityContext", &["appArmorProfile", "seLinuxOptions"]),
+    ("", &["hostUsers", "hostPID", "hostIPC"]),
+    ("securityContext", &["seccompProfile", "fsGroup", "fsGroupChangePolicy", "sysctls"]),
+    ("", &["shareProcessNamespace"]),
+    ("securityContext", &["runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxChangePolicy"]),
 ];
 const LINUX_ONLY_OF_CONTAINERS: [&str; 10] =
     ["appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem", "privileged", "allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup"];
@@ -23,7 +26,7 @@ pub fn validate(errors: &mut FieldErrors, spec: &Value, path: &Path) {
         return;
     }
     match walk::text(spec, "os.name") {
-        "" => errors.push(FieldError::required(&path.child("os").child("name"), "cannot be empty")),
+        "" => errors.push(FieldError::required(&path.child("os").child("name"), "")),
         "linux" => linux(errors, spec, path),
         "windows" => windows(errors, spec, path),
         other => errors.push(FieldError::not_supported(&path.child("os"), other, &["linux", "windows"])),
@@ -38,14 +41,19 @@ pub fn own_users(errors: &mut FieldErrors, spec: &Value, path: &Path) {
     // Upstream writes the last two so.
     for (key, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
         if walk::flag(spec, key) {
-            errors.push(FieldError::forbidden(&path.child(shown), "when `pod.Spec.HostUsers` is false"));
+            errors.push(FieldError::forbidden(&path.child(shown), NOT_OWN_USERS));
+        }
+    }
+    for list in LISTS {
+        for (i, _) in walk::list(spec, list).iter().enumerate().filter(|(_, container)| !walk::list(container, "volumeDevices").is_empty()) {
+            errors.push(FieldError::forbidden(&path.child(list).index(i).child("volumeDevices"), NOT_OWN_USERS));
         }
     }
 }
 
 /// The security contexts of all containers.
 fn contexts<'a>(spec: &'a Value, path: &Path) -> Vec<(&'a Value, Path)> {
-    let lists = ["initContainers", "containers", "ephemeralContainers"].into_iter();
+    let lists = LISTS.into_iter();
     let of = |list: &'static str| walk::list(spec, list).iter().enumerate().map(move |(i, container)| (list, i, walk::at(container, "securityContext")));
     lists.flat_map(of).map(|(list, i, context)| (context, path.child(list).index(i).child("securityContext"))).collect()
 }

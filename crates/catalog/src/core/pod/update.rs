@@ -20,8 +20,11 @@ pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
             return errors.push(FieldError::forbidden(&path.child(list), "pod updates may not add or remove containers"));
         }
     }
-    deadline(errors, new, old, path);
+    if deadline(errors, new, old, path) {
+        return;
+    }
     tolerations(errors, new, old, path);
+    gated::gates(errors, new, old, path);
     let mut munged = new.clone();
     for list in ["containers", "initContainers"] {
         let before = walk::list(old, list);
@@ -29,7 +32,7 @@ pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
             walk::keep(container, Some(before), "image");
         }
     }
-    let mut keys = vec!["activeDeadlineSeconds", "tolerations"];
+    let mut keys = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates"];
     if walk::int(old, "terminationGracePeriodSeconds") < 0 && walk::int(new, "terminationGracePeriodSeconds") == 1 {
         keys.push("terminationGracePeriodSeconds");
     }
@@ -44,14 +47,20 @@ pub fn check(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
     }
 }
 
-fn deadline(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
+/// Whether nothing else is judged: upstream goes no further once a deadline is wrong.
+fn deadline(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) -> bool {
     let path = path.child("activeDeadlineSeconds");
-    match (walk::at(new, "activeDeadlineSeconds").as_i64(), walk::at(old, "activeDeadlineSeconds").as_i64()) {
-        (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => errors.push(FieldError::invalid(&path, new, "must be between 0 and 2147483647, inclusive")),
-        (Some(new), Some(old)) if old < new => errors.push(FieldError::invalid(&path, new, "must be less than or equal to previous value")),
-        (None, Some(_)) => errors.push(FieldError::invalid(&path, Value::Null, "must not update from a positive integer to nil value")),
-        _ => {}
-    }
+    let fault = match (walk::at(new, "activeDeadlineSeconds").as_i64(), walk::at(old, "activeDeadlineSeconds").as_i64()) {
+        (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => FieldError::invalid(&path, new, "must be between 0 and 2147483647, inclusive"),
+        (Some(new), Some(old)) if old < new => FieldError::invalid(&path, new, "must be less than or equal to previous value"),
+        (None, Some(_)) => {
+            errors.push(FieldError::invalid(&path, Value::Null, "must not update from a positive integer to nil value"));
+            return false;
+        }
+        _ => return false,
+    };
+    errors.push(fault);
+    true
 }
 
 fn tolerations(errors: &mut FieldErrors, new: &Value, old: &Value, path: &Path) {
