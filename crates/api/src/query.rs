@@ -38,14 +38,13 @@ impl Query {
         self.has(key) && !matches!(self.get(key).to_ascii_lowercase().as_str(), "false" | "0")
     }
 
+    /// Upstream: a key without a value is no number.
     pub fn number(&self, key: &str) -> Result<Option<i64>, ApiError> {
-        match self.get(key) {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|error: ParseIntError| {
-                let why = if matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) { "value out of range" } else { "invalid syntax" };
-                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
-            }),
-        }
+        let Some(text) = self.all(key).next() else { return Ok(None) };
+        text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = if matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) { "value out of range" } else { "invalid syntax" };
+            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        })
     }
 }
 

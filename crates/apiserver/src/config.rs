@@ -93,11 +93,13 @@ pub struct AccessConfig {
 pub struct Gates {
     /// Objects as CBOR. Upstream: `CBORServingAndStorage`, off by default.
     pub cbor: bool,
+    /// Logs by the stream that they were written to. Upstream: `PodLogsQuerySplitStreams`, off by default.
+    pub split_logs: bool,
 }
 
 impl Gates {
     pub fn of(features: &Features) -> Self {
-        Self { cbor: features.is_on("CBORServingAndStorage") }
+        Self { cbor: features.is_on("CBORServingAndStorage"), split_logs: features.is_on("PodLogsQuerySplitStreams") }
     }
 }
 

@@ -16,6 +16,7 @@ pub use cbor::{CBOR_MAGIC, cbor_event, decode_cbor, encode_cbor};
 pub use conform::{Decoded, Strictness, conform};
 pub use error::{DecodeError, EncodeError};
 pub use json::{decode_json, decode_untyped};
+pub use scalar::time as canonical_time;
 pub use proto::{
     MAGIC, ProtoObject, decode_message, decode_proto, decode_proto_as, encode_message, encode_proto, envelope, envelope_parts, list_envelope, watch_frame,
 };

@@ -11,7 +11,7 @@ pub(crate) fn quantity(text: &str) -> Result<String, String> {
 }
 
 /// RFC 3339 with any fraction, printed in whole seconds of UTC.
-pub(crate) fn time(text: &str) -> Result<String, String> {
+pub fn time(text: &str) -> Result<String, String> {
     Ok(print_time(parse_time(text, "2006-01-02T15:04:05Z07:00")?))
 }
 

@@ -149,6 +149,53 @@ fn what_is_immutable_stays() {
     }
 }
 
+/// Upstream: `MutablePodResourcesForSuspendedJobs` and `MutableSchedulingDirectivesForSuspendedJobs`, both on by default.
+#[test]
+fn jobs_at_rest_change_where_and_with_what_they_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &[]) else { return };
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "resting"}, "spec": {"suspend": true, "template": template}});
+    server.kubectl_with("create -f -", &job.to_string()).ok();
+    let patch = |options: &str, path: &str, value: Value| {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        server.kubectl(&format!("patch job resting {options} --type=json -p {patch}"))
+    };
+    let pod = "/spec/template/spec";
+    let (amounts, places, image) = (format!("{pod}/containers/0/resources"), format!("{pod}/nodeSelector"), format!("{pod}/containers/0/image"));
+    patch("", &amounts, json!({"requests": {"cpu": "20m"}})).ok();
+    patch("", &places, json!({"disk": "fast"})).ok();
+    let error = patch("", &image, json!("y")).fails();
+    assert!(error.contains("spec.template.spec: Invalid value") && error.contains("field is immutable"), "{error}");
+    let ran = json!({"startTime": "2024-01-01T00:00:00Z", "active": 1, "ready": 0, "uncountedTerminatedPods": {}});
+    patch("--subresource=status", "/status", ran).ok();
+    for (path, value) in [(&amounts, json!({"requests": {"cpu": "30m"}})), (&places, json!({"disk": "slow"}))] {
+        let error = patch("", path, value).fails();
+        assert!(error.contains("spec.template: Invalid value") && error.contains("field is immutable"), "{error}");
+    }
+}
+
+#[test]
+fn changes_are_judged_by_what_stood_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(server) = ApiServer::start(folder.path(), &["--disable-admission-plugins=ServiceAccount"]) else { return };
+    let source = json!({"path": "/a", "server": "s"});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "fixed"}, "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "nfs": source}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fixed", "annotations": {"kubernetes.io/config.mirror": "m"}},
+        "spec": {"nodeName": "n", "schedulingGroup": {"podGroupName": "g"}, "containers": [{"name": "a", "image": "x"}]}});
+    server.kubectl_with("create -f -", &json!({"apiVersion": "v1", "kind": "List", "items": [volume, pod]}).to_string()).ok();
+    assert_eq!(server.kubectl("get pod fixed -o jsonpath={.spec.schedulingGroup}").ok(), "");
+    for (what, patch, words) in [
+        ("pv", json!({"spec": {"nfs": {"path": "/b"}}}), "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"),
+        ("pv", json!({"metadata": {"finalizers": ["short"]}}), "metadata.finalizers[0]: Invalid value: \"short\": name is neither a standard finalizer name nor is it fully qualified"),
+        ("pod", json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "n"}}}), "metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not remove or update mirror pod annotation"),
+        ("pod", json!({"spec": {"schedulingGates": [{"name": "g"}]}}), "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'g'"),
+    ] {
+        let error = server.kubectl(&format!("patch {what} fixed --type=merge -p {patch}")).fails();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn sizes_are_read_and_set_by_the_scale() {
     let Some(cluster) = Cluster::of_environment() else { return };

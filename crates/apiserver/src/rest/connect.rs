@@ -1,8 +1,8 @@
-//! Streams to and from pods: logs, exec, attach, port-forward, proxies.
+//! Streams to and from pods: logs, exec, attach, port-forward.
 //!
 //! The server looks up where to go and passes bytes; what flows after an upgrade it does not read.
 
-use api::{ApiError, GroupResource, meta};
+use api::{ApiError, meta};
 use bytes::Bytes;
 use catalog::walk;
 use futures::{SinkExt, StreamExt};
@@ -17,12 +17,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Call, translate, websocket};
+use super::{Call, log_options, proxy, translate, websocket};
 use crate::admission::extension;
 use crate::handler::{BodyError, Incoming};
 use crate::object;
 use crate::respond::{self, Body};
-use crate::upstream;
 
 /// Whether the request needs its connection, not only its body.
 pub fn is_stream(call: &Call) -> bool {
@@ -39,13 +38,13 @@ pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Bo
     if !method_fits && call.info.subresource != "proxy" {
         return Err(ApiError::method_not_allowed());
     }
-    if let Some(options) = options(&call) {
+    if let Some(options) = options(&call)? {
         extension::connect(&call, options).await?;
     }
     match (&*call.served.resource.plural, call.info.subresource.as_str()) {
         ("pods", "exec" | "attach" | "portforward") => pod_stream(call, request).await,
         ("pods", "log") => log_socket(call, request).await,
-        (_, "proxy") => proxy(&call, request).await,
+        (_, "proxy") => proxy::serve(&call, request).await,
         _ => Err(ApiError::no_such_path()),
     }
 }
@@ -53,11 +52,11 @@ pub async fn serve(call: Call, request: Request<Incoming>) -> Result<Response<Bo
 /// The options that admission sees; none for what is read only.
 ///
 /// Upstream: the kinds that the connecting storages of pods, services and nodes decode queries into.
-fn options(call: &Call) -> Option<Value> {
+fn options(call: &Call) -> Result<Option<Value>, ApiError> {
     let query = &call.query;
     let (kind, fields) = match (&*call.served.resource.plural, call.info.subresource.as_str()) {
         ("pods", "portforward") => {
-            let ports: Vec<i64> = query.all("ports").flat_map(|p| p.split(',')).filter_map(|p| p.parse().ok()).collect();
+            let ports: Vec<_> = query.all("ports").flat_map(|p| p.split(',')).map(port_of).collect::<Result<_, _>>()?;
             ("PodPortForwardOptions", json!({"ports": ports}))
         }
         ("pods", action @ ("exec" | "attach")) => {
@@ -83,18 +82,27 @@ fn options(call: &Call) -> Option<Value> {
             };
             (kind, if call.info.rest.is_empty() { json!({}) } else { json!({"path": format!("/{}", call.info.rest)}) })
         }
-        _ => return None,
+        _ => return Ok(None),
     };
     let mut options = fields;
     options["kind"] = kind.into();
     options["apiVersion"] = "v1".into();
-    Some(options)
+    Ok(Some(options))
+}
+
+/// Upstream: `Convert_Slice_string_To_Slice_int32` in apimachinery's `pkg/apis/meta/v1/conversion.go`.
+fn port_of(text: &str) -> Result<u16, ApiError> {
+    text.parse().map_err(|error: std::num::ParseIntError| {
+        let why = if *error.kind() == std::num::IntErrorKind::PosOverflow { "value out of range" } else { "invalid syntax" };
+        ApiError::bad_request(format!("cannot convert to []int32: strconv.ParseUint: parsing {text:?}: {why}"))
+    })
 }
 
 /// Where the kubelet of a node listens.
-fn kubelet_of(call: &Call, node: &str) -> Result<(String, u16), ApiError> {
+pub fn kubelet_of(call: &Call, node: &str) -> Result<(String, u16), ApiError> {
     let table = call.server.registry().find("", "v1", "nodes").ok_or_else(ApiError::no_such_path)?.table;
-    let record = call.server.store.view().get(table, node).ok_or_else(|| ApiError::not_found(&GroupResource::new("", "nodes"), node))?;
+    // Upstream names the resource of the request, not the node's.
+    let record = call.server.store.view().get(table, node).ok_or_else(|| ApiError::not_found(&call.resource(), node))?;
     let object = object::parse(&record.value);
     let addresses = walk::list(&object, "status.addresses");
     let of_kind = |kind: &str| addresses.iter().find(|a| walk::text(a, "type") == kind).map(|a| walk::text(a, "address").to_owned());
@@ -110,7 +118,9 @@ fn host_of(call: &Call, pod: &Value) -> Result<(String, u16), ApiError> {
     }
 }
 
-/// The container meant: the one named, the only one, or the annotated default.
+/// The container meant: the one named or the only one. Which one a pod's annotation prefers is its clients' business.
+///
+/// Upstream: `validateContainer` in `pkg/registry/core/pod/strategy.go`.
 fn container_of(pod: &Value, named: &str) -> Result<String, ApiError> {
     let names = |key: &str| walk::list(pod, key).iter().map(|c| walk::text(c, "name").to_owned()).collect::<Vec<_>>();
     let (containers, inits, ephemeral) = (names("spec.containers"), names("spec.initContainers"), names("spec.ephemeralContainers"));
@@ -122,17 +132,14 @@ fn container_of(pod: &Value, named: &str) -> Result<String, ApiError> {
     match containers.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}"))),
-        many => {
-            if let Some(default) = meta::annotation(pod, "kubectl.kubernetes.io/default-container").filter(|d| many.iter().any(|n| n == d)) {
-                return Ok(default.to_owned());
-            }
-            let inits = if inits.is_empty() { String::new() } else { format!(" or one of the init containers: [{}]", inits.join(" ")) };
-            Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{}]{inits}", many.join(" "))))
+        _ => {
+            let all = [inits, containers, ephemeral].concat().join(" ");
+            Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{all}]")))
         }
     }
 }
 
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
@@ -144,17 +151,16 @@ fn encode(text: &str) -> String {
     out
 }
 
-async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
-    let pod = call.read(&*call.record()?);
-    let (host, port) = host_of(&call, &pod)?;
+/// Where a kubelet serves the stream that is asked for.
+fn kubelet_path(call: &Call, pod: &Value) -> Result<String, ApiError> {
     let (namespace, name) = (&call.info.namespace, &call.info.name);
-    let path = match call.info.subresource.as_str() {
+    Ok(match call.info.subresource.as_str() {
         "portforward" => {
-            let ports: Vec<String> = call.query.all("ports").map(|p| format!("ports={}", encode(p))).collect();
-            format!("/portForward/{namespace}/{name}?{}", ports.join("&"))
+            let ports = call.query.all("ports").collect::<Vec<_>>().join(",");
+            format!("/portForward/{namespace}/{name}?{}", if ports.is_empty() { String::new() } else { format!("port={}", encode(&ports)) })
         }
         action => {
-            let container = container_of(&pod, call.query.get("container"))?;
+            let container = container_of(pod, call.query.get("container"))?;
             let mut pairs = Vec::new();
             for (ours, theirs) in [("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")] {
                 if call.query.flag(ours) && !(ours == "stderr" && call.query.flag("tty")) {
@@ -164,7 +170,13 @@ async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<B
             pairs.extend(call.query.all("command").map(|c| format!("command={}", encode(c))));
             format!("/{action}/{namespace}/{name}/{container}?{}", pairs.join("&"))
         }
-    };
+    })
+}
+
+async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    let pod = call.read(&*call.record()?);
+    let path = kubelet_path(&call, &pod)?;
+    let (host, port) = host_of(&call, &pod)?;
     let is_ports = call.info.subresource == "portforward";
     // Upstream: who offers the newest protocol gets it, whatever else he offers.
     let newest = if is_ports { channels::TUNNEL } else { channels::V5 };
@@ -188,7 +200,7 @@ async fn pod_stream(call: Call, request: Request<Incoming>) -> Result<Response<B
 const OWN: [HeaderName; 7] = [header::AUTHORIZATION, header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TE, header::TRAILER, header::PROXY_AUTHORIZATION];
 
 /// A request to a backend with the client's headers but those that are its own business.
-fn forwarded(request: &Request<Incoming>, path: &str, host: &str) -> Result<Request<Incoming>, ApiError> {
+pub fn forwarded(request: &Request<Incoming>, path: &str, host: &str) -> Result<Request<Incoming>, ApiError> {
     let mut outgoing = Request::new(Full::new(Bytes::new()).map_err(BodyError::from).boxed_unsync());
     *outgoing.method_mut() = request.method().clone();
     let path: PathAndQuery = path.parse().map_err(|e| ApiError::bad_request(format!("the path cannot be forwarded: {e}")))?;
@@ -228,24 +240,18 @@ fn streamed(body: hyper::body::Incoming) -> Body {
     respond::stream(body.into_data_stream().take_while(|part| std::future::ready(part.is_ok())).filter_map(|part| std::future::ready(part.ok())))
 }
 
-fn log_path(call: &Call, pod: &Value) -> Result<String, ApiError> {
-    let container = container_of(pod, call.query.get("container"))?;
-    let keys = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"];
-    for key in ["tailLines", "limitBytes", "sinceSeconds"] {
-        let floor = if key == "tailLines" { 0 } else { 1 };
-        if let Some(number) = call.query.number(key)?.filter(|n| *n < floor) {
-            let error = api::FieldError::invalid(&api::Path::new(key), number, if floor == 0 { "must be greater than or equal to 0" } else { "must be greater than 0" });
-            return Err(ApiError::invalid("", "PodLogOptions", &call.info.name, &[error]));
-        }
-    }
-    let pairs: Vec<String> = keys.iter().filter(|k| call.query.has(k)).map(|k| format!("{k}={}", encode(call.query.get(k)))).collect();
-    Ok(format!("/containerLogs/{}/{}/{container}?{}", call.info.namespace, call.info.name, pairs.join("&")))
-}
-
-async fn fetch_log(call: &Call) -> Result<Response<hyper::body::Incoming>, ApiError> {
+/// None where the pod has no node yet, so nothing that could tell anything.
+async fn fetch_log(call: &Call) -> Result<Option<Response<hyper::body::Incoming>>, ApiError> {
+    let (namespace, name) = (&call.info.namespace, &call.info.name);
+    let query = log_options::for_kubelet(&call.query, name, call.server.config.gates.split_logs)?;
     let pod = call.read(&*call.record()?);
-    let path = log_path(call, &pod)?;
-    let (host, port) = host_of(call, &pod)?;
+    let container = container_of(&pod, call.query.get("container"))?;
+    let node = walk::text(&pod, "spec.nodeName");
+    if node.is_empty() {
+        return Ok(None);
+    }
+    let (host, port) = kubelet_of(call, node)?;
+    let path = format!("/containerLogs/{namespace}/{name}/{container}?{query}");
     let mut request = Request::new(Full::new(Bytes::new()).map_err(BodyError::from).boxed_unsync());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = path.parse().map_err(|e| ApiError::bad_request(format!("{e}")))?;
@@ -254,7 +260,7 @@ async fn fetch_log(call: &Call) -> Result<Response<hyper::body::Incoming>, ApiEr
     }
     let answer = call.server.kubelets.send(&host, port, request).await?;
     if answer.status().is_success() {
-        return Ok(answer);
+        return Ok(Some(answer));
     }
     let code = answer.status();
     let text = answer.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
@@ -266,9 +272,15 @@ async fn fetch_log(call: &Call) -> Result<Response<hyper::body::Incoming>, ApiEr
     })
 }
 
+fn nothing() -> Response<Body> {
+    let mut response = Response::new(respond::full(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// The log as a plain stream.
 pub async fn log(call: Call) -> Result<Response<Body>, ApiError> {
-    let answer = fetch_log(&call).await?;
+    let Some(answer) = fetch_log(&call).await? else { return Ok(nothing()) };
     // Upstream: text without a charset.
     Ok(respond::respond(StatusCode::OK, "text/plain", streamed(answer.into_body())))
 }
@@ -279,7 +291,7 @@ async fn log_socket(call: Call, mut request: Request<Incoming>) -> Result<Respon
     let chosen = websocket::offered(&call.headers).find_map(|offered| binary.into_iter().find(|known| *known == offered));
     let in_text = chosen == Some(binary[1]);
     let response = websocket::accept(&call.headers, chosen)?;
-    let answer = fetch_log(&call).await?;
+    let Some(answer) = fetch_log(&call).await? else { return Ok(nothing()) };
     let client = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(client) = client.await else { return };
@@ -295,123 +307,4 @@ async fn log_socket(call: Call, mut request: Request<Incoming>) -> Result<Respon
         let _ = socket.close(None).await;
     });
     Ok(response)
-}
-
-/// `[scheme:]name[:port]`, as the proxy subresources name their targets.
-fn parse_target(name: &str) -> (&str, &str, &str) {
-    match name.split(':').collect::<Vec<_>>().as_slice() {
-        [scheme, name, port] => (scheme, name, port),
-        [name, port] => ("", name, port),
-        _ => ("", name, ""),
-    }
-}
-
-async fn proxy(call: &Call, mut request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
-    let (scheme, name, port) = parse_target(&call.info.name);
-    if !matches!(scheme, "" | "http" | "https") {
-        return Err(ApiError::bad_request(format!("invalid {} request {:?}", call.served.resource.singular, call.info.name)));
-    }
-    let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
-    let path = format!("/{}{query}", call.info.rest);
-    if &*call.served.resource.plural == "nodes" {
-        let (host, own) = kubelet_of(call, name)?;
-        let (port, tls) = match port {
-            "" => (own, Tls::Kubelet),
-            text => match text.parse().map_err(|_| ApiError::bad_request(format!("invalid node request {:?}", call.info.name)))? {
-                port if port == own => (own, Tls::Kubelet),
-                // What else listens on a node sees nothing of the server's identity.
-                port => (port, if scheme == "https" { Tls::Unverified } else { Tls::Plain }),
-            },
-        };
-        return exchange_with(call, &mut request, &path, &host, port, tls).await;
-    }
-    let (host, port) = if &*call.served.resource.plural == "pods" { pod_target(call, name, port)? } else { service_target(call, name, port)? };
-    exchange_with(call, &mut request, &path, &host, port, if scheme == "https" { Tls::Unverified } else { Tls::Plain }).await
-}
-
-enum Tls {
-    Plain,
-    Unverified,
-    Kubelet,
-}
-
-async fn exchange_with(call: &Call, request: &mut Request<Incoming>, path: &str, host: &str, port: u16, tls: Tls) -> Result<Response<Body>, ApiError> {
-    // Nobody reaches the server's own loopback or link-local metadata through a proxy (CVE-2020-8555's class, CVE-2022-3294).
-    upstream::check_proxyable(host).await?;
-    let client = hyper::upgrade::on(&mut *request);
-    let mut outgoing = forwarded(request, path, &format!("{host}:{port}"))?;
-    let body = std::mem::replace(request.body_mut(), Full::new(Bytes::new()).map_err(BodyError::from).boxed_unsync());
-    *outgoing.body_mut() = body;
-    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
-        if let Some(value) = request.headers().get(&name) {
-            outgoing.headers_mut().insert(name, value.clone());
-        }
-    }
-    let answer = match tls {
-        Tls::Kubelet => call.server.kubelets.send(host, port, outgoing).await,
-        Tls::Plain => upstream::exchange(upstream::connect(call.server.egress(), host, port).await.map_err(unavailable)?, outgoing).await,
-        Tls::Unverified => upstream::exchange(upstream::unverified(call.server.egress(), host, port).await.map_err(unavailable)?, outgoing).await,
-    };
-    let answer = answer.map_err(unavailable)?;
-    Ok(pass_on(answer, client))
-}
-
-/// Upstream: a backend that cannot be reached is 503 with the dial error.
-fn unavailable(error: ApiError) -> ApiError {
-    ApiError::unavailable(error.message.replace("Internal error occurred: error dialing backend", "error trying to reach service"))
-}
-
-fn pod_target(call: &Call, name: &str, port: &str) -> Result<(String, u16), ApiError> {
-    let record = call.server.store.view().get(call.served.table, &object::key(&call.info.namespace, name)).ok_or_else(|| ApiError::not_found(&call.resource(), name))?;
-    let pod = object::parse(&record.value);
-    let ip = walk::text(&pod, "status.podIP");
-    if ip.is_empty() {
-        return Err(ApiError::bad_request("address not allowed"));
-    }
-    let port = match port {
-        "" => walk::list(&pod, "spec.containers").iter().flat_map(|c| walk::list(c, "ports")).map(|p| walk::int(p, "containerPort")).next().unwrap_or(80),
-        text => text.parse().map_err(|_| ApiError::bad_request(format!("invalid port {text:?}")))?,
-    };
-    Ok((ip.to_owned(), u16::try_from(port).unwrap_or(80)))
-}
-
-fn service_target(call: &Call, name: &str, port: &str) -> Result<(String, u16), ApiError> {
-    let view = call.server.store.view();
-    let missing = || ApiError::not_found(&call.resource(), name);
-    let service = view.get(call.served.table, &object::key(&call.info.namespace, name)).ok_or_else(missing)?;
-    let service = object::parse(&service.value);
-    let ports = walk::list(&service, "spec.ports");
-    let wanted = ports.iter().find(|p| match port {
-        "" => ports.len() == 1 || walk::text(p, "name").is_empty(),
-        text => walk::text(p, "name") == text || walk::int(p, "port").to_string() == text,
-    });
-    let none = || ApiError::unavailable(format!("no endpoints available for service {name:?}"));
-    let wanted = wanted.ok_or_else(|| ApiError::unavailable(format!("no service port {port:?} found for service {name:?}")))?;
-    let port_name = walk::text(wanted, "name");
-    let registry = call.server.registry();
-    let slices = registry.find("discovery.k8s.io", "v1", "endpointslices").ok_or_else(none)?;
-    let prefix = format!("{}/", call.info.namespace);
-    let range = view.table(slices.table);
-    for slice in range.scan(&prefix, "").map(|r| object::parse(&r.value)).filter(|s| meta::label(s, "kubernetes.io/service-name") == Some(name)) {
-        let Some(number) = walk::list(&slice, "ports").iter().find(|p| walk::text(p, "name") == port_name).map(|p| walk::int(p, "port")) else { continue };
-        let ready = walk::list(&slice, "endpoints").iter().filter(|e| walk::at(e, "conditions.ready").as_bool() != Some(false));
-        if let Some(address) = ready.filter_map(|e| pod_address(call, e)).next() {
-            return Ok((address.to_owned(), u16::try_from(number).map_err(|_| none())?));
-        }
-    }
-    Err(none())
-}
-
-/// The address of an endpoint that is a pod's own: what somebody wrote by hand leads nowhere.
-///
-/// Upstream: `isValidAddress` in `pkg/registry/core/service/storage/storage.go`.
-fn pod_address<'a>(call: &Call, endpoint: &'a Value) -> Option<&'a str> {
-    let address = walk::list(endpoint, "addresses").first()?.as_str()?;
-    if walk::text(endpoint, "targetRef.namespace") != call.info.namespace {
-        return None;
-    }
-    let table = call.server.registry().find("", "v1", "pods")?.table;
-    let record = call.server.store.view().get(table, &object::key(&call.info.namespace, walk::text(endpoint, "targetRef.name")))?;
-    let pod = object::parse(&record.value);
-    walk::list(&pod, "status.podIPs").iter().any(|ip| walk::text(ip, "ip") == address).then_some(address)
 }

@@ -122,6 +122,7 @@ fn range(call: &Call) -> Result<(Range, Option<String>), ApiError> {
 pub async fn page(call: &Call) -> Result<Page, ApiError> {
     let selection = Selection::of(call)?;
     let limit = call.query.number("limit")?.filter(|l| *l > 0).map_or(usize::MAX, |l| l as usize);
+    call.query.number("timeoutSeconds")?;
     let (range, start) = range(call)?;
     let needs_conversion = selection.needs_conversion(call);
     if needs_conversion {

@@ -74,6 +74,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
     };
     let least = call.server.config.limits.min_watch_seconds;
     let seconds = call.query.number("timeoutSeconds")?.filter(|s| *s != 0).map_or_else(|| rand::rng().random_range(least..2 * least), |s| s.clamp(0, MOST_LIFE) as u64);
+    call.query.number("limit")?;
     let now = Instant::now();
     let media = media(call.accept.form);
     let stream = Stream {
