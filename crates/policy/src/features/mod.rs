@@ -35,7 +35,7 @@ pub struct Gate {
 /// What opens or closes all gates of a stage that nobody names.
 const GROUPS: [(&str, Stage); 2] = [("AllAlpha", Stage::Alpha), ("AllBeta", Stage::Beta)];
 /// Gates that change what knarr does.
-const OBEYED: [&str; 1] = ["CBORServingAndStorage"];
+const OBEYED: [&str; 2] = ["CBORServingAndStorage", "PodLogsQuerySplitStreams"];
 
 /// Upstream's gates by name.
 pub fn known() -> BTreeMap<&'static str, Gate> {
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn groups_move_what_nobody_names() {
         let all = features(&["AllAlpha=true", "EventedPLEG=false"]).unwrap();
-        assert!(all.is_on("CBORServingAndStorage") && !all.is_on("EventedPLEG") && !all.is_on("StorageVersionMigrator") && all.is_on("ImageVolume"));
+        assert!(all.is_on("CBORServingAndStorage") && !all.is_on("EventedPLEG") && !all.is_on("DRAWorkloadResourceClaims") && all.is_on("ImageVolume"));
         let beta = features(&["AllBeta=false", "kube:WatchList=1"]).unwrap();
         assert!(!beta.is_on("OpenAPIEnums") && beta.is_on("WatchList") && beta.all().contains(&("AllBeta", Stage::Beta, false)));
     }
