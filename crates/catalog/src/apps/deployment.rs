@@ -1,9 +1,9 @@
 //! Deployments.
 
-use api::field::{FieldError, FieldErrors};
+use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
-use super::workload;
+use super::{status, workload};
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::{defaults::template, disabled};
@@ -20,7 +20,7 @@ pub fn resource() -> Resource {
             rules.default = default;
             rules.validate = validate;
             rules.warn = super::warnings::replicated;
-            rules.validate_status = |object, _| workload::counts(object, &["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"]);
+            rules.validate_status = status::deployment;
             rules.prepare = |object, old| {
                 walk::own_status(object, old, json!({}));
                 disabled::drop(object, old, "spec.template.spec");
@@ -59,27 +59,39 @@ fn default(object: &mut Value) {
     fill(spec, "progressDeadlineSeconds", 600);
 }
 
+/// Upstream: `ValidateDeploymentSpec`.
 fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    let path = workload::spec(&mut errors, object, old, "deployment");
-    let (strategy, strategy_path) = (walk::at(object, "spec.strategy"), path.child("strategy"));
-    let rolling = walk::at(strategy, "rollingUpdate");
-    match walk::text(strategy, "type") {
-        "Recreate" if rolling.is_object() => errors.push(FieldError::forbidden(&strategy_path.child("rollingUpdate"), "may not be specified when strategy `type` is 'Recreate'")),
-        "Recreate" => {}
-        "RollingUpdate" => {
-            let path = strategy_path.child("rollingUpdate");
-            workload::rolling(&mut errors, rolling, &path);
-            if check::is_zero(walk::at(rolling, "maxUnavailable")) && check::is_zero(walk::at(rolling, "maxSurge")) {
-                errors.push(FieldError::invalid(&path.child("maxUnavailable"), walk::at(rolling, "maxUnavailable").clone(), "may not be 0 when `maxSurge` is 0"));
-            }
-        }
-        other => errors.push(FieldError::not_supported(&strategy_path.child("type"), other, &["Recreate", "RollingUpdate"])),
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    check::non_negative(&mut errors, spec, "replicas", &path);
+    workload::replicated(&mut errors, spec, old.map(|old| walk::at(old, "spec")), &path);
+    strategy(&mut errors, walk::at(spec, "strategy"), &path.child("strategy"));
+    for key in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        check::non_negative(&mut errors, spec, key, &path);
     }
-    let (deadline, least) = (walk::at(object, "spec.progressDeadlineSeconds"), walk::int(object, "spec.minReadySeconds"));
-    check::non_negative(&mut errors, walk::at(object, "spec"), "progressDeadlineSeconds", &path);
-    if deadline.as_i64().is_some_and(|d| d <= least) {
+    let deadline = walk::at(spec, "progressDeadlineSeconds");
+    if deadline.as_i64().is_some_and(|deadline| deadline <= walk::int(spec, "minReadySeconds")) {
         errors.push(FieldError::invalid(&path.child("progressDeadlineSeconds"), deadline.clone(), "must be greater than minReadySeconds"));
     }
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path.child("selector"), walk::at(spec, "selector"), walk::at(old, "spec.selector"));
+    }
     errors
+}
+
+fn strategy(errors: &mut FieldErrors, strategy: &Value, path: &Path) {
+    let (rolling, rolling_path) = (walk::at(strategy, "rollingUpdate"), path.child("rollingUpdate"));
+    match walk::text(strategy, "type") {
+        "Recreate" if rolling.is_object() => errors.push(FieldError::forbidden(&rolling_path, "may not be specified when strategy `type` is 'Recreate'")),
+        "Recreate" => {}
+        "RollingUpdate" => {
+            workload::rolling(errors, rolling, &rolling_path);
+            let missing = walk::at(rolling, "maxUnavailable");
+            if check::is_zero(missing) && check::is_zero(walk::at(rolling, "maxSurge")) {
+                errors.push(FieldError::invalid(&rolling_path.child("maxUnavailable"), missing.clone(), "may not be 0 when `maxSurge` is 0"));
+            }
+            check::not_over_100_percent(errors, &rolling_path.child("maxUnavailable"), missing);
+        }
+        _ => errors.push(FieldError::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"]).shown_as(workload::told(strategy, workload::surging()))),
+    }
 }

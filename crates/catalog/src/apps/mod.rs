@@ -5,6 +5,7 @@ pub mod daemon_set;
 pub mod deployment;
 pub mod replica_set;
 pub mod stateful_set;
+pub mod status;
 pub mod warnings;
 pub mod workload;
 

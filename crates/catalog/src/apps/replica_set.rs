@@ -1,9 +1,10 @@
 //! ReplicaSets.
 
-use api::field::FieldErrors;
+use api::field::{FieldErrors, Path};
 use serde_json::{Value, json};
 
-use super::workload;
+use super::{status, workload};
+use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::{defaults::template, disabled};
 use crate::resource::Resource;
@@ -20,7 +21,7 @@ pub fn resource() -> Resource {
             rules.default = default;
             rules.validate = validate;
             rules.warn = super::warnings::replicated;
-            rules.validate_status = workload::replica_status;
+            rules.validate_status = status::replicas;
             rules.prepare = |object, old| {
                 walk::own_status(object, old, json!({"replicas": 0}));
                 disabled::drop(object, old, "spec.template.spec");
@@ -40,8 +41,16 @@ fn default(object: &mut Value) {
     }
 }
 
+/// Upstream: `ValidateReplicaSetSpec`.
 fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
-    workload::spec(&mut errors, object, old, "replicaset");
+    let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
+    for key in ["replicas", "minReadySeconds"] {
+        check::non_negative(&mut errors, spec, key, &path);
+    }
+    workload::replicated(&mut errors, spec, old.map(|old| walk::at(old, "spec")), &path);
+    if let Some(old) = old {
+        check::immutable(&mut errors, &path.child("selector"), walk::at(spec, "selector"), walk::at(old, "spec.selector"));
+    }
     errors
 }

@@ -6,47 +6,70 @@ use api::field::{FieldError, FieldErrors, Path};
 use api::selector::LabelSelector;
 use serde_json::Value;
 
-use crate::core::pod::validate::{marks, template};
+use crate::core::pod::validate::template;
 use crate::{check, walk};
 
-/// Selector, template and counts; `kind` as messages name it.
-pub fn spec(errors: &mut FieldErrors, object: &Value, old: Option<&Value>, kind: &str) -> Path {
-    let path = Path::new("spec");
-    let (new, selector) = (walk::at(object, "spec"), walk::at(object, "spec.selector"));
-    for key in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
-        check::non_negative(errors, new, key, &path);
-    }
-    if !selector.is_object() {
-        errors.push(FieldError::required(&path.child("selector"), ""));
-    } else {
-        check::label_selector(errors, selector, &path.child("selector"));
-        if check::is_empty_selector(selector) {
-            errors.push(FieldError::invalid(&path.child("selector"), selector.clone(), format!("empty selector is invalid for {kind}")));
+/// Selector and template of what keeps a count of pods that are alike.
+///
+/// Upstream: `ValidatePodTemplateSpecForReplicaSet`; sets of replicas name deployments where their selector is empty.
+pub fn replicated(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
+    let (selector, pods) = (walk::at(spec, "selector"), path.child("template"));
+    self::selector(errors, selector, "deployment", &path.child("selector"));
+    match fits(selector, walk::at(spec, "template")) {
+        None => errors.push(FieldError::invalid(&path.child("selector"), selector.clone(), "invalid label selector")),
+        Some(fit) => {
+            if !fit {
+                errors.push(apart(walk::at(spec, "template"), &pods));
+            }
+            changed_template(errors, spec, old, &pods);
+            always(errors, walk::at(spec, "template"), &pods, "ReplicaSet");
         }
     }
-    matching(errors, selector, walk::at(new, "template"), &path);
-    // Upstream: the template of a stateful set is judged as the pods are made, which know the claims of their set.
-    if kind == "statefulset" {
-        marks(errors, walk::at(new, "template"), &path.child("template"));
-    // A template that an older server let in may stay.
-    } else if old.is_none_or(|old| walk::at(old, "spec.template") != walk::at(new, "template")) {
-        template(errors, walk::at(new, "template"), &path.child("template"));
-    }
-    always(errors, walk::at(new, "template"), &path.child("template"), kind);
-    if let Some(old) = old {
-        check::immutable(errors, &path.child("selector"), selector, walk::at(old, "spec.selector"));
-    }
-    path
 }
 
-fn matching(errors: &mut FieldErrors, selector: &Value, template: &Value, path: &Path) {
+/// A selector that has to be there and to say something.
+pub fn selector(errors: &mut FieldErrors, selector: &Value, kind: &str, path: &Path) {
+    if !selector.is_object() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    check::label_selector(errors, selector, path);
+    if check::is_empty_selector(selector) {
+        errors.push(empty(selector, kind, path));
+    }
+}
+
+pub fn empty(selector: &Value, kind: &str, path: &Path) -> FieldError {
+    FieldError::invalid(path, selector.clone(), format!("empty selector is invalid for {kind}"))
+}
+
+/// Whether the selector takes the template's pods; none where it cannot be read.
+///
+/// Upstream: `LabelSelectorAsSelector`, for which no selector takes nothing and an empty one everything.
+pub fn fits(selector: &Value, template: &Value) -> Option<bool> {
+    if !selector.is_object() {
+        return Some(false);
+    }
+    let mut faults = FieldErrors::new();
+    check::label_selector(&mut faults, selector, &Path::default());
     let labels = walk::at(template, "metadata.labels");
-    if let Ok(selector) = LabelSelector::from_value(selector)
-        && !selector.is_everything()
-        && !selector.matches(|key| labels.get(key).and_then(Value::as_str))
-    {
-        let shown = if labels.is_null() { serde_json::json!({}) } else { labels.clone() };
-        errors.push(FieldError::invalid(&path.child("template").child("metadata").child("labels"), shown, "`selector` does not match template `labels`"));
+    let selector = LabelSelector::from_value(selector).ok().filter(|_| faults.is_empty())?;
+    Some(selector.matches(|key| labels.get(key).and_then(Value::as_str)))
+}
+
+/// The fault of a template whose labels the selector does not take.
+pub fn apart(template: &Value, path: &Path) -> FieldError {
+    let labels = walk::at(template, "metadata.labels");
+    let fault = FieldError::invalid(&path.child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`");
+    // Upstream: no map at all prints without quotes.
+    if labels.is_null() { fault.shown_as(labels.to_string()) } else { fault }
+}
+
+/// A template that an older server let in may stay.
+pub fn changed_template(errors: &mut FieldErrors, spec: &Value, old: Option<&Value>, path: &Path) {
+    let pods = walk::at(spec, "template");
+    if old.is_none_or(|old| walk::at(old, "template") != pods) {
+        template(errors, pods, path);
     }
 }
 
@@ -57,36 +80,31 @@ pub fn always(errors: &mut FieldErrors, template: &Value, path: &Path, kind: &st
         errors.push(FieldError::not_supported(&path.child("spec").child("restartPolicy"), policy, &["Always"]));
     }
     if !walk::at(template, "spec.activeDeadlineSeconds").is_null() {
-        let name = if kind == "deployment" || kind == "replicaset" { "ReplicaSet" } else { kind };
-        errors.push(FieldError::forbidden(&path.child("spec").child("activeDeadlineSeconds"), format!("activeDeadlineSeconds in {name} is not Supported")));
+        errors.push(FieldError::forbidden(&path.child("spec").child("activeDeadlineSeconds"), format!("activeDeadlineSeconds in {kind} is not Supported")));
     }
-}
-
-/// Counts in a status are never negative.
-pub fn counts(object: &Value, keys: &[&str]) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    for key in keys {
-        check::non_negative(&mut errors, walk::at(object, "status"), key, &Path::new("status"));
-    }
-    errors
-}
-
-pub fn replica_status(object: &Value, _: &Value) -> FieldErrors {
-    let mut errors = counts(object, &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"]);
-    let (status, path) = (walk::at(object, "status"), Path::new("status"));
-    for (less, more) in [("fullyLabeledReplicas", "replicas"), ("readyReplicas", "replicas"), ("availableReplicas", "replicas"), ("availableReplicas", "readyReplicas")] {
-        if walk::int(status, less) > walk::int(status, more) {
-            errors.push(FieldError::invalid(&path.child(less), walk::int(status, less), format!("cannot be greater than {}", if more == "replicas" { "status.replicas" } else { "readyReplicas" })));
-        }
-    }
-    errors
 }
 
 /// How many may be missing or more while rolling.
 pub fn rolling(errors: &mut FieldErrors, update: &Value, path: &Path) {
     for key in ["maxUnavailable", "maxSurge"] {
-        let value = walk::at(update, key);
-        check::count_or_percent(errors, &path.child(key), value);
-        check::not_over_100_percent(errors, &path.child(key), if key == "maxUnavailable" { value } else { &Value::Null });
+        check::count_or_percent(errors, &path.child(key), walk::at(update, key));
     }
+}
+
+/// A strategy in the form in which upstream's errors tell it: its own names in their order, and nothing left out.
+pub fn told(strategy: &Value, parts: [(&str, &str, Value); 2]) -> String {
+    let update = walk::at(strategy, "rollingUpdate");
+    let rolling = if update.is_object() { told_update(update, parts) } else { Value::Null.to_string() };
+    format!(r#"{{"Type":{},"RollingUpdate":{rolling}}}"#, walk::at(strategy, "type"))
+}
+
+/// The same for what is said of rolling: each key, its name, and what stands where it is left out.
+pub fn told_update(update: &Value, parts: [(&str, &str, Value); 2]) -> String {
+    let told = parts.map(|(key, name, unset)| format!("{name:?}:{}", update.get(key).filter(|value| !value.is_null()).unwrap_or(&unset)));
+    format!("{{{}}}", told.join(","))
+}
+
+/// What a deployment's and a daemon set's strategy say of rolling, for `told`.
+pub fn surging() -> [(&'static str, &'static str, Value); 2] {
+    [("maxUnavailable", "MaxUnavailable", 0.into()), ("maxSurge", "MaxSurge", 0.into())]
 }

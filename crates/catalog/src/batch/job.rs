@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{job_rules, job_status, job_update};
+use crate::apps::workload;
 use crate::check;
 use crate::columns::{age, columns, containers, name, selector};
 use crate::core::pod::{defaults::template, disabled};
@@ -139,12 +140,14 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     }
     job_rules::spec(&mut errors, walk::at(object, "spec"), old.map(|o| walk::at(o, "spec")), &path);
     let selector = walk::at(object, "spec.selector");
-    check::label_selector(&mut errors, selector, &path.child("selector"));
-    let labels = walk::at(object, "spec.template.metadata.labels");
-    if let Ok(wanted) = api::selector::LabelSelector::from_value(selector)
-        && !wanted.matches(|key| labels.get(key).and_then(Value::as_str))
-    {
-        errors.push(FieldError::invalid(&path.child("template").child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`"));
+    if selector.is_object() {
+        check::label_selector(&mut errors, selector, &path.child("selector"));
+    } else {
+        errors.push(FieldError::required(&path.child("selector"), ""));
+    }
+    let template = walk::at(object, "spec.template");
+    if workload::fits(selector, template) == Some(false) {
+        errors.push(workload::apart(template, &path.child("template")));
     }
     match old {
         None => pod_names(&mut errors, object),

@@ -3,7 +3,7 @@
 use api::field::{FieldError, FieldErrors, Path};
 use serde_json::{Value, json};
 
-use crate::apps::workload;
+use crate::apps::{status, workload};
 use crate::check;
 use crate::columns::{age, columns, containers, labels, name};
 use crate::core::pod::{defaults::template, disabled};
@@ -22,7 +22,7 @@ pub fn resource() -> Resource {
             rules.default = default;
             rules.validate = validate;
             rules.warn = crate::apps::warnings::replication_controller;
-            rules.validate_status = workload::replica_status;
+            rules.validate_status = status::replicas;
             rules.prepare = |object, old| {
                 walk::own_status(object, old, json!({"replicas": 0}));
                 disabled::drop(object, old, "spec.template.spec");
@@ -72,11 +72,9 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     }
     let labels = walk::at(template, "metadata.labels");
     if selector.as_object().into_iter().flatten().any(|(key, value)| labels.get(key) != Some(value)) {
-        errors.push(FieldError::invalid(&path.child("metadata").child("labels"), labels.clone(), "`selector` does not match template `labels`"));
+        errors.push(workload::apart(template, &path));
     }
-    if old.is_none_or(|old| walk::at(old, "spec.template") != template) {
-        crate::core::pod::validate::template(&mut errors, template, &path);
-    }
+    workload::changed_template(&mut errors, spec, old.map(|old| walk::at(old, "spec")), &path);
     workload::always(&mut errors, template, &path, "ReplicationController");
     errors
 }

@@ -56,7 +56,10 @@ pub(crate) fn pod_for(set: &DaemonSet, node: &str, hash: &str) -> Pod {
     let mut pod = pods::from_template(&set.spec.template, meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default(), owner_reference(set));
     let labels = pod.metadata.labels.get_or_insert_default();
     labels.insert(POD_LABEL.into(), hash.to_owned());
-    labels.insert("pod-template-generation".into(), meta.generation.unwrap_or(1).to_string());
+    // Upstream: a number that cannot be read is left out.
+    if let Some(number) = meta.annotations.as_ref().and_then(|all| all.get("deprecated.daemonset.template.generation")).filter(|text| text.parse::<i64>().is_ok()) {
+        labels.insert("pod-template-generation".into(), number.clone());
+    }
     let spec = pod.spec.get_or_insert_default();
     spec.tolerations = Some(tolerations(spec));
     let here = NodeSelectorRequirement { key: "metadata.name".into(), operator: "In".into(), values: Some(vec![node.to_owned()]) };
