@@ -130,6 +130,8 @@ pub struct Rules {
     pub before_delete: fn(&mut Value),
     /// Whether updates count up `metadata.generation`.
     pub generation: bool,
+    /// Whether it counts changes of annotations too.
+    pub annotations_count: bool,
     /// Whether a PUT of an absent object creates it.
     pub create_on_update: bool,
     /// Whether a PUT without resourceVersion overwrites.
@@ -162,6 +164,7 @@ impl Default for Rules {
             cells: crate::columns::name_and_age_cells,
             before_delete: no_change,
             generation: false,
+            annotations_count: false,
             create_on_update: false,
             unconditional_update: true,
         }

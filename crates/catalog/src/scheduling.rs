@@ -11,6 +11,12 @@ use crate::walk;
 pub fn resources() -> Vec<Resource> {
     let mut class = Resource::new("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", false).short(&["pc"]).rules(|rules| {
         rules.validate = validate;
+        // Upstream: `pkg/registry/scheduling/priorityclass/strategy.go`, where nothing counts it up.
+        rules.prepare = |object, old| {
+            if old.is_none() {
+                api::meta::set(object, "generation", 1);
+            }
+        };
         rules.default = |object| {
             if let Some(class) = object.as_object_mut() {
                 walk::fill(class, "preemptionPolicy", "PreemptLowerPriority");
@@ -46,7 +52,7 @@ fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     } else if value > HIGHEST_OF_USERS {
         errors.push(FieldError::forbidden(&Path::new("value"), format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}")));
     }
-    check::maybe_one_of(&mut errors, &Path::new("preemptionPolicy"), walk::text(object, "preemptionPolicy"), &["Never", "PreemptLowerPriority"]);
+    check::maybe_one_of(&mut errors, &Path::new("preemptionPolicy"), walk::text(object, "preemptionPolicy"), &["PreemptLowerPriority", "Never"]);
     errors
 }
 

@@ -160,9 +160,13 @@ fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Whether anything but metadata and status differs. A status that is no part of its own counts, as it does in custom resources.
+/// Whether anything differs that is counted: all but metadata and status, annotations where the resource says so. A status that is no part of its own counts, as it does in custom resources.
 fn differs(resource: &Resource, new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return true };
+    let annotations = |object: &serde_json::Map<String, Value>| object.get("metadata").and_then(|metadata| metadata.get("annotations")).cloned().unwrap_or_default();
+    if resource.rules.annotations_count && annotations(new) != annotations(old) {
+        return true;
+    }
     let status_counts = resource.custom.as_ref().is_some_and(|c| !c.has_status);
     let counts = |key: &&String| match key.as_str() {
         "metadata" => false,

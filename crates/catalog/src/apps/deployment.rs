@@ -21,6 +21,8 @@ pub fn resource() -> Resource {
             rules.validate = validate;
             rules.warn = super::warnings::replicated;
             rules.validate_status = status::deployment;
+            // Upstream: `PrepareForUpdate` in `pkg/registry/apps/deployment/strategy.go`.
+            rules.annotations_count = true;
             rules.prepare = |object, old| {
                 walk::own_status(object, old, json!({}));
                 disabled::drop(object, old, "spec.template.spec");

@@ -42,7 +42,8 @@ pub fn validate_status(object: &Value, _: &Value) -> FieldErrors {
 fn amounts(errors: &mut FieldErrors, list: &Value, path: &Path) {
     for (name, value) in list.as_object().into_iter().flatten() {
         let path = path.key(name);
-        if resource_name(errors, name, &path) && !name.contains('/') && !is_standard_for_quota(name) {
+        resource_name(errors, name, &path);
+        if !name.contains('/') && !is_standard_for_quota(name) {
             errors.push(FieldError::invalid(&path, name.as_str(), "must be a standard resource for quota"));
         }
         resource_amount(errors, name, value, &path);

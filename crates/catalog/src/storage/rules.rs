@@ -88,7 +88,8 @@ pub fn node(object: &Value, old: Option<&Value>) -> FieldErrors {
             let mut fixed = after.clone();
             walk::keep(&mut fixed, Some(before), "allocatable");
             if fixed != *before {
-                errors.push(FieldError::invalid(&Path::new("spec").child("drivers"), after.clone(), check::IMMUTABLE));
+                // Upstream: the path is the type's name.
+                errors.push(FieldError::invalid(&Path::new("CSINodeDriver"), after.clone(), check::IMMUTABLE));
             }
         }
     }
@@ -104,7 +105,8 @@ fn topology_keys(errors: &mut FieldErrors, driver: &Value, path: &Path) {
         if !seen.insert(key) {
             errors.push(FieldError::duplicate(path, key));
         }
-        errors.extend(names::qualified_name(key).into_iter().map(|fault| FieldError::invalid(path, key, fault)));
+        // Upstream: all of them are told.
+        errors.extend(names::qualified_name(key).into_iter().map(|fault| FieldError::invalid(path, walk::at(driver, "topologyKeys").clone(), fault)));
     }
 }
 
@@ -129,27 +131,32 @@ pub fn capacity(object: &Value, old: Option<&Value>) -> FieldErrors {
 pub fn attachment(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (walk::at(object, "spec"), Path::new("spec"));
-    if old.is_none() {
-        driver_name(&mut errors, walk::text(spec, "attacher"), &path.child("attacher"));
-    }
     check::required(&mut errors, spec, "attacher", &path, "");
-    source(&mut errors, walk::at(spec, "source"), old.is_none(), &path.child("source"));
+    source(&mut errors, walk::at(spec, "source"), &path.child("source"));
     let node = walk::text(spec, "nodeName");
     check::syntax(&mut errors, &path.child("nodeName"), node, names::dns1123_subdomain(node));
     errors.extend(attachment_status(object, object));
-    if let Some(old) = old {
-        check::immutable(&mut errors, &path, spec, walk::at(old, "spec"));
+    match old {
+        None => names_of_attachment(&mut errors, spec, &path),
+        Some(old) => check::immutable(&mut errors, &path, spec, walk::at(old, "spec")),
     }
     errors
 }
 
-fn source(errors: &mut FieldErrors, source: &Value, fresh: bool, path: &Path) {
+/// Upstream: `ValidateVolumeAttachmentV1`, of new objects alone.
+fn names_of_attachment(errors: &mut FieldErrors, spec: &Value, path: &Path) {
+    driver_name(errors, walk::text(spec, "attacher"), &path.child("attacher"));
+    if let Some(name) = walk::at(spec, "source.persistentVolumeName").as_str() {
+        check::syntax(errors, &path.child("source").child("persistentVolumeName"), name, names::dns1123_subdomain(name));
+    }
+}
+
+fn source(errors: &mut FieldErrors, source: &Value, path: &Path) {
     let (inline, name) = (walk::at(source, "inlineVolumeSpec"), walk::at(source, "persistentVolumeName").as_str());
     match (inline.is_object(), name) {
         (false, None) => errors.push(FieldError::required(path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName")),
         (true, Some(_)) => errors.push(FieldError::forbidden(path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName")),
         (false, Some("")) => errors.push(FieldError::required(&path.child("persistentVolumeName"), "must specify non empty persistentVolumeName")),
-        (false, Some(name)) if fresh => check::syntax(errors, &path.child("persistentVolumeName"), name, names::dns1123_subdomain(name)),
         (false, Some(_)) => {}
         (true, None) => volume_spec(errors, inline, None, &path.child("inlineVolumeSpec")),
     }
