@@ -11,7 +11,7 @@ use cel::{Decl, DeclKind};
 use schema::{List, ListKind, Of, Type};
 use serde_json::{Value, json};
 
-/// Upstream: a policy about more types than this is checked for the first of them.
+/// Upstream: of a rule about more types than this the first are looked at, and of no rule after it any.
 pub const MOST_TYPES: usize = 10;
 /// Types that hold themselves are known so deep.
 const DEEPEST: usize = 12;
@@ -67,12 +67,12 @@ pub fn warnings(policy: &Value, types: &[Known], params: Option<&Arc<Decl>>) -> 
     let spec = &policy["spec"];
     let mut found = Vec::new();
     for (i, rule) in walk::list(spec, "validations").iter().enumerate() {
-        for (key, gives) in [("expression", Gives::Truth), ("messageExpression", Gives::Text)] {
+        for key in ["expression", "messageExpression"] {
             let expression = walk::text(rule, key);
             if expression.is_empty() {
                 continue;
             }
-            let told: Vec<String> = types.iter().filter_map(|known| check(spec, expression, gives, known, params)).collect();
+            let told: Vec<String> = types.iter().filter_map(|known| check(spec, expression, known, params)).collect();
             if !told.is_empty() {
                 found.push(json!({"fieldRef": format!("spec.validations[{i}].{key}"), "warning": told.join("\n")}));
             }
@@ -81,13 +81,14 @@ pub fn warnings(policy: &Value, types: &[Known], params: Option<&Arc<Decl>>) -> 
     found
 }
 
-fn check(spec: &Value, expression: &str, gives: Gives, known: &Known, params: Option<&Arc<Decl>>) -> Option<String> {
-    let has = Has { params: spec["paramKind"].is_object(), authorizer: true, patches: false };
+/// What comes out is judged by nobody here; parameters of a kind that is not known are not there.
+fn check(spec: &Value, expression: &str, known: &Known, params: Option<&Arc<Decl>>) -> Option<String> {
+    let has = Has { params: params.is_some(), authorizer: true, patches: false };
     let mut compiler = Compiler::new(has, Some(&known.decl), params);
     for variable in walk::list(spec, "variables") {
         let _ = compiler.variable(walk::text(variable, "name"), walk::text(variable, "expression"));
     }
-    let why = compiler.compile(expression, gives).err()?;
+    let why = compiler.compile(expression, Gives::Anything).err()?;
     Some(format!("{}: {}\n", known.words, why.trim_start_matches("compilation failed: ")))
 }
 
@@ -105,6 +106,10 @@ mod tests {
         let told = warnings(&policy, &known, None);
         let fields: Vec<&str> = told.iter().map(|w| walk::text(w, "fieldRef")).collect();
         assert_eq!(fields, ["spec.validations[1].expression", "spec.validations[2].expression"], "{told:?}");
+        let odd = json!({"spec": {"paramKind": {"apiVersion": "v1", "kind": "None"}, "validations": [{"expression": "object.spec.replicas"}, {"expression": "params.a == 1"}]}});
+        let odd = warnings(&odd, &known, None);
+        assert_eq!((odd.len(), walk::text(&odd[0], "fieldRef")), (1, "spec.validations[1].expression"));
+        assert!(walk::text(&odd[0], "warning").starts_with("apps/v1, Kind=Deployment: ERROR: <input>:1:1: undeclared reference to 'params'"), "{odd:?}");
         let words = walk::text(&told[1], "warning");
         assert!(words.starts_with("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'maxReplicas'"), "{words}");
     }

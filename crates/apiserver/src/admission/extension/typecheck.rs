@@ -61,22 +61,29 @@ fn known(server: &Server, group: &str, version: &str, of: impl Fn(&crate::regist
     Some(Known { words, decl })
 }
 
-/// The types that the rules name without wildcards.
+/// The types that the rules name without wildcards, by group, version and kind.
 fn types(server: &Server, policy: &Value) -> Vec<Known> {
-    let mut names = BTreeSet::new();
-    for rule in walk::list(policy, "spec.matchConstraints.resourceRules") {
+    let registry = server.registry();
+    let mut kinds = BTreeSet::new();
+    'rules: for rule in walk::list(policy, "spec.matchConstraints.resourceRules") {
         let texts = |key: &str| walk::list(rule, key).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>();
-        let (groups, versions, resources) = (texts("apiGroups"), texts("apiVersions"), texts("resources"));
-        if [&groups, &versions, &resources].into_iter().flatten().any(|name| name.contains('*')) {
+        let [groups, versions, resources] = ["apiGroups", "apiVersions", "resources"].map(|key| texts(key).into_iter().collect::<BTreeSet<String>>());
+        if groups.iter().chain(&versions).any(|name| name.contains('*')) {
             continue;
         }
-        for group in &groups {
-            for version in &versions {
-                names.extend(resources.iter().filter(|r| !r.contains('/')).map(|r| (group.clone(), version.clone(), r.clone())));
+        let mut count = 0;
+        for (group, version) in groups.iter().flat_map(|group| versions.iter().map(move |version| (group, version))) {
+            for plural in resources.iter().filter(|r| !r.contains(['*', '/'])) {
+                let Some(served) = registry.all.iter().find(|s| s.resource.group == *group && s.resource.version == *version && s.resource.plural == *plural) else { continue };
+                kinds.insert((group.clone(), version.clone(), served.resource.kind.to_string()));
+                count += 1;
+                if count == MOST_TYPES {
+                    break 'rules;
+                }
             }
         }
     }
-    names.iter().filter_map(|(group, version, plural)| known(server, group, version, |s| s.resource.plural == *plural)).take(MOST_TYPES).collect()
+    kinds.iter().filter_map(|(group, version, kind)| known(server, group, version, |s| s.resource.kind == *kind)).collect()
 }
 
 fn params(server: &Server, policy: &Value) -> Option<Arc<cel::Decl>> {

@@ -1,10 +1,9 @@
 //! Defaults must be what the schema itself would accept and leave as it is.
 //!
 //! Upstream: apiextensions-apiserver `pkg/apiserver/schema/defaulting/validation.go`.
-//! Differs: defaults inside metadata of embedded resources are judged by their schema alone.
 
 use api::field::{FieldError, FieldErrors, Path};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::custom::expressions::{self, Tree};
 use crate::custom::node::Node;
@@ -12,14 +11,72 @@ use crate::custom::{embedded, prune, values};
 
 /// `pruned`: whether defaults may not hold unknown fields.
 pub fn validate(errors: &mut FieldErrors, schema: &Value, path: &Path, pruned: bool) {
+    place(errors, schema, path, pruned, &Around { root: schema, steps: Vec::new(), in_metadata: false });
+}
+
+#[derive(Clone)]
+enum Step<'a> {
+    Key(&'a str),
+    Item,
+}
+
+/// The resource that a place of the schema lies in, and the way there.
+struct Around<'a> {
+    root: &'a Value,
+    steps: Vec<Step<'a>>,
+    /// Of what every resource has.
+    in_metadata: bool,
+}
+
+impl<'a> Around<'a> {
+    fn below(&self, step: Step<'a>, in_metadata: bool) -> Self {
+        Self { root: self.root, steps: self.steps.iter().cloned().chain([step]).collect(), in_metadata }
+    }
+
+    /// A resource that holds nothing but what is given, at its place.
+    fn resource(&self, value: Value) -> Value {
+        let mut object = self.steps.iter().rev().fold(value, |inner, step| match step {
+            Step::Key(key) => json!({*key: inner}),
+            Step::Item => json!([inner]),
+        });
+        for (key, usual) in [("apiVersion", "validation/v1"), ("kind", "Validation")] {
+            if object.get(key).is_none() {
+                object[key] = usual.into();
+            }
+        }
+        object
+    }
+}
+
+fn place<'a>(errors: &mut FieldErrors, schema: &'a Value, path: &Path, pruned: bool, around: &Around<'a>) {
+    let is_resource = schema.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true));
+    let own = Around { root: schema, steps: Vec::new(), in_metadata: false };
+    let around = if is_resource { &own } else { around };
     if let Some(default) = schema.get("default").filter(|d| !d.is_null()) {
-        one(errors, schema, default, &path.child("default"), pruned);
+        let at = path.child("default");
+        if around.in_metadata { of_metadata(errors, schema, default, &at, around) } else { one(errors, schema, default, &at, pruned) }
     }
     if let Some(items) = schema.get("items").filter(|i| i.is_object()) {
-        validate(errors, items, &path.child("items"), pruned);
+        place(errors, items, &path.child("items"), pruned, &around.below(Step::Item, around.in_metadata));
     }
+    let is_root = std::ptr::eq(around.root, schema);
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        validate(errors, property, &path.child("properties").key(name), pruned);
+        let in_metadata = around.in_metadata || (is_root && matches!(name.as_str(), "metadata" | "apiVersion" | "kind"));
+        place(errors, property, &path.child("properties").key(name), pruned, &around.below(Step::Key(name), in_metadata));
+    }
+}
+
+/// A default inside of what every resource has makes a resource that is good as such.
+fn of_metadata(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, around: &Around<'_>) {
+    let mut object = around.resource(default.clone());
+    let root = Node { embedded: true, ..Node::compile(around.root) };
+    let why = match embedded::conform_embedded(&mut object, &root, &Path::default(), &mut Vec::new()) {
+        Err(fault) => Some(fault.to_string()),
+        Ok(()) => Some(embedded::validate(&object, &root, &Path::default())).filter(|faults| !faults.is_empty()).map(|faults| api::field::aggregate(&faults)),
+    };
+    match why {
+        Some(why) => errors.push(FieldError::invalid(path, default.clone(), format!("must result in valid metadata: {why}"))),
+        None => errors.extend(of_schema(schema, default, path)),
     }
 }
 
@@ -44,14 +101,14 @@ fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, p
         errors.push(fault);
         return;
     }
-    let mut faults = embedded::validate(default, &node, path);
-    if faults.is_empty() {
-        faults = values::validate(&node, default, None, path);
-    }
-    if faults.is_empty() {
-        faults = rules(schema, node.embedded, default, path);
-    }
-    errors.extend(faults);
+    let faults = embedded::validate(default, &node, path);
+    errors.extend(if faults.is_empty() { of_schema(schema, default, path) } else { faults });
+}
+
+fn of_schema(schema: &Value, default: &Value, path: &Path) -> FieldErrors {
+    let node = Node::compile(schema);
+    let faults = values::validate(&node, default, None, path);
+    if faults.is_empty() { rules(schema, node.embedded, default, path) } else { faults }
 }
 
 /// What rules in CEL say of a default: where nothing changes, and where it is new.
