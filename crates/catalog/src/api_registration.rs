@@ -53,8 +53,9 @@ fn validate(object: &Value, _: Option<&Value>) -> FieldErrors {
     let (spec, path) = (&object["spec"], Path::new("spec"));
     let (group, version) = (walk::text(spec, "group"), walk::text(spec, "version"));
     let wanted = format!("{version}.{group}");
-    if api::meta::name(object) != wanted {
-        errors.push(FieldError::invalid(&Path::new("metadata.name"), api::meta::name(object), format!("must be `spec.version+\".\"+spec.group`: {wanted:?}")));
+    let name = api::meta::name(object);
+    if !name.is_empty() && names::path_segment(name).is_empty() && name != wanted {
+        errors.push(FieldError::invalid(&Path::new("metadata.name"), name, format!("must be `spec.version+\".\"+spec.group`: {wanted:?}")));
     }
     if group.is_empty() && version != "v1" {
         errors.push(FieldError::required(&path.child("group"), "only v1 may have an empty group and it better be legacy kube"));

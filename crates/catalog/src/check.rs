@@ -56,6 +56,14 @@ pub fn maybe_one_of(errors: &mut FieldErrors, path: &Path, value: &str, supporte
     }
 }
 
+/// One of a few words where upstream keeps a pointer: nothing is given, or a word, and an empty one is a word too.
+pub fn given_one_of(errors: &mut FieldErrors, path: &Path, value: &Value, supported: &[&str]) {
+    match value.as_str() {
+        Some(word) if !supported.contains(&word) => errors.push(FieldError::not_supported(path, word, supported)),
+        _ => {}
+    }
+}
+
 pub fn immutable(errors: &mut FieldErrors, path: &Path, new: &Value, old: &Value) {
     if new != old {
         errors.push(FieldError::invalid(path, new.clone(), IMMUTABLE));

@@ -72,7 +72,7 @@ fn steps(errors: &mut FieldErrors, given: &str, path: &Path) {
     if !given.starts_with('/') {
         errors.push(FieldError::invalid(path, given, "must start with a '/'"));
     }
-    let steps: String = given.chars().skip(1).collect();
+    let steps = String::from_utf8_lossy(&given.as_bytes()[1..]);
     for (i, step) in steps.strip_suffix('/').unwrap_or(&steps).split('/').enumerate() {
         if step.is_empty() {
             errors.push(FieldError::invalid(path, given, format!("segment[{i}] may not be empty")));

@@ -1,6 +1,6 @@
 //! Creating objects.
 
-use api::{ApiError, meta};
+use api::{ApiError, FieldError, Path, meta, names};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use rand::Rng;
@@ -76,6 +76,11 @@ fn validate(call: &Call, object: &Value) -> Result<(), ApiError> {
     let resource = &call.served.resource;
     let mut errors = catalog::metadata::validate(object, resource);
     errors.extend(resource.validate(object));
+    if errors.is_empty() {
+        // Upstream: what a path cannot hold is told last, whatever the kind's own rules for names.
+        let name = meta::name(object);
+        errors.extend(names::path_segment(name).into_iter().map(|fault| FieldError::invalid(&Path::new("metadata.name"), name, fault)));
+    }
     if !errors.is_empty() {
         return Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), &errors));
     }

@@ -21,7 +21,7 @@ pub fn validate(object: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let (spec, path) = (&object["spec"], Path::new("spec"));
     let mutating = walk::text(object, "kind").starts_with("Mutating");
-    check::one_of(&mut errors, &path.child("failurePolicy"), walk::text(spec, "failurePolicy"), &rules::FAILURE_POLICIES);
+    check::given_one_of(&mut errors, &path.child("failurePolicy"), &spec["failurePolicy"], &rules::FAILURE_POLICIES);
     if spec["paramKind"].is_object() {
         param_kind(&mut errors, &spec["paramKind"], &path.child("paramKind"));
     }
@@ -181,7 +181,7 @@ impl Asked {
         } else if message.trim().contains(['\n', '\r']) {
             self.invalid(&path.child("message"), message, "message must not contain line breaks");
         }
-        check::maybe_one_of(&mut self.errors, &path.child("reason"), walk::text(rule, "reason"), &REASONS);
+        check::given_one_of(&mut self.errors, &path.child("reason"), &rule["reason"], &REASONS);
     }
 
     fn audit_annotation(&mut self, owner: &str, annotation: &Value, path: &Path) {

@@ -43,7 +43,7 @@ pub fn rule(errors: &mut FieldErrors, rule: &Value, path: &Path) {
         }
     }
     resources(errors, &rule["resources"], &path.child("resources"));
-    check::maybe_one_of(errors, &path.child("scope"), walk::text(rule, "scope"), &SCOPES);
+    check::given_one_of(errors, &path.child("scope"), &rule["scope"], &SCOPES);
 }
 
 fn lonely_star(errors: &mut FieldErrors, path: &Path, value: &Value, given: &[&str], words: &str) {
@@ -95,7 +95,7 @@ pub fn match_resources(errors: &mut FieldErrors, value: &Value, path: &Path) {
     if !value.is_object() {
         return;
     }
-    check::one_of(errors, &path.child("matchPolicy"), walk::text(value, "matchPolicy"), &MATCH_POLICIES);
+    check::given_one_of(errors, &path.child("matchPolicy"), &value["matchPolicy"], &MATCH_POLICIES);
     for key in ["namespaceSelector", "objectSelector"] {
         match &value[key] {
             Value::Null => errors.push(FieldError::required(&path.child(key), "")),

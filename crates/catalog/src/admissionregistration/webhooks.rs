@@ -68,12 +68,12 @@ fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenie
     for (i, rule) in walk::list(hook, "rules").iter().enumerate() {
         rules::rule(errors, rule, &path.child("rules").index(i));
     }
-    check::maybe_one_of(errors, &path.child("failurePolicy"), walk::text(hook, "failurePolicy"), &rules::FAILURE_POLICIES);
-    check::maybe_one_of(errors, &path.child("matchPolicy"), walk::text(hook, "matchPolicy"), &rules::MATCH_POLICIES);
+    check::given_one_of(errors, &path.child("failurePolicy"), &hook["failurePolicy"], &rules::FAILURE_POLICIES);
+    check::given_one_of(errors, &path.child("matchPolicy"), &hook["matchPolicy"], &rules::MATCH_POLICIES);
     let allowed: &[&str] = if lenience.side_effects { &SIDE_EFFECTS } else { &NO_SIDE_EFFECTS };
-    match walk::text(hook, "sideEffects") {
-        "" => errors.push(FieldError::required(&path.child("sideEffects"), format!("must specify one of {}", allowed.join(", ")))),
-        given => check::one_of(errors, &path.child("sideEffects"), given, allowed),
+    match &hook["sideEffects"] {
+        Value::Null => errors.push(FieldError::required(&path.child("sideEffects"), format!("must specify one of {}", allowed.join(", ")))),
+        given => check::given_one_of(errors, &path.child("sideEffects"), given, allowed),
     }
     if let Some(seconds) = walk::at(hook, "timeoutSeconds").as_i64().filter(|s| !(1..=30).contains(s)) {
         errors.push(FieldError::invalid(&path.child("timeoutSeconds"), seconds, "the timeout value must be between 1 and 30 seconds"));
@@ -81,7 +81,7 @@ fn webhook(errors: &mut FieldErrors, hook: &Value, path: &Path, lenience: &Lenie
     for key in SELECTORS {
         check::selector(errors, &hook[key], &path.child(key), lenience.selector_values);
     }
-    check::maybe_one_of(errors, &path.child("reinvocationPolicy"), walk::text(hook, "reinvocationPolicy"), &["IfNeeded", "Never"]);
+    check::given_one_of(errors, &path.child("reinvocationPolicy"), &hook["reinvocationPolicy"], &["IfNeeded", "Never"]);
     webhook_client::validate(errors, &hook["clientConfig"], &path.child("clientConfig"));
     if !lenience.conditions {
         let conditions = walk::list(hook, "matchConditions");

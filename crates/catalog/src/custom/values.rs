@@ -208,7 +208,10 @@ impl Check<'_> {
         let mut all = Outcome { faults: Vec::new(), fits: 1 };
         let number = value.as_f64().unwrap_or_default();
         let whole = value.as_i64();
-        if let Some(factor) = node.multiple_of {
+        if let Some(factor) = node.multiple_of.filter(|factor| *factor < 0.0) {
+            let why = format!("factor MultipleOf declared for {name} must be positive: {}", go_number(factor));
+            all.faults.push(FieldError::invalid(&self.place(name), go_number(factor), why));
+        } else if let Some(factor) = node.multiple_of {
             let multiple = match whole {
                 // Upstream: whole numbers are divided by the whole part of the factor.
                 Some(n) if factor.abs() >= 1.0 => n % (factor as i64) == 0,

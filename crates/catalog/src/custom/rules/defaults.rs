@@ -54,7 +54,9 @@ fn place<'a>(errors: &mut FieldErrors, schema: &'a Value, path: &Path, pruned: b
     let around = if is_resource { &own } else { around };
     if let Some(default) = schema.get("default").filter(|d| !d.is_null()) {
         let at = path.child("default");
-        if around.in_metadata { of_metadata(errors, schema, default, &at, around) } else { one(errors, schema, default, &at, pruned) }
+        // The root is a resource, whether it says so or not.
+        let is_resource = is_resource || around.steps.is_empty();
+        if around.in_metadata { of_metadata(errors, schema, default, &at, around) } else { one(errors, schema, default, &at, pruned, is_resource) }
     }
     if let Some(items) = schema.get("items").filter(|i| i.is_object()) {
         place(errors, items, &path.child("items"), pruned, &around.below(Step::Item, around.in_metadata));
@@ -82,19 +84,18 @@ fn of_metadata(errors: &mut FieldErrors, schema: &Value, default: &Value, path: 
 
 /// Whether no default of a schema holds unknown fields.
 pub fn are_pruned(schema: &Value) -> bool {
-    !super::kept::has(schema, &|of| of.get("default").is_some_and(|default| !default.is_null() && prune_of(of, default) != *default))
+    !super::kept::has(schema, &|of| of.get("default").is_some_and(|default| !default.is_null() && prune_of(of, default, of.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true))) != *default))
 }
 
-fn prune_of(schema: &Value, default: &Value) -> Value {
-    let node = Node::compile(schema);
+fn prune_of(schema: &Value, default: &Value, is_resource: bool) -> Value {
     let mut pruned = default.clone();
-    prune::prune(&mut pruned, &node, node.embedded, &mut Vec::new());
+    prune::prune(&mut pruned, &Node::compile(schema), is_resource, &mut Vec::new());
     pruned
 }
 
-fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, pruned: bool) {
-    let node = Node::compile(schema);
-    if pruned && prune_of(schema, default) != *default {
+fn one(errors: &mut FieldErrors, schema: &Value, default: &Value, path: &Path, pruned: bool, is_resource: bool) {
+    let node = Node { embedded: is_resource, ..Node::compile(schema) };
+    if pruned && prune_of(schema, default, is_resource) != *default {
         errors.push(FieldError::invalid(path, default.clone(), "must not have unknown fields"));
     }
     if let Err(fault) = embedded::conform_embedded(&mut default.clone(), &node, path, &mut Vec::new()) {

@@ -27,7 +27,7 @@ use crate::{check, walk};
 pub fn validate(definition: &Value, old: Option<&Value>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let name = api::meta::name(definition);
-    if old.is_none() && name != format!("{}.{}", walk::text(definition, "spec.names.plural"), walk::text(definition, "spec.group")) {
+    if old.is_none() && !name.is_empty() && name != format!("{}.{}", walk::text(definition, "spec.names.plural"), walk::text(definition, "spec.group")) {
         errors.push(FieldError::invalid(&Path::new("metadata").child("name"), name, "must be spec.names.plural+\".\"+spec.group"));
     }
     let established = old.is_some_and(|old| status::is_true(old, "Established"));
@@ -222,8 +222,12 @@ fn stored_versions(errors: &mut FieldErrors, definition: &Value) {
         return;
     }
     let versions = walk::list(definition, "spec.versions");
-    for name in versions.iter().filter(|v| walk::flag(v, "storage")).map(|v| walk::text(v, "name")).filter(|name| !stored.contains(name)) {
-        errors.push(FieldError::invalid(&path, shown(), format!("must have the storage version {name}")));
+    for (i, version) in versions.iter().enumerate().filter(|(_, v)| walk::flag(v, "storage")) {
+        let name = walk::text(version, "name");
+        // Upstream: each stored version is found once.
+        if !stored.contains(&name) || versions[..i].iter().any(|v| walk::text(v, "name") == name) {
+            errors.push(FieldError::invalid(&path, shown(), format!("must have the storage version {name}")));
+        }
     }
     for (i, name) in stored.iter().enumerate().filter(|(_, name)| !versions.iter().any(|v| walk::text(v, "name") == **name)) {
         let why = format!(

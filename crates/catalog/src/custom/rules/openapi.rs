@@ -119,8 +119,17 @@ fn place(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'
             place(errors, of, &path.child(key).index(i), deeper);
         }
     }
+    for (name, of) in walk::map(schema, "definitions").into_iter().flatten() {
+        place(errors, of, &path.child("definitions").key(name), deeper);
+    }
     if let Some(items) = inner(schema, "items") {
         place(errors, items, &path.child("items"), deeper);
+    }
+    for (i, of) in walk::list(schema, "items").iter().enumerate() {
+        place(errors, of, &path.child("items").index(i), deeper);
+    }
+    for (name, of) in walk::map(schema, "dependencies").into_iter().flatten().filter(|(_, of)| of.is_object()) {
+        place(errors, of, &path.child("dependencies").key(name), deeper);
     }
     extensions(errors, schema, path, within.kept);
     rules(errors, schema, &path.child("x-kubernetes-validations"));
@@ -151,7 +160,7 @@ fn words(errors: &mut FieldErrors, schema: &Value, path: &Path, within: Within<'
     }
     let present = |key: &str| match schema.get(key) {
         None | Some(Value::Null) => false,
-        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::String(text)) => key == "$ref" || !text.is_empty(),
         Some(Value::Object(map)) => key == "dependencies" || key == "additionalItems" || !map.is_empty(),
         Some(_) => true,
     };
@@ -234,7 +243,10 @@ fn list_map(errors: &mut FieldErrors, schema: &Value, list_type: Option<&str>, p
         errors.push(FieldError::required(&keys_path, "must not be empty if x-kubernetes-list-type is map"));
     }
     let Some(items) = items else {
-        errors.push(FieldError::required(&items_path, "must have a schema if x-kubernetes-list-type is map"));
+        errors.push(match schema.get("items").filter(|i| !i.is_null()) {
+            None => FieldError::required(&items_path, "must have a schema if x-kubernetes-list-type is map"),
+            Some(several) => FieldError::invalid(&items_path, Value::Null, "must only have a single schema if x-kubernetes-list-type is map").shown_as(shown::items(several)),
+        });
         return;
     };
     let kind = walk::text(items, "type");

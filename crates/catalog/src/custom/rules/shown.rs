@@ -74,7 +74,7 @@ const SCHEMA: &[Field] = &[
     ("MaxProperties", "maxProperties", Zero::Null, Form::Json),
     ("MinProperties", "minProperties", Zero::Null, Form::Json),
     ("Required", "required", Zero::Null, Form::Json),
-    ("Items", "items", Zero::Null, Form::By(schema_or_list)),
+    ("Items", "items", Zero::Null, Form::By(items)),
     ("AllOf", "allOf", Zero::Null, Form::By(schemas)),
     ("OneOf", "oneOf", Zero::Null, Form::By(schemas)),
     ("AnyOf", "anyOf", Zero::Null, Form::By(schemas)),
@@ -129,7 +129,7 @@ fn schema_or_flag(value: &Value) -> String {
 }
 
 /// `items`: a schema, or several.
-fn schema_or_list(value: &Value) -> String {
+pub fn items(value: &Value) -> String {
     if value.is_object() { format!("{{\"Schema\":{},\"JSONSchemas\":null}}", schema(value)) } else { format!("{{\"Schema\":null,\"JSONSchemas\":{}}}", schemas(value)) }
 }
 

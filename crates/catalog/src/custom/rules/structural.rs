@@ -88,7 +88,8 @@ fn node(errors: &mut FieldErrors, schema: &Value, level: Level, path: &Path) {
     for (name, property) in children(schema, "properties") {
         node(errors, property, Level::Field, &path.child("properties").key(name));
     }
-    if set(schema, "additionalProperties") && level == Level::Root {
+    let has_additional = schema.get("additionalProperties").is_some_and(|a| !a.is_null());
+    if has_additional && level == Level::Root {
         errors.push(FieldError::forbidden(&path.child("additionalProperties"), "must not be used at the root"));
     }
     if let Some(values) = inner(schema, "additionalProperties") {
@@ -112,7 +113,7 @@ fn node(errors: &mut FieldErrors, schema: &Value, level: Level, path: &Path) {
         };
         errors.push(FieldError::required(&at, why));
     }
-    if embedded && set(schema, "additionalProperties") {
+    if embedded && has_additional {
         errors.push(FieldError::forbidden(&path.child("additionalProperties"), "must not be used if x-kubernetes-embedded-resource is set"));
     }
     if level == Level::Root && !kind.is_empty() && kind != "object" {
