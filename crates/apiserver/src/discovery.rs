@@ -57,6 +57,7 @@ pub fn serve(server: &Arc<Server>, request: &Request<Incoming>, path: &str) -> R
     Ok(match parts.as_slice() {
         ["version"] => health::version(),
         ["metrics"] => respond::respond(StatusCode::OK, crate::metrics::MEDIA, respond::full(server.metrics.text(server))),
+        ["metrics", "slis"] => respond::respond(StatusCode::OK, crate::metrics::MEDIA, respond::full(server.metrics.slis.text())),
         ["api"] if wants_aggregated(accept).is_some() => aggregated(server, &registry, accept, request, true),
         ["apis"] if wants_aggregated(accept).is_some() => aggregated(server, &registry, accept, request, false),
         ["api"] => respond::json(StatusCode::OK, &api_versions(server)),
@@ -99,7 +100,7 @@ fn openid(server: &Server, path: &str) -> Response<Body> {
 }
 
 fn root_paths(registry: &Registry) -> Vec<String> {
-    let mut paths: Vec<String> = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"].map(str::to_owned).into();
+    let mut paths: Vec<String> = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"].map(str::to_owned).into();
     for group in groups(registry) {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions(registry, &group).into_iter().map(|v| format!("/apis/{group}/{v}")));

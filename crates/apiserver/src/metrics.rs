@@ -3,17 +3,20 @@
 //! Upstream: `staging/src/k8s.io/apiserver/pkg/endpoints/metrics`. Labels take values of the registry and of fixed sets
 //! alone: what a client invents names no series (CVE-2020-8552).
 
+pub mod slis;
+
 use std::time::Duration;
 
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::admission::extension::ConditionCounts;
+use crate::admission::extension::{ConditionCounts, HookCounts};
 use crate::auth::counts::Judged;
 use crate::config::Features;
 use crate::health;
 use api::request::Info;
 use crate::reload::counts::Reloads;
 use crate::server::Server;
+use slis::Slis;
 
 pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -30,11 +33,14 @@ pub struct Metrics {
     inflight: IntGaugeVec,
     long: IntGaugeVec,
     objects: IntGaugeVec,
+    resource_objects: IntGaugeVec,
     seats: IntGaugeVec,
     queued: IntGaugeVec,
     deprecated: IntGaugeVec,
     pub judged: Judged,
     pub conditions: ConditionCounts,
+    pub hooks: HookCounts,
+    pub slis: Slis,
     pub reloads: Reloads,
     process: Process,
 }
@@ -116,30 +122,37 @@ impl Metrics {
             registry.register(Box::new(vec.clone()))?;
             Ok(vec)
         };
-        let requests = IntCounterVec::new(Opts::new("apiserver_request_total", "Requests served, by verb, resource and HTTP code."), &REQUEST)?;
+        let requests = IntCounterVec::new(Opts::new("apiserver_request_total", "[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code."), &REQUEST)?;
         registry.register(Box::new(requests.clone()))?;
-        let options = HistogramOpts::new("apiserver_request_duration_seconds", "Seconds until a request was answered.").buckets(BUCKETS.into());
+        let options = HistogramOpts::new("apiserver_request_duration_seconds", "[STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.").buckets(BUCKETS.into());
         let durations = HistogramVec::new(options, &DURATION)?;
         registry.register(Box::new(durations.clone()))?;
-        let build = gauges("kubernetes_build_info", "The release that is served.", &["major", "minor", "git_version", "git_commit", "platform", "compiler"])?;
+        let build = gauges("kubernetes_build_info", "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, platform, and compiler.", &["major", "minor", "git_version", "git_commit", "platform", "compiler"])?;
         build.with_label_values(&[health::MAJOR, health::MINOR, &health::git_version(), health::COMMIT, &health::platform(), "rustc"]).set(1);
         let enabled = gauges("kubernetes_feature_enabled", "[BETA] This metric records the data about the stage and enablement of a k8s feature.", &["name", "stage"])?;
         features.all().into_iter().for_each(|(name, stage, on)| enabled.with_label_values(&[name, stage.label()]).set(on.into()));
         Ok(Self {
             requests,
             durations,
-            inflight: gauges("apiserver_current_inflight_requests", "Requests being served, long ones apart.", &["request_kind"])?,
-            long: gauges("apiserver_longrunning_requests", "Watches and streams that are open.", &LONG)?,
-            objects: gauges("apiserver_storage_objects", "Objects stored, by resource.", &["resource"])?,
-            seats: gauges("apiserver_flowcontrol_current_executing_seats", "Seats in use, by priority level.", &["priority_level"])?,
-            queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "Requests that wait, by priority level.", &["priority_level"])?,
+            inflight: gauges("apiserver_current_inflight_requests", "[STABLE] Maximal number of currently used inflight request limit of this apiserver per request kind in last second.", &["request_kind"])?,
+            long: gauges("apiserver_longrunning_requests", "[STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.", &LONG)?,
+            objects: gauges(
+                "apiserver_storage_objects",
+                "[STABLE] [DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.",
+                &["resource"],
+            )?,
+            resource_objects: gauges("apiserver_resource_objects", "[ALPHA] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.", &["group", "resource"])?,
+            seats: gauges("apiserver_flowcontrol_current_executing_seats", "[BETA] Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem", &["priority_level"])?,
+            queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem", &["priority_level"])?,
             deprecated: gauges(
                 "apiserver_requested_deprecated_apis",
-                "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.",
+                "[STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.",
                 &["group", "version", "resource", "subresource", "removed_release"],
             )?,
             judged: Judged::new(&registry)?,
             conditions: ConditionCounts::new(&registry)?,
+            hooks: HookCounts::new(&registry)?,
+            slis: Slis::new()?,
             reloads: Reloads::new(&registry)?,
             process: Process::new(&registry)?,
             registry,
@@ -182,19 +195,25 @@ impl Metrics {
         for served in server.registry().all.iter().filter(|s| s.resource.verbs.list) {
             let group = &served.resource.group;
             let name = if group.is_empty() { served.resource.plural.to_string() } else { format!("{}.{group}", served.resource.plural) };
-            self.objects.with_label_values(&[&name]).set(view.table(served.table).len() as i64);
+            let count = view.table(served.table).len() as i64;
+            self.objects.with_label_values(&[&name]).set(count);
+            self.resource_objects.with_label_values(&[&**group, &*served.resource.plural]).set(count);
         }
         for (level, seats, waiting) in server.flow.occupancy() {
             self.seats.with_label_values(&[&level]).set(i64::from(seats));
             self.queued.with_label_values(&[&level]).set(waiting as i64);
         }
         self.process.read();
-        let mut text = Vec::with_capacity(64 << 10);
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::warn!(%error, "metrics could not be written");
-        }
-        text
+        text_of(&self.registry)
     }
+}
+
+fn text_of(registry: &Registry) -> Vec<u8> {
+    let mut text = Vec::with_capacity(64 << 10);
+    if let Err(error) = TextEncoder::new().encode(&registry.gather(), &mut text) {
+        tracing::warn!(%error, "metrics could not be written");
+    }
+    text
 }
 
 impl Process {

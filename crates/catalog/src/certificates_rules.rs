@@ -192,11 +192,12 @@ fn parse_chain(encoded: &str) -> Result<(), String> {
         return Ok(());
     }
     let blocks: Vec<Pem> = Pem::iter_from_buffer(&bytes).filter_map(Result::ok).collect();
+    let has_headers = has_headers(&bytes);
     for block in &blocks {
         if block.label != "CERTIFICATE" {
             return Err(format!("only CERTIFICATE PEM blocks are allowed, found {:?}", block.label));
         }
-        if has_headers(&bytes) {
+        if has_headers {
             return Err("no PEM block headers are permitted".into());
         }
         block.parse_x509().map_err(|error| error.to_string())?;

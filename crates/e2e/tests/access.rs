@@ -370,7 +370,8 @@ fn webhooks_judge() {
     let refused = server.kubectl_with("create -f -", &review.to_string()).fails();
     assert!(refused.contains("when spec.resourceAttributes.fieldSelector is specified, requirements or rawSelector is required"), "{refused}");
     let counted = server.kubectl("get --raw /metrics").ok();
-    for line in ["apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"success\"}", "apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"error\"}", "apiserver_authorization_decisions_total{decision=\"denied\",name=\"reads\",type=\"Webhook\"}"] {
+    for line in ["apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"success\"}", "apiserver_authorization_webhook_evaluations_total{name=\"reads\",result=\"error\"}", "apiserver_authorization_decisions_total{decision=\"denied\",name=\"reads\",type=\"Webhook\"}",
+        "apiserver_authorization_match_condition_exclusions_total{name=\"reads\",type=\"Webhook\"}", "apiserver_authorization_match_condition_evaluation_errors_total{name=\"reads\",type=\"Webhook\"}", "apiserver_authorization_match_condition_evaluation_seconds_count{name=\"reads\",type=\"Webhook\"}"] {
         assert!(counted.contains(line), "{line}");
     }
 

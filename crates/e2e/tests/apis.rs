@@ -379,6 +379,8 @@ fn what_is_served_and_how_follows_the_flags() {
         assert_eq!(server.ask(check, &[]), (200, "ok".into()), "{check}");
     }
     assert_eq!(server.ask("/livez/etcd-readiness", &[]).0, 404);
+    let slis = server.kubectl("get --raw /metrics/slis").ok();
+    assert!(slis.contains("kubernetes_healthcheck{name=\"etcd\",type=\"healthz\"} 1\n") && slis.contains("kubernetes_healthchecks_total{name=\"autoregister-completion\",status=\"success\",type=\"livez\"} 1\n"), "{slis}");
     let (code, head) = server.curl("/api/v1/nodes", &["-X", "OPTIONS", "-H", "Origin: https://example.com", "-D", "-"], "");
     assert!(code == 204 && head.contains("access-control-allow-origin: https://example.com") && head.contains("access-control-allow-credentials: true"), "{code} {head}");
     assert!(!server.ask("/api/v1/nodes", &["-H", "Origin: https://example.com.evil", "-D", "-"]).1.contains("access-control"));
@@ -450,6 +452,8 @@ fn admission_is_configured_by_files() {
         let line = format!("apiserver_admission_match_condition_{name}{{kind=\"webhook\",name=\"hook.example.com\",operation=\"CREATE\",type=\"validating\"}} {count}");
         assert!(metrics.contains(&line), "{line}");
     }
+
+    assert!(metrics.contains("apiserver_admission_webhook_admission_duration_seconds_count{name=\"hook.example.com\",operation=\"CREATE\",rejected=\"false\",type=\"validating\"} 1\n"));
 
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "default"}, "spec": {"storageClassName": "gold", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}).to_string();
     let refused = server.kubectl_with("create -f -", &claim).fails();

@@ -210,7 +210,7 @@ fn an_issuer_may_be_described_elsewhere() {
     assert!(issuer.asked().iter().any(|path| path.starts_with("/for/tokens.example.com")));
     // The document is another issuer's.
     assert_eq!(server.who(&token("other.example.com")).0, 401);
-    std::fs::write(&file, described(&["tokens.example.com"], json!({"egressSelectorType": "cluster"}))).expect("the file is written");
-    told.kept("--authentication-config", "egressSelectorType");
+    std::fs::write(&file, described(&["tokens.example.com"], json!({"egressSelectorType": "nodes"}))).expect("the file is written");
+    told.kept("--authentication-config", "egress selector must be either controlplane or cluster");
     assert_eq!(server.who(&token("tokens.example.com")).0, 201);
 }

@@ -43,7 +43,10 @@ impl WebhookAuthorizer {
     pub async fn decide(&self, user: &User, attributes: &Attributes) -> Opinion {
         let spec = spec(user, attributes);
         if !self.link.conditions.is_empty() {
-            match self.link.conditions.hold(&full(&spec)) {
+            let begin = Instant::now();
+            let holds = self.link.conditions.hold(&full(&spec));
+            self.counts.judged_conditions(&self.link.name, begin.elapsed(), &holds);
+            match holds {
                 Ok(true) => {}
                 Ok(false) => return Opinion::none(),
                 Err(why) => return self.failed(why),

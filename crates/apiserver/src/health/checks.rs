@@ -80,6 +80,9 @@ pub async fn answer(server: &Arc<Server>, path: &str, query: &Query) -> Response
     let path = path.trim_matches('/');
     let (kind, asked) = path.split_once('/').map_or((path, None), |(kind, name)| (kind, Some(name)));
     let checks = all(server, kind).await;
+    for check in checks.iter().filter(|c| asked.is_none_or(|asked| c.name == asked)) {
+        server.metrics.slis.checked(kind, &check.name, check.fault.is_none());
+    }
     match asked {
         Some(name) => match checks.into_iter().find(|c| c.name == name) {
             Some(Check { fault: None, .. }) => respond::text(StatusCode::OK, "ok"),

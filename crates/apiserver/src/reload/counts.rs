@@ -31,9 +31,10 @@ impl Counts {
     fn new(registry: &Registry, kind: &str) -> prometheus::Result<Self> {
         let name = |end: &str| format!("apiserver_{kind}_config_controller_{end}");
         let labels = ["status", "apiserver_id_hash"];
-        let total = IntCounterVec::new(Opts::new(name("automatic_reloads_total"), format!("Reloads of {kind} configuration, by their outcome.")), &labels)?;
-        let last = GaugeVec::new(Opts::new(name("automatic_reload_last_timestamp_seconds"), format!("When {kind} configuration was last reloaded, by the outcome.")), &labels)?;
-        let used = IntGaugeVec::new(Opts::new(name("last_config_info"), format!("The {kind} configuration in use.")), &["apiserver_id_hash", "hash"])?;
+        let stage = if kind == "encryption" { "[ALPHA]" } else { "[BETA]" };
+        let total = IntCounterVec::new(Opts::new(name("automatic_reloads_total"), format!("{stage} Total number of automatic reloads of {kind} configuration split by status and apiserver identity.")), &labels)?;
+        let last = GaugeVec::new(Opts::new(name("automatic_reload_last_timestamp_seconds"), format!("{stage} Timestamp of the last automatic reload of {kind} configuration split by status and apiserver identity.")), &labels)?;
+        let used = IntGaugeVec::new(Opts::new(name("last_config_info"), format!("[ALPHA] Information about the last applied {kind} configuration with hash as label, split by apiserver identity.")), &["apiserver_id_hash", "hash"])?;
         registry.register(Box::new(total.clone()))?;
         registry.register(Box::new(last.clone()))?;
         registry.register(Box::new(used.clone()))?;

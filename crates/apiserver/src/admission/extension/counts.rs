@@ -1,4 +1,4 @@
-//! What is counted of match conditions.
+//! What is counted of webhooks and match conditions.
 //!
 //! Upstream: apiserver `pkg/admission/metrics/metrics.go`, `pkg/admission/plugin/webhook/matchconditions/matcher.go`.
 
@@ -43,11 +43,11 @@ impl ConditionCounts {
             registry.register(Box::new(vec.clone()))?;
             Ok(vec)
         };
-        let took = HistogramVec::new(HistogramOpts::new("apiserver_admission_match_condition_evaluation_seconds", "Seconds until match conditions were judged.").buckets(BUCKETS.into()), &LABELS)?;
+        let took = HistogramVec::new(HistogramOpts::new("apiserver_admission_match_condition_evaluation_seconds", "[ALPHA] Admission match condition evaluation time in seconds, identified by name and broken out for each kind containing matchConditions (webhook or policy), operation and type (validate or admit).").buckets(BUCKETS.into()), &LABELS)?;
         registry.register(Box::new(took.clone()))?;
         Ok(Self {
-            errors: counter("apiserver_admission_match_condition_evaluation_errors_total", "Match conditions that could not be judged.")?,
-            exclusions: counter("apiserver_admission_match_condition_exclusions_total", "Requests that match conditions left out.")?,
+            errors: counter("apiserver_admission_match_condition_evaluation_errors_total", "[ALPHA] Admission match condition evaluation errors count, identified by name of resource containing the match condition and broken out for each kind containing matchConditions (webhook or policy), operation and admission type (validate or admit).")?,
+            exclusions: counter("apiserver_admission_match_condition_exclusions_total", "[ALPHA] Admission match condition evaluation exclusions count, identified by name of resource containing the match condition and broken out for each kind containing matchConditions (webhook or policy), operation and admission type (validate or admit).")?,
             took,
         })
     }
@@ -60,6 +60,35 @@ impl ConditionCounts {
             Ok(false) => self.exclusions.with_label_values(&labels).inc(),
             Err(_) => self.errors.with_label_values(&labels).inc(),
         }
+    }
+}
+
+/// How long webhooks took; clones share it.
+#[derive(Clone)]
+pub struct HookCounts {
+    took: HistogramVec,
+    failed_open: IntCounterVec,
+}
+
+impl HookCounts {
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        const SECONDS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0];
+        let help = "[STABLE] Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).";
+        let took = HistogramVec::new(HistogramOpts::new("apiserver_admission_webhook_admission_duration_seconds", help).buckets(SECONDS.into()), &["name", "type", "operation", "rejected"])?;
+        let help = "[ALPHA] Admission webhook fail open count, identified by name and broken out for each admission type (validating or admit).";
+        let failed_open = IntCounterVec::new(Opts::new("apiserver_admission_webhook_fail_open_count", help), &["name", "type"])?;
+        registry.register(Box::new(took.clone()))?;
+        registry.register(Box::new(failed_open.clone()))?;
+        Ok(Self { took, failed_open })
+    }
+
+    /// A webhook of one part of admission (`admit`, `validating`) was asked.
+    pub fn asked(&self, name: &str, part: &str, operation: &str, took: Duration, rejected: bool) {
+        self.took.with_label_values(&[name, part, operation, if rejected { "true" } else { "false" }]).observe(took.as_secs_f64());
+    }
+
+    pub fn failed_open(&self, name: &str, part: &str) {
+        self.failed_open.with_label_values(&[name, part]).inc();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Webhook configurations as they are in force.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::meta;
 use catalog::walk;
@@ -125,7 +125,7 @@ impl Hook {
         }
         let served = versions::served(attributes.call, &form)?;
         let shown = Shown::of(attributes, &form, &served).await?;
-        let owner = Owner { kind: "webhook", part: if self.changes { "admit" } else { "validating" }, name: &self.name };
+        let owner = Owner { kind: "webhook", part: self.part(), name: &self.name };
         match attributes.hold(&self.conditions, owner, shown.inputs(&Value::Null, &Value::Null)) {
             Ok(holds) => Ok(holds.then_some(form)),
             Err(_) if self.fails_open => Ok(None),
@@ -133,8 +133,24 @@ impl Hook {
         }
     }
 
+    /// What admission it is part of, as labels tell it.
+    fn part(&self) -> &'static str {
+        if self.changes { "admit" } else { "validating" }
+    }
+
     /// Asks. Warnings and annotations of the answer are noted.
     pub async fn call(&self, attributes: &Attributes<'_>, form: &Form, served: &Served, object: &Value, mutating: bool) -> Result<Answer, Failure> {
+        let begin = Instant::now();
+        let answer = self.ask(attributes, form, served, object, mutating).await;
+        let counts = &attributes.call.server.metrics.hooks;
+        counts.asked(&self.name, self.part(), attributes.subject.operation, begin.elapsed(), matches!(answer, Err(Failure::Refused(_))));
+        if self.fails_open && matches!(answer, Err(Failure::Calling(_))) {
+            counts.failed_open(&self.name, self.part());
+        }
+        answer
+    }
+
+    async fn ask(&self, attributes: &Attributes<'_>, form: &Form, served: &Served, object: &Value, mutating: bool) -> Result<Answer, Failure> {
         if attributes.dry_run && !matches!(self.side_effects.as_str(), "None" | "NoneOnDryRun") {
             return Err(Failure::Refused(api::ApiError::bad_request(format!("admission webhook {:?} does not support dry run", self.name))));
         }

@@ -20,7 +20,7 @@ use api::ApiError;
 use serde_json::Value;
 
 pub use attributes::Attributes;
-pub use counts::ConditionCounts;
+pub use counts::{ConditionCounts, HookCounts};
 pub use hooks::Configured;
 pub use rounds::Rounds;
 

@@ -16,14 +16,14 @@ pub struct Batches {
     events: mpsc::Receiver<Queued>,
     batch: Batch,
     hurry: CancellationToken,
-    throttle: Throttle,
+    throttle: TokenBucket,
     /// What came and was too much for the batch before.
     left: Option<Queued>,
 }
 
 impl Batches {
     pub fn new(events: mpsc::Receiver<Queued>, batch: Batch, hurry: CancellationToken) -> Self {
-        let throttle = Throttle { allowed: batch.throttle.map_or(0.0, |(_, burst)| f64::from(burst)), counted: Instant::now() };
+        let throttle = TokenBucket { tokens: batch.throttle.map_or(0.0, |(_, burst)| f64::from(burst)), counted: Instant::now() };
         Self { events, batch, hurry, throttle, left: None }
     }
 
@@ -36,7 +36,7 @@ impl Batches {
         let group = self.gather(first).await;
         if let Some((rate, burst)) = self.batch.throttle {
             tokio::select! {
-                () = self.throttle.wait(rate, burst) => {}
+                () = self.throttle.take(rate, burst) => {}
                 () = self.hurry.cancelled() => {}
             }
         }
@@ -63,23 +63,24 @@ impl Batches {
     }
 }
 
-/// So many batches a second, and some more after a pause.
-struct Throttle {
-    allowed: f64,
+/// A bucket of tokens, one a batch: so many come in a second, and no more than a burst are held.
+struct TokenBucket {
+    tokens: f64,
     counted: Instant,
 }
 
-impl Throttle {
-    async fn wait(&mut self, rate: f64, burst: u32) {
+impl TokenBucket {
+    /// Takes a token; the next one's time is waited for where there is none.
+    async fn take(&mut self, rate: f64, burst: u32) {
         let now = Instant::now();
-        self.allowed = (self.allowed + now.duration_since(self.counted).as_secs_f64() * rate).min(f64::from(burst));
+        self.tokens = (self.tokens + now.duration_since(self.counted).as_secs_f64() * rate).min(f64::from(burst));
         self.counted = now;
-        if self.allowed < 1.0 {
-            let pause = Duration::from_secs_f64((1.0 - self.allowed) / rate);
+        if self.tokens < 1.0 {
+            let pause = Duration::from_secs_f64((1.0 - self.tokens) / rate);
             tokio::time::sleep(pause).await;
             self.counted += pause;
-            self.allowed = 1.0;
+            self.tokens = 1.0;
         }
-        self.allowed -= 1.0;
+        self.tokens -= 1.0;
     }
 }
