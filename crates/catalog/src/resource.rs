@@ -117,6 +117,8 @@ pub struct Rules {
     pub validate_status: fn(&Value, &Value) -> FieldErrors,
     /// Faults of a write to another part of the object, by the part's name; without it the part is judged as the whole.
     pub validate_part: Option<fn(&str, &Value, &Value) -> FieldErrors>,
+    /// Makes a new object take over what it says in forms that are no longer, once admission has had its say; what its writer is told of that.
+    pub settle: fn(&mut Value) -> Vec<String>,
     /// What whoever writes the whole is told though nothing is wrong; `old` is none on create. Makes nothing where there is nothing to tell.
     pub warn: fn(&Value, Option<&Value>) -> Vec<String>,
     /// What whoever writes `status` is told.
@@ -157,6 +159,7 @@ impl Default for Rules {
             validate: no_fault,
             validate_status: no_status_fault,
             validate_part: None,
+            settle: |_| Vec::new(),
             warn: |_, _| Vec::new(),
             warn_status: |_| Vec::new(),
             name: names::dns1123_subdomain,

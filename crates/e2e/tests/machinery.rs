@@ -163,6 +163,10 @@ fn writers_of_odd_objects_are_told() {
             ran.ok();
         }
     }
+    // A profile in an annotation becomes the field.
+    let confined = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "confined", "annotations": {"container.apparmor.security.beta.kubernetes.io/a": "unconfined"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    assert_eq!(warnings(&server.kubectl_with("create -f -", &confined.to_string())), ["metadata.annotations[container.apparmor.security.beta.kubernetes.io/a]: deprecated since v1.30; use the \"appArmorProfile\" field instead"]);
+    assert_eq!(server.kubectl("get pod confined -o jsonpath={.spec.containers[0].securityContext}").ok(), "{\"appArmorProfile\":{\"type\":\"Unconfined\"}}");
     let balanced = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}, "spec": {"type": "LoadBalancer", "loadBalancerClass": "example.com/none", "ports": [{"port": 80}]}});
     assert_eq!(warnings(&server.kubectl_with("create -f -", &balanced.to_string())), [""; 0]);
     let ran = server.kubectl("patch service b --subresource=status --type=merge -p {\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"2001:DB8::1\"}]}}}");

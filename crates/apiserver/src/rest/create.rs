@@ -62,6 +62,7 @@ async fn create_once(call: &Call, mut object: Value, generated: bool) -> Result<
     patch::track(call, &mut object, None, "");
     let mut reserved = admission::mutate(call, Operation::Create, &mut object, None).await?;
     resource.default(&mut object);
+    (resource.rules.settle)(&mut object).into_iter().for_each(|w| call.notes.warn(w));
     validate(call, &object)?;
     admission::validate(call, Operation::Create, Some(&object), None).await?;
     let record = store(call, object).await;

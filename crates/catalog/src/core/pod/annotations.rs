@@ -13,9 +13,9 @@ use crate::walk;
 pub const MIRROR: &str = "kubernetes.io/config.mirror";
 const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_OF: &str = "container.seccomp.security.alpha.kubernetes.io/";
-const APP_ARMOR_OF: &str = "container.apparmor.security.beta.kubernetes.io/";
+pub const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io/pod";
+pub const SECCOMP_OF: &str = "container.seccomp.security.alpha.kubernetes.io/";
+pub const APP_ARMOR_OF: &str = "container.apparmor.security.beta.kubernetes.io/";
 const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
 fn all(object: &Value) -> impl Iterator<Item = (&str, &str)> {

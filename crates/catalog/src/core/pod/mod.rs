@@ -1,6 +1,7 @@
 //! Pods and pod templates.
 
 mod annotations;
+mod app_armor;
 mod claims;
 mod columns;
 mod containers;
@@ -79,6 +80,7 @@ pub fn resource() -> Resource {
     pod.rules.validate = validate::pod;
     pod.rules.validate_status = status::validate;
     pod.rules.validate_part = Some(parts::validate);
+    pod.rules.settle = app_armor::take_over;
     pod.rules.warn = warnings::of_pod;
     pod.rules.warn_status = warnings::of_status;
     pod

@@ -5,19 +5,19 @@ use std::fmt::Display;
 use quantity::Quantity;
 use serde_json::{Map, Value};
 
-use super::{app_armor, containers_of, repeated};
+use super::super::annotations::{APP_ARMOR_OF, SECCOMP_OF};
+use super::super::app_armor;
+use super::{containers_of, repeated};
 use crate::walk;
 
-const SECCOMP: &str = "container.seccomp.security.alpha.kubernetes.io/";
-
 pub fn each(told: &mut Vec<String>, spec: &Value, annotations: Option<&Map<String, Value>>, within: &str) {
-    let about_containers = annotations.filter(|all| all.keys().any(|key| key.starts_with(SECCOMP) || key.starts_with(app_armor::PREFIX)));
+    let about_containers = annotations.filter(|all| all.keys().any(|key| key.starts_with(SECCOMP_OF) || key.starts_with(APP_ARMOR_OF)));
     for (list, i, container) in containers_of(spec) {
         let path = format_args!("{within}spec.{list}[{i}]");
         if let Some(annotations) = about_containers {
             seccomp(told, container, annotations, within);
             if !within.is_empty() {
-                app_armor::of_template(told, container, spec, annotations, within);
+                app_armor::warn_template(told, container, spec, annotations, within);
             }
         }
         resources(told, &container["resources"], path);
@@ -33,7 +33,7 @@ pub fn annotated<'a>(annotations: &'a Map<String, Value>, prefix: &str, containe
 
 fn seccomp(told: &mut Vec<String>, container: &Value, annotations: &Map<String, Value>, within: &str) {
     if !walk::at(container, "securityContext.seccompProfile").is_object()
-        && let Some((key, _)) = annotated(annotations, SECCOMP, container)
+        && let Some((key, _)) = annotated(annotations, SECCOMP_OF, container)
     {
         told.push(format!("{within}metadata.annotations[{key}]: non-functional in v1.27+; use the \"seccompProfile\" field instead"));
     }

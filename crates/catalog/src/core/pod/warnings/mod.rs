@@ -3,8 +3,7 @@
 //! Upstream: `pkg/api/pod/warnings.go`, and pods' own of `pkg/registry/core/pod/strategy.go`. Texts are only made where
 //! there is something to tell: every pod comes by here.
 
-mod app_armor;
-mod containers;
+pub mod containers;
 mod paths;
 mod placement;
 mod ports;
@@ -13,6 +12,7 @@ mod volumes;
 pub use containers::fractional_byte;
 use serde_json::Value;
 
+use super::annotations::SECCOMP;
 use crate::{ip, walk};
 
 /// So many are told of one object; far fewer fit into an answer. What compares each with each ends here.
@@ -27,13 +27,11 @@ const ENDED: [(&str, &str); 3] = [
     ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
     ("security.alpha.kubernetes.io/unsafe-sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
 ];
-const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io/pod";
 
 /// Of a new pod. Upstream: updates of pods are many, and hardly ever a person's: nothing is told.
 pub fn of_pod(pod: &Value, old: Option<&Value>) -> Vec<String> {
     let mut told = Vec::new();
     if old.is_none() {
-        app_armor::of_pod(&mut told, pod);
         let faults = api::names::dns1123_label(api::meta::name(pod));
         if !faults.is_empty() {
             told.push(format!("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]", faults.join(" ")));
