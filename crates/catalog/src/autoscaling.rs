@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::columns::{age, columns, name};
 use crate::resource::{Conversion, Resource};
-use crate::{autoscaling_rules, walk};
+use crate::{autoscaling_rules, autoscaling_v1, walk};
 
 pub fn resources() -> Vec<Resource> {
     let mut v1 = horizontal("v1");
     v1.stored_version = "v2".into();
-    v1.conversion = Some(Conversion { from_stored: to_v1, to_stored: to_v2 });
+    v1.conversion = Some(Conversion { from_stored: autoscaling_v1::from_v2, to_stored: autoscaling_v1::to_v2 });
     vec![horizontal("v2"), v1]
 }
 
@@ -73,69 +73,18 @@ fn target(metric: &Value, current: &Value) -> String {
     }
 }
 
-const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
-
-/// Upstream: what v1 cannot say travels in annotations.
-fn to_v1(mut object: Value) -> Value {
-    object["apiVersion"] = "autoscaling/v1".into();
-    let mut others = Vec::new();
-    let metrics = object.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("metrics"));
-    for metric in metrics.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let percent = walk::at(metric, "resource.target.averageUtilization");
-        if walk::text(metric, "resource.name") == "cpu" && percent.is_number() {
-            object["spec"]["targetCPUUtilizationPercentage"] = percent.clone();
-        } else {
-            others.push(metric.clone());
-        }
-    }
-    if !others.is_empty() {
-        api::meta::set_annotation(&mut object, METRICS, &Value::Array(others).to_string());
-    }
-    let behavior = object.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("behavior"));
-    if let Some(behavior) = behavior {
-        api::meta::set_annotation(&mut object, "autoscaling.alpha.kubernetes.io/behavior", &behavior.to_string());
-    }
-    if let Some(status) = walk::existing_mut(&mut object, "status") {
-        status.remove("currentMetrics");
-        status.remove("conditions");
-        walk::fill(status, "currentReplicas", 0);
-    }
-    object
-}
-
 fn as_v2(object: &Value) -> Value {
     let v1 = walk::text(object, "apiVersion") == "autoscaling/v1";
-    if v1 { to_v2(object.clone()) } else { object.clone() }
-}
-
-fn to_v2(mut object: Value) -> Value {
-    object["apiVersion"] = "autoscaling/v2".into();
-    let annotations = walk::existing_mut(&mut object, "metadata.annotations");
-    let taken = |key: &str| annotations.as_deref().and_then(|a| a.get(key)).and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let (others, behavior) = (taken(METRICS), taken("autoscaling.alpha.kubernetes.io/behavior"));
-    if let Some(annotations) = walk::existing_mut(&mut object, "metadata.annotations") {
-        annotations.remove(METRICS);
-        annotations.remove("autoscaling.alpha.kubernetes.io/behavior");
-    }
-    if let Some(spec) = walk::existing_mut(&mut object, "spec") {
-        let mut metrics = others.and_then(|o| o.as_array().cloned()).unwrap_or_default();
-        if let Some(percent) = spec.remove("targetCPUUtilizationPercentage") {
-            metrics.push(json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": percent}}}));
-        }
-        if !metrics.is_empty() {
-            spec.insert("metrics".into(), metrics.into());
-        }
-        if let Some(behavior) = behavior {
-            spec.insert("behavior".into(), behavior);
-        }
-    }
-    object
+    if v1 { autoscaling_v1::to_v2(object.clone()) } else { object.clone() }
 }
 
 /// Upstream: `pkg/apis/autoscaling/v2/defaults.go`; v1 says its one metric in a field of its own.
 fn default(object: &mut Value) {
     let v1 = walk::text(object, "apiVersion") == "autoscaling/v1";
-    let others = api::meta::annotation(object, METRICS).is_some();
+    if !v1 {
+        autoscaling_v1::drop_annotations(object);
+    }
+    let others = api::meta::annotation(object, autoscaling_v1::METRICS).is_some();
     let Some(spec) = walk::existing_mut(object, "spec") else { return };
     walk::fill(spec, "minReplicas", 1);
     if v1 {

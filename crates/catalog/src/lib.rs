@@ -15,6 +15,7 @@ pub mod apps;
 pub mod authentication;
 pub mod autoscaling;
 pub mod autoscaling_rules;
+mod autoscaling_v1;
 pub mod batch;
 pub mod certificates;
 pub mod certificates_rules;
