@@ -201,7 +201,9 @@ impl Rollout<'_> {
         let known = self.deployment.metadata.annotations.as_ref().and_then(|a| a.get(REVISION));
         if known.map(String::as_str) != Some(&revision.to_string()) {
             let mut patch = Action::patch(self.deployment, json!({"metadata": {"annotations": {REVISION: revision.to_string()}}}));
-            if let Action::Patch { target, .. } = &mut patch {
+            if let Action::Patch { target, subresource, .. } = &mut patch {
+                // Upstream writes it with the status, where it does not count as a change of what is wanted.
+                *subresource = client::Subresource::Status;
                 // The annotation is ours alone; the status write that follows must not find its revision outdated by it.
                 target.resource_version = None;
             }
