@@ -94,6 +94,9 @@ pub struct LinuxContainerSecurityContext {
     pub readonly_rootfs: bool,
     #[prost(int64, repeated, tag = "8")]
     pub supplemental_groups: Vec<i64>,
+    /// For runtimes that do not know `apparmor`.
+    #[prost(string, tag = "9")]
+    pub apparmor_profile: String,
     #[prost(bool, tag = "11")]
     pub no_new_privs: bool,
     #[prost(string, repeated, tag = "13")]

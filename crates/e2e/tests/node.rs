@@ -105,6 +105,26 @@ fn identities_and_kernel_settings_are_as_asked() {
     cluster.kubectl(&format!("wait pod/forbidden -n {name} --for=jsonpath={{.status.reason}}=SysctlForbidden --timeout=30s")).ok();
 }
 
+/// Upstream: such a pod is refused where the kernel does not enforce profiles.
+#[test]
+fn profiles_that_the_host_cannot_enforce_are_refused() {
+    let Some(cluster) = Cluster::of_environment() else { return };
+    shell(&cluster);
+    let space = cluster.namespace("e2e-apparmor");
+    let name = &space.name;
+    let enforces = std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|said| said.first() == Some(&b'Y'));
+    for (kind, runs) in [("RuntimeDefault", enforces), ("Unconfined", true)] {
+        let pod_name = kind.to_lowercase();
+        cluster.kubectl_with(&format!("create -n {name} -f -"), &pod(&pod_name, json!({}), json!({"securityContext": {"appArmorProfile": {"type": kind}}}))).ok();
+        let wanted = if runs { "condition=Ready" } else { "jsonpath={.status.reason}=AppArmor" };
+        cluster.kubectl(&format!("wait pod/{pod_name} -n {name} --for={wanted} --timeout=60s")).ok();
+        if !runs {
+            let said = &cluster.object(&format!("get pod {pod_name} -n {name}"))["status"]["message"];
+            assert_eq!(said, "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host");
+        }
+    }
+}
+
 #[test]
 fn a_runtime_class_brings_its_overhead() {
     let Some(cluster) = Cluster::of_environment() else { return };

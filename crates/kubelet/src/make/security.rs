@@ -5,6 +5,8 @@
 use cri::{Capability, Int64Value, LinuxContainerSecurityContext, NamespaceMode, NamespaceOption, ProfileType, SeLinuxOption, SecurityProfile};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SELinuxOptions, SeccompProfile, SecurityContext};
 
+use super::apparmor;
+
 const MASKED: [&str; 11] = [
     "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 ];
@@ -70,6 +72,10 @@ pub fn container_context(pod: &Pod, container: &Container, image: &ImageUser, se
         seccomp: Some(seccomp(own.seccomp_profile.as_ref().or_else(|| of_pod.and_then(|c| c.seccomp_profile.as_ref())), privileged, seccomp_root)?),
         ..LinuxContainerSecurityContext::default()
     };
+    if let Some((profile, old_form)) = apparmor::profile(pod, container)? {
+        context.apparmor = Some(profile);
+        context.apparmor_profile = old_form;
+    }
     match (user, image.uid) {
         (Some(value), _) | (None, Some(value)) => context.run_as_user = Some(Int64Value { value }),
         (None, None) => context.run_as_username = image.username.clone(),

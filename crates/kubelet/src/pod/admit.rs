@@ -13,6 +13,7 @@ use scheduling::affinity::selector_matches;
 use scheduling::pod::{HostPort, PodFacts};
 
 use crate::agent::Agent;
+use crate::make::apparmor;
 use crate::make::resources::{PodTotals, pod_totals};
 use crate::make::security::pod_context;
 
@@ -122,6 +123,9 @@ fn take(agent: &Agent, uid: &str, pod: &Pod) -> Result<(), Stop> {
     }
     if asked.ports.iter().any(|port| taken.values().any(|other| other.ports.iter().any(|p| p.collides(port)))) {
         return refuse("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".into());
+    }
+    if let Some(fault) = apparmor::fault(pod) {
+        return refuse("AppArmor", format!("Cannot enforce AppArmor: {fault}"));
     }
     taken.insert(uid.to_owned(), asked);
     Ok(())
