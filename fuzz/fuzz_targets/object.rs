@@ -1,4 +1,4 @@
-//! Every built-in kind, from its protobuf: defaulting, preparing, validating, converting and printing take any object that decodes.
+//! Every built-in kind, from its protobuf: defaulting, preparing, validating, warning, converting and printing take any object that decodes.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -14,10 +14,13 @@ fuzz_target!(|bytes: &[u8]| {
     resource.default(&mut object);
     resource.prepare(&mut object, None);
     let _ = catalog::metadata::validate(&object, resource);
-    let _ = resource.validate(&object, None);
+    let _ = resource.validate(&object);
+    let _ = resource.warnings("", &object, None);
     let mut changed = sent;
     resource.prepare(&mut changed, Some(&object));
-    let _ = resource.validate(&changed, Some(&object));
-    let _ = resource.validate_status(&changed, &object);
+    for part in ["", "status"] {
+        let _ = resource.validate_update(part, &changed, &object, &mut Vec::new());
+        let _ = resource.warnings(part, &changed, Some(&object));
+    }
     let _ = resource.cells(&object, jiff::Timestamp::UNIX_EPOCH);
 });

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{self, beside, cargo, find};
-use crate::{build, e2e, kubectl, tidy};
+use crate::{build, e2e, fuzz, kubectl, tidy};
 
 fn run_units() -> Result<()> {
     let nextest = find("cargo-nextest").is_some();
@@ -24,6 +24,7 @@ pub fn everything() -> Result<()> {
         build::ensure(&build::TESTS)?;
         kubectl::ensure().map(drop)
     })?;
+    stage("fuzz targets", fuzz::check)?;
     stage("unit and oracle tests", run_units)?;
     stage("end to end", || e2e::start(&e2e::Args::default()))
 }
