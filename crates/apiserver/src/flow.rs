@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use parking_lot::Mutex;
-use policy::flow::{self, Flows, Request};
+use policy::flow::{self, Flow, Flows, Request};
 use store::{Range, Store};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -27,7 +27,8 @@ use crate::respond::{self, Body};
 use crate::server::Server;
 use crate::user::User;
 use bounds::Bounds;
-use room::{Entry, Room};
+use crate::metrics::flows::{Executing, FlowCounts, Of, Why};
+use room::{Entry, Place, Room};
 
 /// Upstream: a quarter of the request's own time.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -40,6 +41,7 @@ pub struct FlowControl {
     room: Arc<Mutex<Room>>,
     /// Instead of levels and queues.
     bounds: Option<Bounds>,
+    counts: FlowCounts,
 }
 
 /// What a request was classified as; its headers.
@@ -52,13 +54,16 @@ pub struct Label {
 /// Seats that are held; given back when dropped.
 pub struct Seat {
     pub label: Label,
+    /// How long it was waited for.
+    pub waited: Duration,
     _held: Option<Held>,
     _bound: Option<OwnedSemaphorePermit>,
+    _counted: Option<Executing>,
 }
 
 impl Seat {
     fn unlabelled(bound: Option<OwnedSemaphorePermit>) -> Self {
-        Self { label: Label::none(), _held: None, _bound: bound }
+        Self { label: Label::none(), waited: Duration::ZERO, _held: None, _bound: bound, _counted: None }
     }
 }
 
@@ -99,10 +104,11 @@ fn build(tables: &[Range], seats: u32) -> Flows {
 }
 
 impl FlowControl {
-    pub fn new(store: &Store, inflight: Inflight) -> Self {
+    pub fn new(store: &Store, inflight: Inflight, counts: FlowCounts) -> Self {
         let seats = inflight.reads.saturating_add(inflight.writes);
         let table = |plural: &str| store.table(&format!("/registry/flowcontrol.apiserver.k8s.io/{plural}"));
-        Self { flows: Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], move |tables| build(tables, seats)), room: Arc::default(), bounds: (!inflight.fair).then(|| Bounds::new(inflight)) }
+        let flows = Derived::new(vec![table("flowschemas"), table("prioritylevelconfigurations")], move |tables| build(tables, seats));
+        Self { flows, room: Arc::default(), bounds: (!inflight.fair).then(|| Bounds::new(inflight)), counts }
     }
 
     /// Waits until the request may run. The refusal is the answer to give.
@@ -123,38 +129,63 @@ impl FlowControl {
         };
         let Some(flow) = flows.classify(&request) else { return Ok(Seat::unlabelled(None)) };
         let label = Label { schema_uid: flow.schema_uid.to_owned(), level_uid: flow.level.uid.clone() };
+        let of = Of { level: &flow.level.name, schema: flow.schema };
+        let kind = if info.verb == "watch" { "watch" } else { "regular" };
         if flow.level.exempt {
-            return Ok(Seat { label, _held: None, _bound: None });
+            return Ok(Seat { label, waited: Duration::ZERO, _held: None, _bound: None, _counted: Some(self.counts.runs(of, width, kind)) });
         }
         let width = width.clamp(1, flow.level.nominal.max(1));
+        let begin = Instant::now();
+        let Some(queue) = self.take(&flows, &flow, width).await else { return Err(Box::new(refusal(&label))) };
+        let held = Held { room: self.room.clone(), level: flow.level.name.clone(), width, queue, since: Instant::now() };
+        Ok(Seat { label, waited: begin.elapsed(), _held: Some(held), _bound: None, _counted: Some(self.counts.runs(of, width, kind)) })
+    }
+
+    /// Takes seats of a limited level, and tells which queue they were waited for in; none where they are refused.
+    async fn take(&self, flows: &Arc<Flows>, flow: &Flow<'_>, width: u32) -> Option<Option<usize>> {
+        let level = &flow.level.name;
+        let mut asking = self.counts.asks(Of { level, schema: flow.schema });
         let mut hasher = DefaultHasher::new();
         (flow.schema, &flow.distinguisher).hash(&mut hasher);
         let entry = {
             let mut room = self.room.lock();
-            room.follow(&flows);
-            room.enter(&flow.level.name, hasher.finish(), width)
+            room.follow(flows);
+            room.enter(level, hasher.finish(), width)
         };
-        let queue = match entry {
-            Entry::Runs => None,
-            Entry::Refused => return Err(Box::new(refusal(&label))),
-            Entry::Waits(id, call) => {
-                let mut waiting = Waiting { room: &self.room, level: &flow.level.name, id, width, called: false };
-                match tokio::time::timeout(PATIENCE, call).await {
-                    Ok(Ok(queue)) => {
-                        waiting.called = true;
-                        Some(queue)
-                    }
-                    _ => return Err(Box::new(refusal(&label))),
-                }
+        let Place { id, length, call } = match entry {
+            Entry::Waits(place) => place,
+            Entry::Runs => {
+                asking.runs();
+                return Some(None);
+            }
+            Entry::Refused(why) => {
+                asking.refused(why);
+                return None;
             }
         };
-        let held = Held { room: self.room.clone(), level: flow.level.name.clone(), width, queue, since: Instant::now() };
-        Ok(Seat { label, _held: Some(held), _bound: None })
+        asking.queued(width, length);
+        let mut waiting = Waiting { room: &self.room, level, id, width, called: false };
+        let Ok(Ok(queue)) = tokio::time::timeout(PATIENCE, call).await else {
+            asking.refused(Why::TimeOut);
+            return None;
+        };
+        waiting.called = true;
+        asking.runs();
+        Some(Some(queue))
     }
 
-    /// Seats in use and requests waiting, by level.
-    pub fn occupancy(&self) -> Vec<(String, u32, usize)> {
-        self.room.lock().occupancy()
+    /// Tells the seats of every level as they are now.
+    pub fn tell_limits(&self, store: &Store) {
+        if self.bounds.is_some() {
+            return;
+        }
+        let flows = self.flows.get(store);
+        let seats = {
+            let mut room = self.room.lock();
+            room.follow(&flows);
+            room.seats()
+        };
+        self.counts.limited(&seats);
     }
 }
 

@@ -149,7 +149,10 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
         (false, "create") if call.served.resource.kind == "Binding" => Box::pin(bind_by_body(call)),
         _ => Box::pin(rest::serve(call)),
     };
-    tokio::time::timeout(limit, served).await.unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0)))
+    tokio::time::timeout(limit, served).await.unwrap_or_else(|_| {
+        seen.given_up = Some("504");
+        Err(ApiError::timeout("request did not complete within requested timeout - context deadline exceeded", 0))
+    })
 }
 
 /// Who asks, whether there is room, and whether they may. What is refused is answered with the error's content.
@@ -164,6 +167,7 @@ async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, inf
         let width = flow::width_of(server, info, query);
         let taken = server.flow.enter(&server.store, &user, info, width).await.map_err(|refused| Ok(*refused))?;
         seen.flow = Some(taken.label.clone());
+        seen.queued = taken.waited;
         seat = Some(taken);
     }
     authorize(server, &user, info, &request.uri, seen).await?;

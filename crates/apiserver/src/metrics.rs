@@ -3,19 +3,24 @@
 //! Upstream: `staging/src/k8s.io/apiserver/pkg/endpoints/metrics`. Labels take values of the registry and of fixed sets
 //! alone: what a client invents names no series (CVE-2020-8552).
 
+pub mod flows;
+mod requests;
 pub mod slis;
 
 use std::time::Duration;
 
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::admission::extension::{ConditionCounts, HookCounts};
+use crate::admission::extension::{ConditionCounts, HookCounts, PolicyCounts};
+use crate::admission::turns::AdmissionCounts;
 use crate::auth::counts::Judged;
 use crate::config::Features;
 use crate::health;
 use api::request::Info;
 use crate::reload::counts::Reloads;
 use crate::server::Server;
+use flows::FlowCounts;
+use requests::Answers;
 use slis::Slis;
 
 pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -34,12 +39,14 @@ pub struct Metrics {
     long: IntGaugeVec,
     objects: IntGaugeVec,
     resource_objects: IntGaugeVec,
-    seats: IntGaugeVec,
-    queued: IntGaugeVec,
     deprecated: IntGaugeVec,
     pub judged: Judged,
     pub conditions: ConditionCounts,
     pub hooks: HookCounts,
+    pub policies: PolicyCounts,
+    pub admission: AdmissionCounts,
+    pub answers: Answers,
+    pub flows: FlowCounts,
     pub slis: Slis,
     pub reloads: Reloads,
     process: Process,
@@ -74,7 +81,8 @@ impl Labels {
             return Self { verb, dry_run, group: String::new(), version: String::new(), resource: String::new(), subresource: String::new(), scope: "" };
         };
         let subresource = served.resource.subresource(&info.subresource).map(|s| s.name.to_string()).unwrap_or_default();
-        let scope = match (info.name.is_empty(), info.namespace.is_empty()) {
+        // Upstream: `CleanScope`; what is created is one object.
+        let scope = match (info.name.is_empty() && info.verb != "create", info.namespace.is_empty()) {
             (false, _) => "resource",
             (true, false) => "namespace",
             (true, true) => "cluster",
@@ -85,22 +93,24 @@ impl Labels {
     fn base(&self) -> [&str; 8] {
         [self.verb, self.dry_run, &self.group, &self.version, &self.resource, &self.subresource, self.scope, "apiserver"]
     }
+
+    fn long(&self) -> [&str; 7] {
+        [self.verb, &self.group, &self.version, &self.resource, &self.subresource, self.scope, "apiserver"]
+    }
 }
 
 /// Upstream: `CanonicalVerb` and `CleanVerb`; methods of no meaning are one label.
 fn verb(info: &Info) -> &'static str {
     match info.verb {
-        "get" => "GET",
+        _ if info.is_resource && matches!(info.subresource.as_str(), "log" | "exec" | "portforward" | "attach" | "proxy") => "CONNECT",
+        "get" | "head" => "GET",
         "list" => "LIST",
         "watch" => "WATCH",
-        "create" if matches!(info.subresource.as_str(), "exec" | "attach" | "portforward") => "CONNECT",
         "create" | "post" => "POST",
         "update" | "put" => "PUT",
         "patch" => "PATCH",
         "delete" => "DELETE",
         "deletecollection" => "DELETECOLLECTION",
-        "head" => "HEAD",
-        "options" => "OPTIONS",
         _ => "other",
     }
 }
@@ -142,8 +152,6 @@ impl Metrics {
                 &["resource"],
             )?,
             resource_objects: gauges("apiserver_resource_objects", "[ALPHA] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.", &["group", "resource"])?,
-            seats: gauges("apiserver_flowcontrol_current_executing_seats", "[BETA] Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem", &["priority_level"])?,
-            queued: gauges("apiserver_flowcontrol_current_inqueue_requests", "[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem", &["priority_level"])?,
             deprecated: gauges(
                 "apiserver_requested_deprecated_apis",
                 "[STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.",
@@ -152,6 +160,10 @@ impl Metrics {
             judged: Judged::new(&registry)?,
             conditions: ConditionCounts::new(&registry)?,
             hooks: HookCounts::new(&registry)?,
+            policies: PolicyCounts::new(&registry)?,
+            admission: AdmissionCounts::new(&registry)?,
+            answers: Answers::new(&registry)?,
+            flows: FlowCounts::new(&registry)?,
             slis: Slis::new()?,
             reloads: Reloads::new(&registry)?,
             process: Process::new(&registry)?,
@@ -159,8 +171,8 @@ impl Metrics {
         })
     }
 
-    /// A request was answered.
-    pub fn answered(&self, labels: &Labels, code: u16, took: Duration) {
+    /// A request was answered, after so long, of which it waited for webhooks and queues so long.
+    pub fn answered(&self, labels: &Labels, code: u16, took: Duration, waited: Duration) {
         let base = labels.base();
         let code = code.to_string();
         let mut all = [""; 9];
@@ -169,6 +181,7 @@ impl Metrics {
         self.requests.with_label_values(&all).inc();
         if labels.verb != "WATCH" && labels.verb != "CONNECT" {
             self.durations.with_label_values(&base).observe(took.as_secs_f64());
+            self.answers.took(labels, took.saturating_sub(waited));
         }
     }
 
@@ -184,7 +197,7 @@ impl Metrics {
     }
 
     pub fn open(&self, labels: &Labels) -> Running {
-        let gauge = self.long.with_label_values(&[labels.verb, &labels.group, &labels.version, &labels.resource, &labels.subresource, labels.scope, "apiserver"]);
+        let gauge = self.long.with_label_values(&labels.long());
         gauge.inc();
         Running(gauge)
     }
@@ -199,10 +212,7 @@ impl Metrics {
             self.objects.with_label_values(&[&name]).set(count);
             self.resource_objects.with_label_values(&[&**group, &*served.resource.plural]).set(count);
         }
-        for (level, seats, waiting) in server.flow.occupancy() {
-            self.seats.with_label_values(&[&level]).set(i64::from(seats));
-            self.queued.with_label_values(&[&level]).set(waiting as i64);
-        }
+        server.flow.tell_limits(&server.store);
         self.process.read();
         text_of(&self.registry)
     }

@@ -27,6 +27,10 @@ pub struct Seen {
     /// The request's own name in the record, and in the answer.
     id: Option<HeaderValue>,
     pub flow: Option<Label>,
+    /// How long it waited for its seats.
+    pub queued: Duration,
+    /// The code with which the server gave it up.
+    pub given_up: Option<&'static str>,
     labels: Option<Labels>,
     /// Counts the request until it is answered.
     running: Option<Running>,
@@ -96,9 +100,15 @@ impl Seen {
     /// The request is answered; a stream is counted, and recorded as complete, when it ends.
     pub async fn answered(mut self, server: &Server, mut response: Response<Body>, took: Duration) -> Response<Body> {
         let open = self.labels.as_ref().map(|labels| {
-            server.metrics.answered(labels, response.status().as_u16(), took);
+            server.metrics.answered(labels, response.status().as_u16(), took, self.queued + self.notes.all_waited());
+            if let Some(code) = self.given_up {
+                server.metrics.answers.gave_up(labels, code);
+            }
             server.metrics.open(labels)
         });
+        if let Some(labels) = self.labels.as_ref().filter(|_| !self.long) {
+            response = server.metrics.answers.measured(labels, response);
+        }
         let entry = self.entry.take().zip(server.audit.as_ref());
         if self.long {
             let complete = match entry {

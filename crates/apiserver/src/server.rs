@@ -120,7 +120,7 @@ impl Server {
             events: Events::new(&plugins),
             images: Images::new(&plugins, &services).map_err(StartError::Config)?,
             plugins,
-            flow: FlowControl::new(&store, config.serving.inflight),
+            flow: FlowControl::new(&store, config.serving.inflight, metrics.flows.clone()),
             audit: open_audit(&config, &services)?,
             metrics,
             renewing: Mutex::new(()),

@@ -422,6 +422,44 @@ fn what_is_served_and_how_follows_the_flags() {
 }
 
 /// The plug-ins of quotas and of webhooks, and what is counted of match conditions.
+/// What dashboards read is there under upstream's names, and every sample belongs to a described family.
+fn series_are_told(server: &ApiServer) {
+    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"}, "spec": {"validations": [{"expression": "object.metadata.name != 'd'"}],
+        "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}]}}});
+    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}});
+    server.kubectl_with("create -f -", &policy.to_string()).ok();
+    server.kubectl_with("create -f -", &binding.to_string()).ok();
+    assert!(server.kubectl("create configmap d").fails().contains("'p' with binding 'b' denied request"));
+    server.kubectl("get configmaps").ok();
+    assert_eq!(server.ask("/api/v1/nodes", &["-H", "Impersonate-User: eva"]).0, 403);
+
+    let text = server.kubectl("get --raw /metrics").ok();
+    let configmaps = |verb: &str, scope: &str| format!("component=\"apiserver\",group=\"\",resource=\"configmaps\",scope=\"{scope}\",subresource=\"\",verb=\"{verb}\",version=\"v1\"");
+    let flow = "flow_schema=\"global-default\",priority_level=\"global-default\"";
+    for series in [
+        format!("apiserver_response_sizes_count{{{}}} 1", configmaps("LIST", "namespace")),
+        format!("apiserver_request_sli_duration_seconds_count{{{}}} 4", configmaps("POST", "resource")),
+        "apiserver_admission_step_admission_duration_seconds_count{operation=\"CREATE\",rejected=\"true\",type=\"validate\"} 1".into(),
+        "apiserver_admission_controller_admission_duration_seconds_count{name=\"ValidatingAdmissionPolicy\",operation=\"CREATE\",rejected=\"true\",type=\"validate\"} 1".into(),
+        "apiserver_validating_admission_policy_check_total{enforcement_action=\"deny\",error_type=\"invalid_error\",policy=\"p\",policy_binding=\"b\"} 1".into(),
+        format!("apiserver_flowcontrol_dispatched_requests_total{{{flow}}} 1"),
+        format!("apiserver_flowcontrol_current_executing_requests{{{flow}}} 0"),
+        format!("apiserver_flowcontrol_request_wait_duration_seconds_count{{execute=\"true\",{flow}}} 1"),
+        "apiserver_flowcontrol_current_executing_requests{flow_schema=\"exempt\",priority_level=\"exempt\"} 1".into(),
+        "apiserver_flowcontrol_nominal_limit_seats{priority_level=\"exempt\"} 0".into(),
+    ] {
+        assert!(text.lines().any(|line| line == series), "{series}\n{text}");
+    }
+    let (mut helped, mut typed) = (String::new(), String::new());
+    for line in text.lines() {
+        match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
+            ["#", "HELP", name, _] => helped = (*name).to_owned(),
+            ["#", "TYPE", name, "counter" | "gauge" | "histogram"] => typed = (*name).to_owned(),
+            _ => assert!(!typed.is_empty() && helped == typed && line.starts_with(&typed) && line.rsplit(' ').next().is_some_and(|value| value.parse::<f64>().is_ok()), "{line}"),
+        }
+    }
+}
+
 #[test]
 fn admission_is_configured_by_files() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -454,6 +492,7 @@ fn admission_is_configured_by_files() {
     }
 
     assert!(metrics.contains("apiserver_admission_webhook_admission_duration_seconds_count{name=\"hook.example.com\",operation=\"CREATE\",rejected=\"false\",type=\"validating\"} 1\n"));
+    series_are_told(&server);
 
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "default"}, "spec": {"storageClassName": "gold", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}).to_string();
     let refused = server.kubectl_with("create -f -", &claim).fails();

@@ -2,6 +2,8 @@
 //!
 //! Upstream: apiserver `pkg/admission/plugin/policy/validating/validator.go` and `dispatcher.go`.
 
+use std::time::{Duration, Instant};
+
 use api::meta;
 use catalog::admissionregistration::expressions::{Compiler, Gives, Has};
 use catalog::walk;
@@ -82,11 +84,13 @@ pub struct Policy {
 }
 
 /// What one validation came to, where it did not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     pub index: usize,
     pub message: String,
     pub reason: String,
+    /// How long the expression took.
+    pub took: Duration,
 }
 
 /// What a policy makes of a request.
@@ -130,19 +134,20 @@ impl Policy {
         let mut verdict = Verdict::default();
         let mut denied = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
+            let begin = Instant::now();
             match scope.run(&rule.program) {
                 Err(why) => return self.failed(why),
                 Ok(Ok(value)) if value.as_bool() == Some(true) => {}
-                Ok(Ok(_)) => denied.push((index, None)),
-                Ok(Err(why)) => denied.push((index, Some(why))),
+                Ok(Ok(_)) => denied.push((index, begin.elapsed(), None)),
+                Ok(Err(why)) => denied.push((index, begin.elapsed(), Some(why))),
             }
         }
         let messages = Scope::new(inputs, false, &self.plain, scope.left());
-        for (index, failure) in denied {
+        for (index, took, failure) in denied {
             match failure {
                 Some(_) if self.common.fails_open => {}
-                Some(message) => verdict.refusals.push(Refusal { index, message, reason: String::new() }),
-                None => verdict.refusals.extend(self.refusal(index, &messages)),
+                Some(message) => verdict.refusals.push(Refusal { index, message, took, ..Refusal::default() }),
+                None => verdict.refusals.extend(self.refusal(index, &messages).map(|refusal| Refusal { took, ..refusal })),
             }
         }
         self.annotate(inputs, &mut verdict);
@@ -154,7 +159,7 @@ impl Policy {
         if self.common.fails_open {
             return Verdict::default();
         }
-        Verdict { refusals: vec![Refusal { index: 0, message: why, reason: String::new() }], ..Verdict::default() }
+        Verdict { refusals: vec![Refusal { message: why, ..Refusal::default() }], ..Verdict::default() }
     }
 
     fn refusal<'a>(&'a self, index: usize, messages: &Scope<'a>) -> Option<Refusal> {
@@ -165,13 +170,13 @@ impl Policy {
                 let _ = why;
                 return None;
             }
-            Some(Err(why)) => return Some(Refusal { index, message: format!("failed messageExpression: {why}"), reason: String::new() }),
+            Some(Err(why)) => return Some(Refusal { index, message: format!("failed messageExpression: {why}"), ..Refusal::default() }),
             Some(Ok(Ok(value))) => value.as_str().map(|text| text.trim().to_owned()).filter(|t| t.len() <= MAX_MESSAGE && !t.contains('\n')),
             _ => None,
         };
         let message = made.filter(|m| !m.is_empty()).or_else(|| Some(rule.message.clone()).filter(|m| !m.is_empty())).unwrap_or_else(|| format!("failed expression: {}", rule.expression));
         let reason = if rule.reason.is_empty() { "Invalid".to_owned() } else { rule.reason.clone() };
-        Some(Refusal { index, message, reason })
+        Some(Refusal { index, message, reason, took: Duration::ZERO })
     }
 
     fn annotate(&self, inputs: Inputs<'_>, verdict: &mut Verdict) {

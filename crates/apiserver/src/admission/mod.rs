@@ -19,11 +19,13 @@ mod rbac;
 pub mod service;
 mod storage;
 pub mod topology;
+pub mod turns;
 
 use api::ApiError;
 use serde_json::Value;
 
 use crate::rest::Call;
+use turns::Step;
 
 /// What is done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,16 @@ pub fn is(call: &Call, group: &str, plural: &str) -> bool {
 
 /// Lets every plug-in fill or change the object. What it reserves is settled once the write is known.
 pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<Option<service::Reserved>, ApiError> {
-    if operation == Operation::Create && call.server.plugins.has("NamespaceAutoProvision") {
-        namespace::provide(call).await?;
+    let whole = Step::admit(call, operation.word()).begins();
+    whole.ends(mutate_by_all(call, operation, object, old).await)
+}
+
+async fn mutate_by_all(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<Option<service::Reserved>, ApiError> {
+    let step = Step::admit(call, operation.word());
+    if operation == Operation::Create
+        && let Some(turn) = step.of("NamespaceAutoProvision")
+    {
+        turn.ends(namespace::provide(call).await)?;
     }
     let mut rounds = extension::Rounds::default();
     loop {
@@ -60,24 +70,32 @@ pub async fn mutate(call: &Call, operation: Operation, object: &mut Value, old: 
 
 /// The plug-ins that mutate; each gives the same again when it is asked again.
 fn builtin(call: &Call, operation: Operation, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
-    let plugins = &call.server.plugins;
-    if operation == Operation::Create && plugins.has("NamespaceLifecycle") {
-        namespace::check(call, object)?;
+    let step = Step::admit(call, operation.word());
+    let is_new = operation == Operation::Create;
+    if is_new && let Some(turn) = step.of("NamespaceLifecycle") {
+        turn.ends(namespace::check(call, object))?;
     }
     if !call.info.subresource.is_empty() {
         return Ok(());
     }
     if is(call, "", "pods") {
-        pods(call, operation == Operation::Create, object, old)?;
+        pods(step, call, is_new, object, old)?;
     }
-    if is(call, "", "nodes") && operation == Operation::Create && plugins.has("TaintNodesByCondition") {
+    if is(call, "", "nodes")
+        && is_new
+        && let Some(turn) = step.of("TaintNodesByCondition")
+    {
         policy::node_taints::taint(object);
+        turn.done();
     }
     if is(call, "", "persistentvolumeclaims") || is(call, "", "persistentvolumes") {
         storage::mutate(call, operation, object);
     }
-    if is(call, "networking.k8s.io", "ingresses") && plugins.has("DefaultIngressClass") {
+    if is(call, "networking.k8s.io", "ingresses")
+        && let Some(turn) = step.of("DefaultIngressClass")
+    {
         ingress::mutate(call, operation, object);
+        turn.done();
     }
     if is(call, "certificates.k8s.io", "certificatesigningrequests") {
         certificates::mutate(call, operation, object);
@@ -86,36 +104,41 @@ fn builtin(call: &Call, operation: Operation, object: &mut Value, old: Option<&V
 }
 
 /// In upstream's order.
-fn pods(call: &Call, is_new: bool, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
-    let has = |name: &str| call.server.plugins.has(name);
-    let new_and = |name: &str| is_new && has(name);
-    if new_and("LimitRanger") {
+fn pods(step: Step<'_>, call: &Call, is_new: bool, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let new_and = |name: &'static str| if is_new { step.of(name) } else { None };
+    if let Some(turn) = new_and("LimitRanger") {
         limits::mutate(call, object);
+        turn.done();
     }
-    if new_and("ServiceAccount") {
-        pod::service_account(call, object)?;
+    if let Some(turn) = new_and("ServiceAccount") {
+        turn.ends(pod::service_account(call, object))?;
     }
-    if has("AlwaysPullImages") && old.is_none_or(|old| policy::pod_options::has_new_images(object, old)) {
+    if old.is_none_or(|old| policy::pod_options::has_new_images(object, old))
+        && let Some(turn) = step.of("AlwaysPullImages")
+    {
         policy::pod_options::always_pull(object);
+        turn.done();
     }
-    if new_and("PodNodeSelector") {
-        placement::select(call, object)?;
+    if let Some(turn) = new_and("PodNodeSelector") {
+        turn.ends(placement::select(call, object))?;
     }
-    if new_and("Priority") {
-        pod::priority(call, object)?;
+    if let Some(turn) = new_and("Priority") {
+        turn.ends(pod::priority(call, object))?;
     }
     // Upstream: it looks at updates too, so that an apply does not take them away.
-    if has("DefaultTolerationSeconds") {
+    if let Some(turn) = step.of("DefaultTolerationSeconds") {
         pod::tolerations(&call.server.config.limits, object);
+        turn.done();
     }
-    if has("PodTolerationRestriction") {
-        placement::tolerate(call, object, is_new)?;
+    if let Some(turn) = step.of("PodTolerationRestriction") {
+        turn.ends(placement::tolerate(call, object, is_new))?;
     }
-    if has("ExtendedResourceToleration") {
+    if let Some(turn) = step.of("ExtendedResourceToleration") {
         policy::pod_options::tolerate_extended(object);
+        turn.done();
     }
-    if new_and("RuntimeClass") {
-        pod::runtime_class(call, object)?;
+    if let Some(turn) = new_and("RuntimeClass") {
+        turn.ends(pod::runtime_class(call, object))?;
     }
     if is_new {
         let node = catalog::walk::text(object, "spec.nodeName").to_owned();
@@ -126,12 +149,21 @@ fn pods(call: &Call, is_new: bool, object: &mut Value, old: Option<&Value>) -> R
 
 /// Lets every plug-in refuse.
 pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
-    let plugins = &call.server.plugins;
-    if operation == Operation::Delete && plugins.has("NamespaceLifecycle") {
-        namespace::check_deletion(call)?;
+    let whole = Step::validate(call, operation.word()).begins();
+    whole.ends(validate_by_all(call, operation, object, old).await)
+}
+
+async fn validate_by_all(call: &Call, operation: Operation, object: Option<&Value>, old: Option<&Value>) -> Result<(), ApiError> {
+    let step = Step::validate(call, operation.word());
+    if operation == Operation::Delete
+        && let Some(turn) = step.of("NamespaceLifecycle")
+    {
+        turn.ends(namespace::check_deletion(call))?;
     }
-    if plugins.has("NamespaceExists") && operation != Operation::Connect {
-        namespace::check_exists(call)?;
+    if operation != Operation::Connect
+        && let Some(turn) = step.of("NamespaceExists")
+    {
+        turn.ends(namespace::check_exists(call))?;
     }
     if let Some(object) = object {
         match &*call.served.resource.group {
@@ -140,37 +172,41 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
             _ => {}
         }
     }
-    if plugins.has("NodeRestriction") {
-        node_restriction(call, operation, object, old)?;
+    if let Some(turn) = step.of("NodeRestriction") {
+        turn.ends(node_restriction(call, operation, object, old))?;
     }
     let written = object.filter(|_| operation != Operation::Delete);
     if let Some(object) = written {
-        images::check(call, operation, object).await?;
-        if plugins.has("PodSecurity") {
-            pod_security::check(call, operation, object, old)?;
+        if let Some(turn) = step.of("ImagePolicyWebhook") {
+            turn.ends(images::check(call, operation, object).await)?;
         }
-        events::check(call, operation, object)?;
-        if plugins.has("OwnerReferencesPermissionEnforcement") {
-            owners::check(call, operation, object, old).await?;
+        if let Some(turn) = step.of("PodSecurity") {
+            turn.ends(pod_security::check(call, operation, object, old))?;
+        }
+        if let Some(turn) = step.of("EventRateLimit") {
+            turn.ends(events::check(call, operation, object))?;
+        }
+        if let Some(turn) = step.of("OwnerReferencesPermissionEnforcement") {
+            turn.ends(owners::check(call, operation, object, old).await)?;
         }
     }
     let written = written.filter(|_| call.info.subresource.is_empty());
     if let Some(object) = written {
-        judge(call, operation, object, old)?;
+        judge(step, call, operation, object, old)?;
     }
     extension::validate(call, operation, object, old).await?;
     // Upstream: quotas come last, so that nothing is charged for what somebody else refuses.
-    if let Some(object) = written.filter(|_| plugins.has("ResourceQuota")) {
-        quota::check(call, operation, object, old).await?;
+    if let (Some(object), Some(turn)) = (written, step.of("ResourceQuota")) {
+        turn.ends(quota::check(call, operation, object, old).await)?;
     }
-    if plugins.has("AlwaysDeny") && !call.notes.unasked {
+    if call.server.plugins.has("AlwaysDeny") && !call.notes.unasked {
         return Err(ApiError::forbidden(&call.resource(), &call.info.name, "admission control is denying all modifications"));
     }
     Ok(())
 }
 
 /// The plug-ins that look at a whole object.
-fn judge(call: &Call, operation: Operation, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+fn judge(step: Step<'_>, call: &Call, operation: Operation, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
     let plugins = &call.server.plugins;
     let refused = |why: &str| Err(ApiError::forbidden(&call.resource(), api::meta::name(object), why));
     if is(call, "", "services")
@@ -188,8 +224,8 @@ fn judge(call: &Call, operation: Operation, object: &Value, old: Option<&Value>)
     {
         storage::check_resize(call, object, old)?;
     }
-    if plugins.has("LimitRanger") {
-        limits::check(call, operation, object)?;
+    if let Some(turn) = step.of("LimitRanger") {
+        turn.ends(limits::check(call, operation, object))?;
     }
     Ok(())
 }

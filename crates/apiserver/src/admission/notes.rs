@@ -1,5 +1,7 @@
 //! What admission has to say besides yes and no: warnings for the client, annotations for the audit log.
 
+use std::time::Duration;
+
 use api::meta;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -13,12 +15,21 @@ pub struct Named {
     pub resource_version: String,
 }
 
+/// Upstream: webhooks that change are asked in turn, those that judge at once (`endpoints/request/webhook_duration.go`).
+#[derive(Debug, Default)]
+struct Waited {
+    changing: Duration,
+    judging: Duration,
+}
+
 /// Collected while one request is served.
 #[derive(Debug, Default)]
 pub struct Notes {
     warnings: Mutex<Vec<String>>,
     annotations: Mutex<Vec<(String, String)>>,
     named: Mutex<Option<Named>>,
+    /// What webhooks took.
+    waited: Mutex<Waited>,
     /// What the server writes at its own start asks no webhook: those that answer may not run yet.
     pub unasked: bool,
 }
@@ -34,6 +45,22 @@ impl Notes {
         if !warning.is_empty() && !all.contains(&warning) {
             all.push(warning);
         }
+    }
+
+    /// A webhook took so long.
+    pub fn waited(&self, took: Duration, changes: bool) {
+        let mut waited = self.waited.lock();
+        if changes {
+            waited.changing += took;
+        } else {
+            waited.judging = waited.judging.max(took);
+        }
+    }
+
+    /// How long the request waited for webhooks.
+    pub fn all_waited(&self) -> Duration {
+        let waited = self.waited.lock();
+        waited.changing + waited.judging
     }
 
     pub fn warnings(&self) -> Vec<String> {

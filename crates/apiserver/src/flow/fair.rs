@@ -58,20 +58,20 @@ impl Fair {
         hand
     }
 
-    /// Puts a waiter into the shortest queue of the flow's hand; false where even that one is full.
-    pub fn enqueue(&mut self, flow: u64, waiter: Waiter) -> bool {
+    /// Puts a waiter into the shortest queue of the flow's hand and tells its length; none where even that one is full.
+    pub fn enqueue(&mut self, flow: u64, waiter: Waiter) -> Option<usize> {
         let hand = self.hand_of(flow);
-        let Some(shortest) = hand.into_iter().min_by_key(|at| self.queues[*at].waiting.len()) else { return false };
+        let shortest = hand.into_iter().min_by_key(|at| self.queues[*at].waiting.len())?;
         let queue = &mut self.queues[shortest];
         if queue.waiting.len() >= self.length {
-            return false;
+            return None;
         }
         if queue.waiting.is_empty() {
             // An idle queue saves nothing up.
             queue.next_start = queue.next_start.max(self.now);
         }
         queue.waiting.push_back(waiter);
-        true
+        Some(queue.waiting.len())
     }
 
     /// Whose turn it is.
@@ -133,9 +133,9 @@ mod tests {
     fn a_flood_does_not_keep_others_waiting() {
         let mut fair = fair(2, 1, 100);
         for id in 0..100 {
-            assert!(fair.enqueue(0, Waiter { id, width: 1 }));
+            assert_eq!(fair.enqueue(0, Waiter { id, width: 1 }), Some(id as usize + 1));
         }
-        assert!(!fair.enqueue(0, Waiter { id: 100, width: 1 }), "a full queue refuses");
+        assert_eq!(fair.enqueue(0, Waiter { id: 100, width: 1 }), None, "a full queue refuses");
         fair.enqueue(1, Waiter { id: 500, width: 1 });
         let mut order = Vec::new();
         while let Some((at, waiter)) = fair.next() {

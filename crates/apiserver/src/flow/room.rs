@@ -8,17 +8,25 @@ use policy::flow::{Flows, Level};
 use tokio::sync::oneshot;
 
 use super::fair::{Fair, Waiter};
+use crate::metrics::flows::{Seats, Why};
 
 /// What a request that waits is told.
 pub type Call = oneshot::Receiver<usize>;
+
+/// A place in a queue; the call names the queue it came from.
+pub struct Place {
+    pub id: u64,
+    /// How many wait in that queue now.
+    pub length: usize,
+    pub call: Call,
+}
 
 /// What became of a request that asked for seats.
 pub enum Entry {
     /// It runs.
     Runs,
-    /// It waits; the call names the queue it came from.
-    Waits(u64, Call),
-    Refused,
+    Waits(Place),
+    Refused(Why),
 }
 
 /// All levels.
@@ -78,14 +86,12 @@ impl Room {
         self.last_id += 1;
         let id = self.last_id;
         let Some(busy) = self.levels.get_mut(level) else { return Entry::Runs };
-        let Some(fair) = &mut busy.fair else { return Entry::Refused };
-        if !fair.enqueue(flow, Waiter { id, width }) {
-            return Entry::Refused;
-        }
+        let Some(fair) = &mut busy.fair else { return Entry::Refused(Why::NoSeat) };
+        let Some(length) = fair.enqueue(flow, Waiter { id, width }) else { return Entry::Refused(Why::QueueFull) };
         let (sender, call) = oneshot::channel();
         busy.calls.insert(id, sender);
         self.let_in();
-        Entry::Waits(id, call)
+        Entry::Waits(Place { id, length, call })
     }
 
     /// A request of no level's queue gives its seats back.
@@ -123,15 +129,17 @@ impl Room {
             return true;
         }
         let wanted = busy.executing + width - busy.level.nominal;
-        if wanted > busy.level.borrowing {
-            return false;
-        }
+        wanted <= busy.level.borrowing.min(self.lent_to(name))
+    }
+
+    /// How many seats others lend to a level, those it has borrowed already included.
+    fn lent_to(&self, name: &str) -> u32 {
         let (mut lent, mut borrowed) = (0u32, 0u32);
         for (_, of) in self.levels.iter().filter(|(other, of)| *other != name && !of.level.exempt) {
             lent += of.level.nominal.saturating_sub(of.executing).min(of.level.lendable);
             borrowed += of.executing.saturating_sub(of.level.nominal);
         }
-        wanted + borrowed <= lent
+        lent.saturating_sub(borrowed)
     }
 
     fn let_in(&mut self) {
@@ -154,9 +162,15 @@ impl Room {
         }
     }
 
-    /// Seats in use and requests waiting, by level.
-    pub fn occupancy(&self) -> Vec<(String, u32, usize)> {
-        self.levels.iter().map(|(name, b)| (name.clone(), b.executing, b.calls.len())).collect()
+    /// The seats of every level.
+    pub fn seats(&self) -> Vec<Seats> {
+        self.levels.iter().map(|(name, busy)| self.seats_of(name, &busy.level)).collect()
+    }
+
+    fn seats_of(&self, name: &str, level: &Level) -> Seats {
+        let nominal = level.nominal;
+        let borrowed = if level.exempt { level.borrowing } else { level.borrowing.min(self.lent_to(name)) };
+        Seats { level: name.to_owned(), nominal, lower: nominal.saturating_sub(level.lendable), upper: nominal.saturating_add(level.borrowing), current: nominal.saturating_add(borrowed) }
     }
 }
 
@@ -189,12 +203,23 @@ mod tests {
         for _ in 0..3 {
             assert!(matches!(room.enter("low", 1, 1), Entry::Runs));
         }
-        let Entry::Waits(_, mut call) = room.enter("low", 1, 1) else { panic!("all seats are taken") };
+        let Entry::Waits(Place { mut call, .. }) = room.enter("low", 1, 1) else { panic!("all seats are taken") };
         assert!(matches!(room.enter("high", 1, 1), Entry::Runs) && matches!(room.enter("high", 1, 1), Entry::Runs), "a level's own seats are its own");
         room.leave("low", 1, None, Instant::now());
         assert!(call.try_recv().is_err(), "high uses what it had lent");
         room.leave("low", 1, None, Instant::now());
         assert!(call.try_recv().is_ok());
+    }
+
+    #[test]
+    fn limits_tell_what_may_be_borrowed_now() {
+        let mut room = Room::default();
+        room.follow(&flows(2));
+        let current = |room: &Room| room.seats().into_iter().find(|s| s.level == "low").map(|s| (s.nominal, s.lower, s.upper, s.current));
+        assert_eq!(current(&room), Some((2, 2, 6, 3)), "`high` lends one of two");
+        room.enter("high", 1, 1);
+        room.enter("high", 1, 1);
+        assert_eq!(current(&room), Some((2, 2, 6, 2)));
     }
 
     #[test]
@@ -204,9 +229,9 @@ mod tests {
         for _ in 0..3 {
             room.enter("low", 1, 1);
         }
-        let waits: Vec<u64> = (0..4).filter_map(|_| if let Entry::Waits(id, _) = room.enter("low", 1, 1) { Some(id) } else { None }).collect();
+        let waits: Vec<u64> = (0..4).filter_map(|_| if let Entry::Waits(place) = room.enter("low", 1, 1) { Some(place.id) } else { None }).collect();
         assert_eq!(waits.len(), 4, "two queues of two");
-        assert!(matches!(room.enter("low", 1, 1), Entry::Refused));
+        assert!(matches!(room.enter("low", 1, 1), Entry::Refused(Why::QueueFull)));
         room.give_up("low", waits[0], 1);
         assert!(matches!(room.enter("low", 1, 1), Entry::Waits(..)));
     }
@@ -218,7 +243,7 @@ mod tests {
         for _ in 0..3 {
             room.enter("low", 1, 1);
         }
-        let Entry::Waits(_, mut call) = room.enter("low", 1, 1) else { panic!("all seats are taken") };
+        let Entry::Waits(Place { mut call, .. }) = room.enter("low", 1, 1) else { panic!("all seats are taken") };
         room.follow(&Arc::new(Flows::new(&[], &[], 4)));
         assert!(call.try_recv().is_ok(), "a level that is gone holds nobody");
         room.leave("low", 1, None, Instant::now());

@@ -2,6 +2,8 @@
 //!
 //! Upstream: apiserver `pkg/admission/plugin/policy/mutating/dispatcher.go`, `policy/generic/policy_dispatcher.go`.
 
+use std::time::Instant;
+
 use api::ApiError;
 use policy::mutating::{Change, Policy};
 use policy::validating::Binding;
@@ -40,7 +42,11 @@ pub async fn dispatch(policies: &[Bound<Policy>], attributes: &mut Attributes<'_
             for param in &params {
                 let served = versions::served(attributes.call, &form)?;
                 let uid = key(&bound.policy, binding, param);
-                match invoke(&bound.policy, attributes, (&form, &served), param, &uid, rounds).await? {
+                let begin = Instant::now();
+                let made = invoke(&bound.policy, attributes, (&form, &served), param, &uid, rounds).await?;
+                let failure = made.as_ref().err().and_then(|whys| whys.first()).map(String::as_str);
+                attributes.call.server.metrics.policies.changed(&bound.policy.common.name, &binding.name, failure, begin.elapsed());
+                match made {
                     Ok(one) => changed |= one,
                     Err(whys) => whys.into_iter().for_each(&mut fail),
                 }

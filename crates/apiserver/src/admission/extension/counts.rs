@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use policy::scope::{Conditions, Inputs};
+use policy::validating::Refusal;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use super::Attributes;
@@ -89,6 +90,73 @@ impl HookCounts {
 
     pub fn failed_open(&self, name: &str, part: &str) {
         self.failed_open.with_label_values(&[name, part]).inc();
+    }
+}
+
+/// What policies came to; clones share it.
+///
+/// Upstream: apiserver `pkg/admission/plugin/policy/validating/metrics` and `mutating/metrics`.
+#[derive(Clone)]
+pub struct PolicyCounts {
+    judged: IntCounterVec,
+    judged_in: HistogramVec,
+    changed: IntCounterVec,
+    changed_in: HistogramVec,
+}
+
+impl PolicyCounts {
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        const SECONDS: [f64; 5] = [0.000_000_5, 0.001, 0.01, 0.1, 1.0];
+        const JUDGED: [&str; 4] = ["policy", "policy_binding", "error_type", "enforcement_action"];
+        let of = |kind: &str, labels: &[&str], (total, took): (&str, &str)| -> prometheus::Result<(IntCounterVec, HistogramVec)> {
+            let count = IntCounterVec::new(Opts::new(format!("apiserver_{kind}_admission_policy_check_total"), total), labels)?;
+            let seconds = HistogramVec::new(HistogramOpts::new(format!("apiserver_{kind}_admission_policy_check_duration_seconds"), took).buckets(SECONDS.into()), labels)?;
+            registry.register(Box::new(count.clone()))?;
+            registry.register(Box::new(seconds.clone()))?;
+            Ok((count, seconds))
+        };
+        let (judged, judged_in) = of(
+            "validating",
+            &JUDGED,
+            (
+                "[BETA] Validation admission policy check total, labeled by policy and further identified by binding and enforcement action taken.",
+                "[BETA] Validation admission latency for individual validation expressions in seconds, labeled by policy and further including binding and enforcement action taken.",
+            ),
+        )?;
+        let (changed, changed_in) = of(
+            "mutating",
+            &JUDGED[..3],
+            (
+                "[ALPHA] Mutation admission policy check total, labeled by policy and further identified by binding.",
+                "[ALPHA] Mutation admission latency for individual mutation expressions in seconds, labeled by policy and binding.",
+            ),
+        )?;
+        Ok(Self { judged, judged_in, changed, changed_in })
+    }
+
+    /// An expression did not pass, and an action (`deny`, `warn`, `audit`) was taken.
+    pub fn judged(&self, policy: &str, binding: &str, action: &str, refusal: &Refusal) {
+        let labels = [policy, binding, error_type(&refusal.message), action];
+        self.judged.with_label_values(&labels).inc();
+        self.judged_in.with_label_values(&labels).observe(refusal.took.as_secs_f64());
+    }
+
+    /// A policy changed an object, or failed to.
+    pub fn changed(&self, policy: &str, binding: &str, failure: Option<&str>, took: Duration) {
+        let labels = [policy, binding, failure.map_or("no_error", error_type)];
+        self.changed.with_label_values(&labels).inc();
+        self.changed_in.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// Upstream: told by the text of the failure (`policy/validating/errors.go`); what is merely false is `invalid_error` too.
+fn error_type(message: &str) -> &'static str {
+    if message.starts_with("compilation") {
+        "compile_error"
+    } else if message.starts_with("validation failed due to running out of cost budget") {
+        "out_of_budget"
+    } else {
+        "invalid_error"
     }
 }
 

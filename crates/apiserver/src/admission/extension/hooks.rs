@@ -143,7 +143,9 @@ impl Hook {
         let begin = Instant::now();
         let answer = self.ask(attributes, form, served, object, mutating).await;
         let counts = &attributes.call.server.metrics.hooks;
-        counts.asked(&self.name, self.part(), attributes.subject.operation, begin.elapsed(), matches!(answer, Err(Failure::Refused(_))));
+        let took = begin.elapsed();
+        attributes.call.notes.waited(took, self.changes);
+        counts.asked(&self.name, self.part(), attributes.subject.operation, took, matches!(answer, Err(Failure::Refused(_))));
         if self.fails_open && matches!(answer, Err(Failure::Calling(_))) {
             counts.failed_open(&self.name, self.part());
         }

@@ -20,11 +20,12 @@ use api::ApiError;
 use serde_json::Value;
 
 pub use attributes::Attributes;
-pub use counts::{ConditionCounts, HookCounts};
+pub use counts::{ConditionCounts, HookCounts, PolicyCounts};
 pub use hooks::Configured;
 pub use rounds::Rounds;
 
 use super::Operation;
+use super::turns::Step;
 use crate::rest::Call;
 
 /// Whether admission by extensions is about this request at all.
@@ -65,21 +66,25 @@ pub async fn validate(call: &Call, operation: Operation, object: Option<&Value>,
 
 /// Policies, then webhooks.
 async fn change(configured: &Configured, attributes: &mut Attributes<'_>, rounds: &mut Rounds) -> Result<bool, ApiError> {
-    let plugins = &attributes.call.server.plugins;
-    let (policies, webhooks) = (plugins.has("MutatingAdmissionPolicy"), plugins.has("MutatingAdmissionWebhook"));
-    let by_policies = policies && changing::dispatch(&configured.changing, attributes, rounds).await?;
-    let by_webhooks = webhooks && mutating::dispatch(&configured.mutating, attributes, rounds).await?;
+    let step = Step::admit(attributes.call, attributes.subject.operation);
+    let (mut by_policies, mut by_webhooks) = (false, false);
+    if let Some(turn) = step.of("MutatingAdmissionPolicy") {
+        by_policies = turn.ends(changing::dispatch(&configured.changing, attributes, rounds).await)?;
+    }
+    if let Some(turn) = step.of("MutatingAdmissionWebhook") {
+        by_webhooks = turn.ends(mutating::dispatch(&configured.mutating, attributes, rounds).await)?;
+    }
     Ok(by_policies || by_webhooks)
 }
 
 /// Policies, then webhooks.
 async fn refuse(configured: &Configured, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-    let plugins = &attributes.call.server.plugins;
-    if plugins.has("ValidatingAdmissionPolicy") {
-        policies::dispatch(&configured.policies, attributes).await?;
+    let step = Step::validate(attributes.call, attributes.subject.operation);
+    if let Some(turn) = step.of("ValidatingAdmissionPolicy") {
+        turn.ends(policies::dispatch(&configured.policies, attributes).await)?;
     }
-    if plugins.has("ValidatingAdmissionWebhook") {
-        validating::dispatch(&configured.validating, attributes).await?;
+    if let Some(turn) = step.of("ValidatingAdmissionWebhook") {
+        turn.ends(validating::dispatch(&configured.validating, attributes).await)?;
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ async fn ask(bound: &Bound<Policy>, attributes: &Attributes<'_>, denials: &mut V
     let common = &bound.policy.common;
     let misconfigured = |binding: Option<&Binding>, why: String| {
         let what = if binding.is_some() { "binding" } else { "policy" };
-        Denial { policy: common.name.clone(), binding: binding.map(|b| b.name.clone()), refusal: Refusal { index: 0, message: format!("failed to configure {what}: {why}"), reason: String::new() } }
+        Denial { policy: common.name.clone(), binding: binding.map(|b| b.name.clone()), refusal: Refusal { message: format!("failed to configure {what}: {why}"), ..Refusal::default() } }
     };
     let form = match attributes.matched(&common.matcher, false) {
         Ok(Some(form)) => form,
@@ -105,6 +105,12 @@ fn enforce(attributes: &Attributes<'_>, policy: &str, binding: &Binding, verdict
     let denial = |refusal: Refusal| Denial { policy: policy.to_owned(), binding: Some(binding.name.clone()), refusal };
     for refusal in verdict.refusals {
         for action in &binding.actions {
+            let label = match action.as_str() {
+                "Deny" => "deny",
+                "Warn" => "warn",
+                _ => "audit",
+            };
+            attributes.call.server.metrics.policies.judged(policy, &binding.name, label, &refusal);
             match action.as_str() {
                 "Deny" => denials.push(denial(refusal.clone())),
                 "Warn" => attributes.call.notes.warn(format!("Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{}': {}", binding.name, refusal.message)),
@@ -121,7 +127,7 @@ fn enforce(attributes: &Attributes<'_>, policy: &str, binding: &Binding, verdict
             values.push(value);
         }
     }
-    denials.extend(verdict.failed_annotations.into_iter().map(|message| denial(Refusal { index: 0, message, reason: String::new() })));
+    denials.extend(verdict.failed_annotations.into_iter().map(|message| denial(Refusal { message, ..Refusal::default() })));
 }
 
 fn refused(attributes: &Attributes<'_>, denial: &Denial) -> ApiError {
