@@ -76,6 +76,11 @@ impl Entry {
         Some(Self { verdict, event, secret, status: None })
     }
 
+    /// How much is recorded, in the policy's words.
+    pub fn level(&self) -> &'static str {
+        self.verdict.level.name()
+    }
+
     pub fn wants_request(&self) -> bool {
         self.verdict.level >= Level::Request && !self.secret
     }

@@ -160,6 +160,7 @@ async fn enter(server: &Server, peer: &Peer, request: &http::request::Parts, inf
     let real = identify(server, peer, &request.headers, request.uri.path()).await.map_err(Err)?;
     let user = impersonated(server, real.clone(), &request.headers).await.map_err(Err)?;
     if !seen.records(server, &real, &user, info, (&request.headers, &request.uri), peer).await {
+        server.metrics.access.not_recorded();
         return Err(Ok(internal_error(&request.uri, "failed to store audit event")));
     }
     let mut seat = None;
@@ -234,7 +235,15 @@ async fn collect(mut body: Incoming, within: Duration) -> Result<Bytes, ApiError
 
 /// The identity behind a request. Without credentials only health, version and public facts are served.
 async fn identify(server: &Server, peer: &Peer, headers: &HeaderMap, path: &str) -> Result<User, ApiError> {
-    match server.authenticator.request(&server.store, peer, headers).await {
+    let begin = Instant::now();
+    let found = server.authenticator.request(&server.store, peer, headers).await;
+    if matches!(peer, Peer::Remote { .. }) {
+        // Upstream: who shows nothing is somebody too, where that is let in.
+        let anonymous = server.authenticator.serves_anonymous(path).then(|| User::anonymous().name);
+        let outcome = found.as_ref().map(|user| user.as_ref().map(|u| u.name.as_str()).or(anonymous.as_deref())).map_err(|_| ());
+        server.metrics.access.identified(outcome, begin);
+    }
+    match found {
         Ok(Some(user)) => Ok(user),
         Ok(None) if server.authenticator.serves_anonymous(path) => Ok(User::anonymous()),
         Ok(None) => Err(ApiError::unauthorized()),
@@ -252,7 +261,12 @@ async fn authorize(server: &Server, user: &User, info: &Info, uri: &http::Uri, s
         return Ok(());
     }
     let attributes = Attributes::of(info);
-    match server.authorizer.decide(&server.store, user, &attributes).await {
+    let begin = Instant::now();
+    let decision = server.authorizer.decide(&server.store, user, &attributes).await;
+    if seen.is_counted() {
+        server.metrics.access.decided(decision.label(), begin);
+    }
+    match decision {
         Decision::Allow(reason) => {
             seen.decided(true, &reason);
             Ok(())

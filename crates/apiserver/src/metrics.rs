@@ -3,9 +3,11 @@
 //! Upstream: `staging/src/k8s.io/apiserver/pkg/endpoints/metrics`. Labels take values of the registry and of fixed sets
 //! alone: what a client invents names no series (CVE-2020-8552).
 
+pub mod access;
 pub mod flows;
 mod requests;
 pub mod slis;
+pub mod watches;
 
 use std::time::Duration;
 
@@ -19,9 +21,11 @@ use crate::health;
 use api::request::Info;
 use crate::reload::counts::Reloads;
 use crate::server::Server;
+use access::Access;
 use flows::FlowCounts;
 use requests::Answers;
 use slis::Slis;
+use watches::Watches;
 
 pub const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -46,6 +50,8 @@ pub struct Metrics {
     pub policies: PolicyCounts,
     pub admission: AdmissionCounts,
     pub answers: Answers,
+    pub access: Access,
+    pub watches: Watches,
     pub flows: FlowCounts,
     pub slis: Slis,
     pub reloads: Reloads,
@@ -55,7 +61,9 @@ pub struct Metrics {
 struct Process {
     cpu: prometheus::Gauge,
     resident: IntGauge,
+    mapped: IntGauge,
     descriptors: IntGauge,
+    most_descriptors: IntGauge,
     start: prometheus::Gauge,
 }
 
@@ -163,6 +171,8 @@ impl Metrics {
             policies: PolicyCounts::new(&registry)?,
             admission: AdmissionCounts::new(&registry)?,
             answers: Answers::new(&registry)?,
+            access: Access::new(&registry)?,
+            watches: Watches::new(&registry)?,
             flows: FlowCounts::new(&registry)?,
             slis: Slis::new()?,
             reloads: Reloads::new(&registry)?,
@@ -231,13 +241,17 @@ impl Process {
         let cpu = prometheus::Gauge::new("process_cpu_seconds_total", "Processor seconds used, in user and kernel mode.")?;
         let resident = IntGauge::new("process_resident_memory_bytes", "Memory that is resident.")?;
         let descriptors = IntGauge::new("process_open_fds", "Open file descriptors.")?;
+        let mapped = IntGauge::new("process_virtual_memory_bytes", "Memory that is mapped.")?;
+        let most_descriptors = IntGauge::new("process_max_fds", "File descriptors that may be open at once.")?;
+        registry.register(Box::new(mapped.clone()))?;
+        registry.register(Box::new(most_descriptors.clone()))?;
         let start = prometheus::Gauge::new("process_start_time_seconds", "When the process began, in seconds since 1970.")?;
         registry.register(Box::new(cpu.clone()))?;
         registry.register(Box::new(resident.clone()))?;
         registry.register(Box::new(descriptors.clone()))?;
         registry.register(Box::new(start.clone()))?;
         start.set(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0);
-        Ok(Self { cpu, resident, descriptors, start })
+        Ok(Self { cpu, resident, mapped, descriptors, most_descriptors, start })
     }
 
     /// From `/proc`; what cannot be read stays as it was.
@@ -249,10 +263,14 @@ impl Process {
             let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
             self.cpu.set(ticks as f64 / TICKS);
         }
-        if let Ok(statm) = std::fs::read_to_string("/proc/self/statm")
-            && let Some(pages) = statm.split(' ').nth(1).and_then(|p| p.parse::<i64>().ok())
+        if let Ok(statm) = std::fs::read_to_string("/proc/self/statm") {
+            let pages = statm.split(' ').filter_map(|p| p.parse::<i64>().ok());
+            [&self.mapped, &self.resident].into_iter().zip(pages).for_each(|(gauge, pages)| gauge.set(pages << 12));
+        }
+        if let Ok(limits) = std::fs::read_to_string("/proc/self/limits")
+            && let Some(most) = limits.lines().find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
         {
-            self.resident.set(pages << 12);
+            self.most_descriptors.set(most);
         }
         if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
             self.descriptors.set(open.count() as i64);

@@ -57,6 +57,11 @@ impl Seen {
         self.labels = Some(Labels::of(server, info, !query.get("dryRun").is_empty()));
     }
 
+    /// Whether it came from outside.
+    pub fn is_counted(&self) -> bool {
+        self.labels.is_some()
+    }
+
     /// It is known who asks. False where that must be recorded and cannot be.
     pub async fn records(&mut self, server: &Server, real: &User, acting: &User, info: &Info, (headers, uri): (&HeaderMap, &Uri), peer: &Peer) -> bool {
         let (Some((policy, log)), Some(id)) = (&server.audit, &self.id) else { return true };
@@ -65,7 +70,9 @@ impl Seen {
             Peer::Remote { address, .. } => Some(*address),
         };
         let uri = uri.path_and_query().map_or("", |p| p.as_str());
-        let Some(mut entry) = Entry::begin(policy, acting, info, headers, uri, source, id) else { return true };
+        let begun = Entry::begin(policy, acting, info, headers, uri, source, id);
+        server.metrics.access.level(begun.as_ref().map_or("None", Entry::level));
+        let Some(mut entry) = begun else { return true };
         if real != acting {
             entry.impersonates(real, acting);
         }

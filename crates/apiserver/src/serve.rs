@@ -118,7 +118,10 @@ async fn accept(server: Arc<Server>, listener: TcpListener) {
 
 async fn connection(server: Arc<Server>, stream: TcpStream, address: IpAddr, tls: TlsAcceptor) {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else {
+        server.metrics.access.failed_handshake();
+        return;
+    };
     let certificate = stream.get_ref().1.peer_certificates().map(Shown::new);
     let peer = Peer::Remote { certificate, address };
     let closing = server.closing.clone();

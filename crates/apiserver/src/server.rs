@@ -121,7 +121,7 @@ impl Server {
             images: Images::new(&plugins, &services).map_err(StartError::Config)?,
             plugins,
             flow: FlowControl::new(&store, config.serving.inflight, metrics.flows.clone()),
-            audit: open_audit(&config, &services)?,
+            audit: open_audit(&config, &services, &metrics)?,
             metrics,
             renewing: Mutex::new(()),
             definitions: Progress::default(),
@@ -230,9 +230,9 @@ fn clients(authority: &Authority, further: Option<&str>) -> String {
     format!("{}{}", authority.cert_pem(), further.unwrap_or_default())
 }
 
-fn open_audit(config: &Config, services: &Services) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
+fn open_audit(config: &Config, services: &Services, metrics: &Metrics) -> Result<Option<(policy::audit::Policy, AuditLog)>, StartError> {
     let Some(settings) = &config.audit else { return Ok(None) };
     let policy = audit::policy(settings).map_err(StartError::Config)?;
-    let log = AuditLog::open(settings, services).map_err(StartError::Config)?;
+    let log = AuditLog::open(settings, services, metrics.access.recorded.clone()).map_err(StartError::Config)?;
     Ok(Some((policy, log)))
 }

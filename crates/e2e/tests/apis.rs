@@ -433,6 +433,9 @@ fn series_are_told(server: &ApiServer) {
     server.kubectl("get configmaps").ok();
     assert_eq!(server.ask("/api/v1/nodes", &["-H", "Impersonate-User: eva"]).0, 403);
 
+    server.kubectl("get --raw /api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=1").ok();
+    assert_eq!(server.curl("/api/v1/nodes", &["-H", "Authorization: Bearer wrong"], "").0, 401);
+
     let text = server.kubectl("get --raw /metrics").ok();
     let configmaps = |verb: &str, scope: &str| format!("component=\"apiserver\",group=\"\",resource=\"configmaps\",scope=\"{scope}\",subresource=\"\",verb=\"{verb}\",version=\"v1\"");
     let flow = "flow_schema=\"global-default\",priority_level=\"global-default\"";
@@ -447,6 +450,12 @@ fn series_are_told(server: &ApiServer) {
         format!("apiserver_flowcontrol_request_wait_duration_seconds_count{{execute=\"true\",{flow}}} 1"),
         "apiserver_flowcontrol_current_executing_requests{flow_schema=\"exempt\",priority_level=\"exempt\"} 1".into(),
         "apiserver_flowcontrol_nominal_limit_seats{priority_level=\"exempt\"} 0".into(),
+        "apiserver_watch_events_total{group=\"\",resource=\"configmaps\",version=\"v1\"} 3".into(),
+        "apiserver_watch_events_sizes_bucket{group=\"\",resource=\"configmaps\",version=\"v1\",le=\"1024\"} 3".into(),
+        "authentication_attempts{result=\"error\"} 1".into(),
+        "authorization_attempts_total{result=\"no-opinion\"} 1".into(),
+        "apiserver_audit_requests_rejected_total 0".into(),
+        "apiserver_tls_handshake_errors_total 0".into(),
     ] {
         assert!(text.lines().any(|line| line == series), "{series}\n{text}");
     }

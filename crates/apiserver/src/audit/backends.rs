@@ -7,6 +7,7 @@ pub mod batch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus::IntCounter;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -40,10 +41,12 @@ pub struct AuditLog {
     sinks: Arc<[Sink]>,
     /// Set at the end: nobody waits for more.
     hurry: CancellationToken,
+    /// Counts the events.
+    counted: IntCounter,
 }
 
 impl AuditLog {
-    pub fn open(config: &AuditConfig, services: &Services) -> Result<Self, String> {
+    pub fn open(config: &AuditConfig, services: &Services, counted: IntCounter) -> Result<Self, String> {
         let path = config.log.path.display();
         let hurry = CancellationToken::new();
         let lines = file::start(config.log.clone(), hurry.clone()).map_err(|error| format!("audit log {path}: {error}"))?;
@@ -52,7 +55,7 @@ impl AuditLog {
             let events = webhook::start(settings, services, hurry.clone()).map_err(|why| format!("--audit-webhook-config-file: {why}"))?;
             sinks.push(Sink::new("webhook", events, settings.delivery, false));
         }
-        Ok(Self { sinks: sinks.into(), hurry })
+        Ok(Self { sinks: sinks.into(), hurry, counted })
     }
 
     /// Waits until all that came is where it goes; what waits for more waits no longer.
@@ -66,6 +69,7 @@ impl AuditLog {
 
     /// Sends an event on its way; false where a place that must have it has not.
     pub async fn put(&self, event: &Value) -> bool {
+        self.counted.inc();
         let mut kept = true;
         for sink in self.sinks.iter() {
             kept &= sink.put(event).await || sink.delivery.mode != Mode::Strict;

@@ -131,6 +131,17 @@ pub enum Decision {
     Failed { reason: String, error: String },
 }
 
+impl Decision {
+    /// Upstream: `endpoints/filters/metrics.go`. Differs: a denial is not told from nobody's having allowed it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Allow(_) => "allowed",
+            Self::Deny(_) => "no-opinion",
+            Self::Failed { .. } => "error",
+        }
+    }
+}
+
 enum Judge {
     Always(Verdict, &'static str),
     Node,

@@ -20,6 +20,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::selection::Selection;
 use super::{Call, list, partial, table};
+use crate::metrics::watches::Told;
 use crate::object;
 use crate::respond::{self, Body, Form, View};
 
@@ -46,6 +47,7 @@ struct Stream {
     clock: Pin<Box<Sleep>>,
     columns_sent: bool,
     over: bool,
+    told: Told,
     /// When the server ends, this far into the time that watches have.
     share: f64,
     _counted: TaskTrackerToken,
@@ -88,6 +90,7 @@ pub async fn serve(call: Call) -> Result<Response<Body>, ApiError> {
         columns_sent: false,
         over: false,
         share: rand::random(),
+        told: call.server.metrics.watches.of(&call.served.resource),
         _counted: call.server.ending.watch(),
         call,
     };
@@ -275,6 +278,12 @@ impl Stream {
     }
 
     fn put_record(&mut self, part: &mut BytesMut, kind: &str, record: &Record) {
+        let before = part.len();
+        self.write_record(part, kind, record);
+        self.told.event(part.len() - before);
+    }
+
+    fn write_record(&mut self, part: &mut BytesMut, kind: &str, record: &Record) {
         let call = &self.call;
         let plain = call.served.resource.conversion.is_none();
         match call.accept.view {
@@ -310,7 +319,9 @@ impl Stream {
             View::Table => return self.put_table_bookmark(part, &metadata),
         };
         let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        let before = part.len();
         put_event(part, self.call.accept.form, "BOOKMARK", &object::to_bytes(&object));
+        self.told.event(part.len() - before);
     }
 
     fn put_table_bookmark(&mut self, part: &mut BytesMut, metadata: &Value) {
