@@ -95,7 +95,7 @@ async fn serve(server: Arc<Server>, peer: Peer, request: Request<Incoming>, acce
     }
     let is_long = info.verb == "watch" || flow::is_long(&info);
     let _answered = (!is_long).then(|| server.ending.request());
-    seen.begins(&server, &peer, &info, &query);
+    seen.begins(&server, &peer, &info, &query, request.headers());
     // Upstream: the client's own limit is read before anybody is identified; watches and streams have none.
     let most = server.config.limits.request;
     let limit = if is_long { most } else { query.timeout()?.map_or(most, |t| t.min(most)) };

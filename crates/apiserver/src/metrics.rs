@@ -98,6 +98,13 @@ impl Labels {
         Self { verb, dry_run, group: info.group.clone(), version: info.version.clone(), resource: info.resource.clone(), subresource, scope }
     }
 
+    /// A patch of that type is an apply. Upstream: `CleanVerb`.
+    pub fn applies(&mut self) {
+        if self.verb == "PATCH" {
+            self.verb = "APPLY";
+        }
+    }
+
     fn base(&self) -> [&str; 8] {
         [self.verb, self.dry_run, &self.group, &self.version, &self.resource, &self.subresource, self.scope, "apiserver"]
     }

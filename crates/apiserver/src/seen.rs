@@ -46,7 +46,7 @@ impl Seen {
     }
 
     /// The request is read. Requests of this process are not counted: they are no load from outside.
-    pub fn begins(&mut self, server: &Server, peer: &Peer, info: &Info, query: &Query) {
+    pub fn begins(&mut self, server: &Server, peer: &Peer, info: &Info, query: &Query, headers: &HeaderMap) {
         self.long = info.verb == "watch" || flow::is_long(info);
         if matches!(peer, Peer::Local(_)) {
             return;
@@ -54,7 +54,11 @@ impl Seen {
         if !self.long {
             self.running = Some(server.metrics.running(!matches!(info.verb, "get" | "list" | "head")));
         }
-        self.labels = Some(Labels::of(server, info, !query.get("dryRun").is_empty()));
+        let mut labels = Labels::of(server, info, !query.get("dryRun").is_empty());
+        if headers.get(http::header::CONTENT_TYPE).is_some_and(|media| media == "application/apply-patch+yaml" || media == "application/apply-patch+cbor") {
+            labels.applies();
+        }
+        self.labels = Some(labels);
     }
 
     /// Whether it came from outside.

@@ -434,6 +434,7 @@ fn series_are_told(server: &ApiServer) {
     assert_eq!(server.ask("/api/v1/nodes", &["-H", "Impersonate-User: eva"]).0, 403);
 
     server.kubectl("get --raw /api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=1").ok();
+    server.kubectl_with("apply --server-side -f -", &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}).to_string()).ok();
     assert_eq!(server.curl("/api/v1/nodes", &["-H", "Authorization: Bearer wrong"], "").0, 401);
 
     let text = server.kubectl("get --raw /metrics").ok();
@@ -442,6 +443,7 @@ fn series_are_told(server: &ApiServer) {
     for series in [
         format!("apiserver_response_sizes_count{{{}}} 1", configmaps("LIST", "namespace")),
         format!("apiserver_request_sli_duration_seconds_count{{{}}} 4", configmaps("POST", "resource")),
+        format!("apiserver_request_sli_duration_seconds_count{{{}}} 1", configmaps("APPLY", "resource")),
         "apiserver_admission_step_admission_duration_seconds_count{operation=\"CREATE\",rejected=\"true\",type=\"validate\"} 1".into(),
         "apiserver_admission_controller_admission_duration_seconds_count{name=\"ValidatingAdmissionPolicy\",operation=\"CREATE\",rejected=\"true\",type=\"validate\"} 1".into(),
         "apiserver_validating_admission_policy_check_total{enforcement_action=\"deny\",error_type=\"invalid_error\",policy=\"p\",policy_binding=\"b\"} 1".into(),
