@@ -122,7 +122,8 @@ fn level(object: &Value, all_shares: u64, seats: u32) -> Level {
     let kind = if exempt { "exempt" } else { "limited" };
     let nominal = (u64::from(seats) * shares_of(object)).div_ceil(all_shares) as u32;
     let percent = |key: &str| number(object, &format!("/spec/{kind}/{key}"));
-    let of_nominal = |percent: u64| (u64::from(nominal) * percent.min(10_000) / 100) as u32;
+    // Upstream: `apf_controller.go` rounds halves up, so that levels of one seat lend it too.
+    let of_nominal = |percent: u64| ((u64::from(nominal) * percent.min(10_000) + 50) / 100) as u32;
     let queuing = (text(object, "/spec/limited/limitResponse/type") == "Queue").then(|| {
         let of = |key: &str, default: u64| number(object, &format!("/spec/limited/limitResponse/queuing/{key}")).unwrap_or(default).clamp(1, 10_000) as usize;
         let queues = of("queues", 64);
@@ -246,7 +247,7 @@ mod tests {
         let flows = defaults();
         let level = |name: &str| flows.levels().iter().find(|l| l.name == name).expect("a default level").clone();
         // 245 shares in all.
-        assert_eq!((level("workload-low").nominal, level("workload-low").lendable), (245, 220));
+        assert_eq!((level("workload-low").nominal, level("workload-low").lendable), (245, 221));
         assert_eq!((level("catch-all").nominal, level("catch-all").queuing), (13, None));
         assert!(level("exempt").exempt && level("exempt").nominal == 0);
     }
