@@ -11,6 +11,7 @@ pub mod watches;
 
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::admission::extension::{ConditionCounts, HookCounts, PolicyCounts};
@@ -143,15 +144,11 @@ impl Metrics {
     pub fn new(features: &Features) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
-            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
-        let requests = IntCounterVec::new(Opts::new("apiserver_request_total", "[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code."), &REQUEST)?;
-        registry.register(Box::new(requests.clone()))?;
+        let requests = registered(&registry, IntCounterVec::new(Opts::new("apiserver_request_total", "[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code."), &REQUEST))?;
         let options = HistogramOpts::new("apiserver_request_duration_seconds", "[STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.").buckets(BUCKETS.into());
-        let durations = HistogramVec::new(options, &DURATION)?;
-        registry.register(Box::new(durations.clone()))?;
+        let durations = registered(&registry, HistogramVec::new(options, &DURATION))?;
         let build = gauges("kubernetes_build_info", "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, platform, and compiler.", &["major", "minor", "git_version", "git_commit", "platform", "compiler"])?;
         build.with_label_values(&[health::MAJOR, health::MINOR, &health::git_version(), health::COMMIT, &health::platform(), "rustc"]).set(1);
         let enabled = gauges("kubernetes_feature_enabled", "[BETA] This metric records the data about the stage and enablement of a k8s feature.", &["name", "stage"])?;
@@ -235,6 +232,13 @@ impl Metrics {
     }
 }
 
+/// What was made, and is told from now on.
+pub fn registered<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> prometheus::Result<C> {
+    let made = made?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
 fn text_of(registry: &Registry) -> Vec<u8> {
     let mut text = Vec::with_capacity(64 << 10);
     if let Err(error) = TextEncoder::new().encode(&registry.gather(), &mut text) {
@@ -245,18 +249,12 @@ fn text_of(registry: &Registry) -> Vec<u8> {
 
 impl Process {
     fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let cpu = prometheus::Gauge::new("process_cpu_seconds_total", "Processor seconds used, in user and kernel mode.")?;
-        let resident = IntGauge::new("process_resident_memory_bytes", "Memory that is resident.")?;
-        let descriptors = IntGauge::new("process_open_fds", "Open file descriptors.")?;
-        let mapped = IntGauge::new("process_virtual_memory_bytes", "Memory that is mapped.")?;
-        let most_descriptors = IntGauge::new("process_max_fds", "File descriptors that may be open at once.")?;
-        registry.register(Box::new(mapped.clone()))?;
-        registry.register(Box::new(most_descriptors.clone()))?;
-        let start = prometheus::Gauge::new("process_start_time_seconds", "When the process began, in seconds since 1970.")?;
-        registry.register(Box::new(cpu.clone()))?;
-        registry.register(Box::new(resident.clone()))?;
-        registry.register(Box::new(descriptors.clone()))?;
-        registry.register(Box::new(start.clone()))?;
+        let cpu = registered(registry, prometheus::Gauge::new("process_cpu_seconds_total", "Processor seconds used, in user and kernel mode."))?;
+        let resident = registered(registry, IntGauge::new("process_resident_memory_bytes", "Memory that is resident."))?;
+        let descriptors = registered(registry, IntGauge::new("process_open_fds", "Open file descriptors."))?;
+        let mapped = registered(registry, IntGauge::new("process_virtual_memory_bytes", "Memory that is mapped."))?;
+        let most_descriptors = registered(registry, IntGauge::new("process_max_fds", "File descriptors that may be open at once."))?;
+        let start = registered(registry, prometheus::Gauge::new("process_start_time_seconds", "When the process began, in seconds since 1970."))?;
         start.set(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0);
         Ok(Self { cpu, resident, mapped, descriptors, most_descriptors, start })
     }

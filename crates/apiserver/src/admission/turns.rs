@@ -8,6 +8,7 @@ use std::time::Instant;
 use api::ApiError;
 use prometheus::{HistogramOpts, HistogramVec, Registry};
 
+use crate::metrics::registered;
 use crate::rest::Call;
 
 const SECONDS: [f64; 6] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5];
@@ -20,9 +21,7 @@ pub struct AdmissionCounts {
 impl AdmissionCounts {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let of = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<HistogramVec> {
-            let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.into()), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.into()), labels))
         };
         Ok(Self {
             steps: of("apiserver_admission_step_admission_duration_seconds", "[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).", &["type", "operation", "rejected"])?,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
+use crate::metrics::registered;
+
 const BUCKETS: [f64; 15] = [0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0];
 
 const CONDITION_BUCKETS: [f64; 7] = [0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25];
@@ -31,15 +33,11 @@ struct Conditions {
 impl Judged {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
-        let took = HistogramVec::new(HistogramOpts::new("apiserver_authorization_webhook_duration_seconds", "[ALPHA] Request latency in seconds.").buckets(BUCKETS.into()), &["name", "result"])?;
-        registry.register(Box::new(took.clone()))?;
+        let took = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_authorization_webhook_duration_seconds", "[ALPHA] Request latency in seconds.").buckets(BUCKETS.into()), &["name", "result"]))?;
         let help = "[ALPHA] Authorization match condition evaluation time in seconds, split by authorizer type and name.";
-        let condition_took = HistogramVec::new(HistogramOpts::new("apiserver_authorization_match_condition_evaluation_seconds", help).buckets(CONDITION_BUCKETS.into()), &["type", "name"])?;
-        registry.register(Box::new(condition_took.clone()))?;
+        let condition_took = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_authorization_match_condition_evaluation_seconds", help).buckets(CONDITION_BUCKETS.into()), &["type", "name"]))?;
         let conditions = Conditions {
             errors: counter("apiserver_authorization_match_condition_evaluation_errors_total", "[ALPHA] Total number of errors when an authorization webhook encounters a match condition error split by authorizer type and name.", &["type", "name"])?,
             exclusions: counter("apiserver_authorization_match_condition_exclusions_total", "[ALPHA] Total number of exclusions when an authorization webhook is skipped because match conditions exclude it.", &["type", "name"])?,

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets};
 
+use super::registered;
+
 pub struct Access {
     users: IntCounterVec,
     identified: IntCounterVec,
@@ -22,19 +24,13 @@ pub struct Access {
 impl Access {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let counters = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
-            let vec = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &[label]))
         };
         let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
+            registered(registry, IntCounter::new(name, help))
         };
         let seconds = |name: &str, help: &str| -> prometheus::Result<HistogramVec> {
-            let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(exponential_buckets(0.001, 2.0, 15)?), &["result"])?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(exponential_buckets(0.001, 2.0, 15)?), &["result"]))
         };
         Ok(Self {
             users: counters("authenticated_user_requests", "[ALPHA] Counter of authenticated requests broken out by username.", "username")?,

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::registered;
+
 const FLOW: [&str; 2] = ["priority_level", "flow_schema"];
 const SECONDS: [f64; 13] = [0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0];
 const LENGTHS: [f64; 8] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
@@ -154,19 +156,13 @@ impl Drop for Executing {
 impl FlowCounts {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
-            let vec = IntGaugeVec::new(Opts::new(format!("apiserver_flowcontrol_{name}"), help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, IntGaugeVec::new(Opts::new(format!("apiserver_flowcontrol_{name}"), help), labels))
         };
         let counter = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
-            let vec = IntCounterVec::new(Opts::new(format!("apiserver_flowcontrol_{name}"), help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, IntCounterVec::new(Opts::new(format!("apiserver_flowcontrol_{name}"), help), labels))
         };
         let histogram = |name: &str, help: &str, buckets: &[f64], labels: &[&str]| -> prometheus::Result<HistogramVec> {
-            let vec = HistogramVec::new(HistogramOpts::new(format!("apiserver_flowcontrol_{name}"), help).buckets(buckets.into()), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, HistogramVec::new(HistogramOpts::new(format!("apiserver_flowcontrol_{name}"), help).buckets(buckets.into()), labels))
         };
         let level = &FLOW[..1];
         Ok(Self {

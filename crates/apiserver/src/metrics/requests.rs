@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::{LONG, Labels};
+use super::{LONG, Labels, registered};
 use crate::respond::Body;
 
 const SIZES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
@@ -28,13 +28,10 @@ pub struct Answers {
 impl Answers {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let help = "[STABLE] Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.";
-        let sizes = HistogramVec::new(HistogramOpts::new("apiserver_response_sizes", help).buckets(SIZES.into()), &LONG)?;
+        let sizes = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_response_sizes", help).buckets(SIZES.into()), &LONG))?;
         let help = "[ALPHA] Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.";
-        let sli = HistogramVec::new(HistogramOpts::new("apiserver_request_sli_duration_seconds", help).buckets(SLI.into()), &LONG)?;
-        let ended = IntCounterVec::new(Opts::new("apiserver_request_terminations_total", "[ALPHA] Number of requests which apiserver terminated in self-defense."), &ENDED)?;
-        registry.register(Box::new(sizes.clone()))?;
-        registry.register(Box::new(sli.clone()))?;
-        registry.register(Box::new(ended.clone()))?;
+        let sli = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_request_sli_duration_seconds", help).buckets(SLI.into()), &LONG))?;
+        let ended = registered(registry, IntCounterVec::new(Opts::new("apiserver_request_terminations_total", "[ALPHA] Number of requests which apiserver terminated in self-defense."), &ENDED))?;
         Ok(Self { sizes, sli, ended })
     }
 

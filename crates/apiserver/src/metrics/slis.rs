@@ -4,6 +4,8 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::registered;
+
 pub struct Slis {
     registry: Registry,
     last: IntGaugeVec,
@@ -13,10 +15,8 @@ pub struct Slis {
 impl Slis {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let last = IntGaugeVec::new(Opts::new("kubernetes_healthcheck", "[STABLE] This metric records the result of a single healthcheck."), &["name", "type"])?;
-        let all = IntCounterVec::new(Opts::new("kubernetes_healthchecks_total", "[STABLE] This metric records the results of all healthcheck."), &["name", "status", "type"])?;
-        registry.register(Box::new(last.clone()))?;
-        registry.register(Box::new(all.clone()))?;
+        let last = registered(&registry, IntGaugeVec::new(Opts::new("kubernetes_healthcheck", "[STABLE] This metric records the result of a single healthcheck."), &["name", "type"]))?;
+        let all = registered(&registry, IntCounterVec::new(Opts::new("kubernetes_healthchecks_total", "[STABLE] This metric records the results of all healthcheck."), &["name", "status", "type"]))?;
         Ok(Self { registry, last, all })
     }
 

@@ -5,6 +5,8 @@
 use catalog::Resource;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets};
 
+use super::registered;
+
 pub struct Watches {
     events: IntCounterVec,
     sizes: HistogramVec,
@@ -19,10 +21,8 @@ pub struct Told {
 impl Watches {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         const LABELS: [&str; 3] = ["group", "version", "resource"];
-        let events = IntCounterVec::new(Opts::new("apiserver_watch_events_total", "[ALPHA] Number of events sent in watch clients"), &LABELS)?;
-        let sizes = HistogramVec::new(HistogramOpts::new("apiserver_watch_events_sizes", "[ALPHA] Watch event size distribution in bytes").buckets(exponential_buckets(1024.0, 2.0, 8)?), &LABELS)?;
-        registry.register(Box::new(events.clone()))?;
-        registry.register(Box::new(sizes.clone()))?;
+        let events = registered(registry, IntCounterVec::new(Opts::new("apiserver_watch_events_total", "[ALPHA] Number of events sent in watch clients"), &LABELS))?;
+        let sizes = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_watch_events_sizes", "[ALPHA] Watch event size distribution in bytes").buckets(exponential_buckets(1024.0, 2.0, 8)?), &LABELS))?;
         Ok(Self { events, sizes })
     }
 

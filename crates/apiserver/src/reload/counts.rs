@@ -7,6 +7,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use sha2::{Digest, Sha256};
 
 use super::What;
+use crate::metrics::registered;
 
 struct Counts {
     total: IntCounterVec,
@@ -32,12 +33,9 @@ impl Counts {
         let name = |end: &str| format!("apiserver_{kind}_config_controller_{end}");
         let labels = ["status", "apiserver_id_hash"];
         let stage = if kind == "encryption" { "[ALPHA]" } else { "[BETA]" };
-        let total = IntCounterVec::new(Opts::new(name("automatic_reloads_total"), format!("{stage} Total number of automatic reloads of {kind} configuration split by status and apiserver identity.")), &labels)?;
-        let last = GaugeVec::new(Opts::new(name("automatic_reload_last_timestamp_seconds"), format!("{stage} Timestamp of the last automatic reload of {kind} configuration split by status and apiserver identity.")), &labels)?;
-        let used = IntGaugeVec::new(Opts::new(name("last_config_info"), format!("[ALPHA] Information about the last applied {kind} configuration with hash as label, split by apiserver identity.")), &["apiserver_id_hash", "hash"])?;
-        registry.register(Box::new(total.clone()))?;
-        registry.register(Box::new(last.clone()))?;
-        registry.register(Box::new(used.clone()))?;
+        let total = registered(registry, IntCounterVec::new(Opts::new(name("automatic_reloads_total"), format!("{stage} Total number of automatic reloads of {kind} configuration split by status and apiserver identity.")), &labels))?;
+        let last = registered(registry, GaugeVec::new(Opts::new(name("automatic_reload_last_timestamp_seconds"), format!("{stage} Timestamp of the last automatic reload of {kind} configuration split by status and apiserver identity.")), &labels))?;
+        let used = registered(registry, IntGaugeVec::new(Opts::new(name("last_config_info"), format!("[ALPHA] Information about the last applied {kind} configuration with hash as label, split by apiserver identity.")), &["apiserver_id_hash", "hash"]))?;
         Ok(Self { total, last, used })
     }
 

@@ -160,10 +160,13 @@ fn validate(call: &Call, object: &Value, old: &Value) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn annotations(object: &serde_json::Map<String, Value>) -> Option<&Value> {
+    object.get("metadata")?.get("annotations").filter(|all| !all.is_null())
+}
+
 /// Whether anything differs that is counted: all but metadata and status, annotations where the resource says so. A status that is no part of its own counts, as it does in custom resources.
 fn differs(resource: &Resource, new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return true };
-    let annotations = |object: &serde_json::Map<String, Value>| object.get("metadata").and_then(|metadata| metadata.get("annotations")).cloned().unwrap_or_default();
     if resource.rules.annotations_count && annotations(new) != annotations(old) {
         return true;
     }

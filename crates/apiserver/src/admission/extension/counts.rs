@@ -9,6 +9,7 @@ use policy::validating::Refusal;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use super::Attributes;
+use crate::metrics::registered;
 
 const LABELS: [&str; 4] = ["name", "kind", "type", "operation"];
 const BUCKETS: [f64; 7] = [0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25];
@@ -40,12 +41,9 @@ pub struct ConditionCounts {
 impl ConditionCounts {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
-            let vec = IntCounterVec::new(Opts::new(name, help), &LABELS)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &LABELS))
         };
-        let took = HistogramVec::new(HistogramOpts::new("apiserver_admission_match_condition_evaluation_seconds", "[ALPHA] Admission match condition evaluation time in seconds, identified by name and broken out for each kind containing matchConditions (webhook or policy), operation and type (validate or admit).").buckets(BUCKETS.into()), &LABELS)?;
-        registry.register(Box::new(took.clone()))?;
+        let took = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_admission_match_condition_evaluation_seconds", "[ALPHA] Admission match condition evaluation time in seconds, identified by name and broken out for each kind containing matchConditions (webhook or policy), operation and type (validate or admit).").buckets(BUCKETS.into()), &LABELS))?;
         Ok(Self {
             errors: counter("apiserver_admission_match_condition_evaluation_errors_total", "[ALPHA] Admission match condition evaluation errors count, identified by name of resource containing the match condition and broken out for each kind containing matchConditions (webhook or policy), operation and admission type (validate or admit).")?,
             exclusions: counter("apiserver_admission_match_condition_exclusions_total", "[ALPHA] Admission match condition evaluation exclusions count, identified by name of resource containing the match condition and broken out for each kind containing matchConditions (webhook or policy), operation and admission type (validate or admit).")?,
@@ -75,11 +73,9 @@ impl HookCounts {
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         const SECONDS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0];
         let help = "[STABLE] Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).";
-        let took = HistogramVec::new(HistogramOpts::new("apiserver_admission_webhook_admission_duration_seconds", help).buckets(SECONDS.into()), &["name", "type", "operation", "rejected"])?;
+        let took = registered(registry, HistogramVec::new(HistogramOpts::new("apiserver_admission_webhook_admission_duration_seconds", help).buckets(SECONDS.into()), &["name", "type", "operation", "rejected"]))?;
         let help = "[ALPHA] Admission webhook fail open count, identified by name and broken out for each admission type (validating or admit).";
-        let failed_open = IntCounterVec::new(Opts::new("apiserver_admission_webhook_fail_open_count", help), &["name", "type"])?;
-        registry.register(Box::new(took.clone()))?;
-        registry.register(Box::new(failed_open.clone()))?;
+        let failed_open = registered(registry, IntCounterVec::new(Opts::new("apiserver_admission_webhook_fail_open_count", help), &["name", "type"]))?;
         Ok(Self { took, failed_open })
     }
 
@@ -109,10 +105,8 @@ impl PolicyCounts {
         const SECONDS: [f64; 5] = [0.000_000_5, 0.001, 0.01, 0.1, 1.0];
         const JUDGED: [&str; 4] = ["policy", "policy_binding", "error_type", "enforcement_action"];
         let of = |kind: &str, labels: &[&str], (total, took): (&str, &str)| -> prometheus::Result<(IntCounterVec, HistogramVec)> {
-            let count = IntCounterVec::new(Opts::new(format!("apiserver_{kind}_admission_policy_check_total"), total), labels)?;
-            let seconds = HistogramVec::new(HistogramOpts::new(format!("apiserver_{kind}_admission_policy_check_duration_seconds"), took).buckets(SECONDS.into()), labels)?;
-            registry.register(Box::new(count.clone()))?;
-            registry.register(Box::new(seconds.clone()))?;
+            let count = registered(registry, IntCounterVec::new(Opts::new(format!("apiserver_{kind}_admission_policy_check_total"), total), labels))?;
+            let seconds = registered(registry, HistogramVec::new(HistogramOpts::new(format!("apiserver_{kind}_admission_policy_check_duration_seconds"), took).buckets(SECONDS.into()), labels))?;
             Ok((count, seconds))
         };
         let (judged, judged_in) = of(
